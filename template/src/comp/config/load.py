@@ -1,0 +1,164 @@
+"""From YAML files and `key=value` overrides to one checked `Config`."""
+
+import difflib
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from comp.config.schema import Config
+from comp.errors import CompError
+
+COMMAND_LINE = "the command line"
+SHORTHANDS = {"folds": "folds.use"}  # `folds=[0,2]` means `folds.use=[0,2]`
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> Config:
+    """Reads `path`, what it inherits through `base:`, then the overrides; the later wins, key by key.
+
+    Raises:
+        CompError: a file is missing or no YAML, a key is unknown, a value has the wrong type. One line a fault,
+            each with the file, the key and, for an unknown key, the nearest known one.
+    """
+    source: dict[str, str] = {}  # dotted key → the file that sets it
+    values = _inherit(path, source, seen=[])
+    for override in overrides or []:
+        _apply(override, values, source)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        faults = {_explain(dict(fault), source, path) for fault in error.errors()}
+        raise CompError("\n".join(sorted(faults))) from None
+
+
+def to_yaml(config: Config) -> str:
+    """The resolved configuration: `load_config` of this text gives the same again."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _inherit(path: Path, source: dict[str, str], seen: list[Path]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise CompError(f"{path}: base: goes round in a circle")
+    values = _read(path)
+    base = values.pop("base", None)
+    inherited: dict[str, Any] = {}
+    if base is not None:
+        if not isinstance(base, str):
+            raise CompError(f"{path}: base: must be the path of one YAML file, relative to this one")
+        if not (path.parent / base).is_file():
+            raise CompError(f"{path}: base: {base} does not exist (looked for {path.parent / base})")
+        inherited = _inherit(path.parent / base, source, [*seen, path.resolve()])
+    _merge(inherited, values, source, str(path))
+    return inherited
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CompError(
+            f"{path} does not exist: run comp in the repository's folder, or name a configuration"
+        ) from None
+    except IsADirectoryError:
+        raise CompError(f"{path} is a folder: name a YAML file") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise CompError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise CompError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
+    return values
+
+
+def _merge(into: dict[str, Any], values: dict[str, Any], source: dict[str, str], file: str, prefix: str = "") -> None:
+    for key, value in values.items():
+        dotted = f"{prefix}{key}"
+        source[dotted] = file
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value, source, file, f"{dotted}.")
+        else:
+            for inner in _dotted_keys(value, dotted):
+                source[inner] = file
+            into[key] = value
+
+
+def _dotted_keys(value: Any, prefix: str) -> list[str]:
+    if not isinstance(value, dict):
+        return []
+    return [
+        key for name, inner in value.items() for key in (f"{prefix}.{name}", *_dotted_keys(inner, f"{prefix}.{name}"))
+    ]
+
+
+def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise CompError(f"{override!r} is neither a configuration file nor key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise CompError(f"{override!r}: the value is not valid YAML") from None
+    if key in SHORTHANDS and not isinstance(value, dict):
+        key = SHORTHANDS[key]
+    *parents, last = key.split(".")
+    nested: dict[str, Any] = {last: value}
+    for parent in reversed(parents):
+        nested = {parent: nested}
+    _merge(values, nested, source, COMMAND_LINE)
+
+
+def _explain(fault: dict[str, Any], source: dict[str, str], path: Path) -> str:
+    """One line for one of pydantic's faults."""
+    keys, known = _known_part(fault["loc"])
+    dotted = ".".join(keys)
+    file = next(
+        (source[".".join(keys[:n])] for n in range(len(keys), 0, -1) if ".".join(keys[:n]) in source), str(path)
+    )
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
+        elsewhere = [name for name in _all_keys(Config) if name.split(".")[-1] == keys[-1]]
+        nearest = [".".join([*keys[:-1], near[0]])] if near else []
+        hint = f"did you mean {(elsewhere + nearest)[0]!r}?" if elsewhere or near else f"known here: {', '.join(known)}"
+        return f"{file}: unknown key {dotted!r}: {hint}"
+    message = fault["msg"].removeprefix("Value error, ")
+    if not keys:
+        return f"{file}: {message}"
+    if fault["type"] == "value_error":
+        return f"{file}: {message}"
+    return f"{file}: {dotted}: {message[0].lower()}{message[1:]}, not {fault['input']!r}"
+
+
+def _known_part(location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """The dotted key of a fault without pydantic's own additions, and the keys known beside it."""
+    keys: list[str] = []
+    section: type[BaseModel] | None = Config
+    known = list(Config.model_fields)
+    for part in location:
+        if section is None or not isinstance(part, str):
+            break
+        keys.append(part)
+        known = list(section.model_fields)
+        field = section.model_fields.get(part)
+        section = _section_of(field.annotation) if field else None
+    return keys, known
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *typing.get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _all_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in section.model_fields.items():
+        found.append(f"{prefix}{name}")
+        inner = _section_of(field.annotation)
+        if inner is not None:
+            found += _all_keys(inner, f"{prefix}{name}.")
+    return found

@@ -1,0 +1,164 @@
+"""Every key that a configuration may hold, with its default. This file is the reference."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
+
+
+class Recipe(Section):
+    """Where an approach comes from. Read by people and by the generator, not by the code."""
+
+    title: str
+    about: str = ""
+    sources: list[str] = []
+    backbones: list[str] = []  # what the prompt offers first
+
+
+class Data(Section):
+    root: str = "data"  # paths below are relative to it
+    work: str | None = None  # where folds.csv and the pixel cache go; null: root (set it where root is read-only)
+    reader: str = "auto"  # auto, or a reader registered in custom.py
+    train: str = "auto"  # a CSV, or a folder with a subfolder a class
+    test: str = "auto"  # a CSV, or a folder of images
+    id: str = "auto"  # column names
+    path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
+    test_path: str = "auto"  # the same for the test images, where it differs
+    target: str | list[str] = "auto"  # a column; a list of columns for multi-label
+    kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
+    group: str | None = None  # rows of one group stay in one fold
+    time: str | None = None  # the column that folds.kind=time sorts by
+    sample_submission: str = "auto"
+    solution: str = "solution.csv"  # for comp score, where there is one
+    on_bad_image: Literal["error", "drop"] = "error"
+    background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pixels
+    cache: bool = True  # decode each image once into a memory-mapped file
+
+
+class Folds(Section):
+    n: Annotated[int, Field(ge=2)] = 5
+    kind: Literal["auto", "stratified", "group", "stratified_group", "multilabel", "time", "holdout"] = "auto"
+    use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
+    seed: Count = 42  # apart from the run's seed: all runs share one split
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
+
+
+class Model(Section):
+    backbone: str = "convnext_tiny.fb_in22k"  # a timm name, or a model registered in custom.py
+    pretrained: bool = True  # weights from the hub
+    weights: str | None = None  # a local file or folder instead of the hub
+    args: dict[str, Any] = {}  # passed to timm.create_model
+    image_size: Positive = 224
+    head: str = "linear"  # linear, mlp, or a registered name
+    head_args: dict[str, Any] = {}
+    mean: tuple[float, float, float] | None = None  # null: what the backbone was trained with
+    std: tuple[float, float, float] | None = None
+
+
+class EarlyStop(Section):
+    patience: Positive = 3  # epochs without improvement
+    on: Literal["loss", "metric"] = "loss"  # of the validation rows
+
+
+class Train(Section):
+    epochs: Positive = 10
+    batch_size: Positive = 32  # images an optimizer update, over all processes and accumulation steps
+    accumulate: Positive = 1  # cuts batch_size into so many pieces, where memory is short
+    optimizer: str = "adamw"  # any that timm knows
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    weight_decay: NotNegative = 0.05
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: NotNegative = 0.0
+    min_lr: NotNegative = 0.0
+    freeze_epochs: Count = 0  # first epochs that train the head alone
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_gamma: NotNegative = 2.0
+    class_weights: Literal["none", "balanced"] = "none"
+    sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = (
+        None  # average of the weights, with warm-up; for keep: ema, best
+    )
+    keep: Literal["last", "ema", "best"] = "last"  # best chooses the epoch on the rows that it then scores
+    early_stop: EarlyStop | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    channels_last: bool = True
+    grad_checkpointing: bool = False
+    compile: bool | str = False  # true, or the name of a torch.compile backend
+    workers: Literal["auto"] | Count = "auto"
+    processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
+
+    @model_validator(mode="after")
+    def _ema_is_on_where_it_is_kept(self) -> "Train":
+        if self.keep == "ema" and self.ema_decay is None:
+            raise ValueError("train.keep: ema needs train.ema_decay, such as 0.998")
+        return self
+
+
+class Augment(Section):
+    """One affine warp and one colour change an image; probabilities and ranges, 0 is off."""
+
+    crop_scale: tuple[Share, Share] = (0.7, 1.0)  # share of the image's area that a random crop keeps
+    crop_ratio: tuple[float, float] = (0.8, 1.25)  # its width by its height, relative to the image's own
+    hflip: Share = 0.5
+    vflip: Share = 0.0
+    rotate_deg: NotNegative = 0.0
+    shear_deg: NotNegative = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    erase: Share = 0.0  # probability of a random rectangle of noise
+    mixup: NotNegative = 0.0  # alpha of the Beta distribution
+    cutmix: NotNegative = 0.0
+    mix_prob: Share = 1.0  # share of batches that are mixed
+    mix_off_epochs: Count = 0  # last epochs without mixing
+    custom: list[str] = []  # registered in custom.py; run on the device, on whole batches
+
+
+class Predict(Section):
+    views: list[Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]] = ["identity"]
+    batch_size: Positive = 64
+    average: Literal["probabilities", "logits"] = "probabilities"  # over views
+    resize: Literal["squash", "crop", "pad"] = "squash"  # how an image that is not square becomes so
+
+
+class Submit(Section):
+    values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
+    postprocess: list[str] = []  # registered in custom.py
+    digits: Annotated[int, Field(ge=1, le=17)] = 6  # decimal places of a probability
+
+
+class Config(Section):
+    name: str = "baseline"  # → runs/<name>/
+    task: Literal["classify"] = "classify"
+    recipe: Recipe | None = None
+    seed: Count = 42
+    metric: str = "accuracy"  # chooses, stops and ranks
+    metrics: list[str] = ["log_loss"]  # also computed
+    data: Data = Data()
+    folds: Folds = Folds()
+    model: Model = Model()
+    train: Train = Train()
+    augment: Augment = Augment()
+    predict: Predict = Predict()
+    submit: Submit = Submit()
+    tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
+    steps: list[Literal["split", "train", "predict", "submit", "score", "report"]] = ["split", "train", "submit"]
+
+    @model_validator(mode="after")
+    def _the_name_is_a_folder(self) -> "Config":
+        if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):
+            raise ValueError(f"name: {self.name!r} cannot be a folder's name")
+        return self

@@ -1,0 +1,39 @@
+"""Files are written beside their place and moved into it, so that nothing half-written is ever left."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from comp.errors import CompError
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; what was written there takes its place when the block ends.
+
+    Raises:
+        CompError: the disk is full. The old file, if there was one, stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise CompError(f"no space left on the disk while writing {path}: free some and run again") from error
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8 with Unix line ends, whole or not at all."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")

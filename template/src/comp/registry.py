@@ -1,0 +1,45 @@
+"""What the configuration calls by name: the built-in parts and those that `custom.py` adds."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from comp.errors import CompError
+
+KINDS = ("reader", "model", "head", "loss", "metric", "augment", "postprocess")
+_parts: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+Part = TypeVar("Part", bound=Callable[..., Any])
+
+
+def register(kind: str, name: str) -> Callable[[Part], Part]:
+    """Decorator: makes a function available to the configuration as `name`. A later one replaces an earlier one."""
+    if kind not in _parts:
+        raise ValueError(f"cannot register a {kind!r}: one of {', '.join(KINDS)}")
+
+    def keep(part: Part) -> Part:
+        _parts[kind][name] = part
+        return part
+
+    return keep
+
+
+def names(kind: str) -> list[str]:
+    """All names of one kind, the user's among them."""
+    import comp.custom  # noqa: F401  (it registers the user's parts)
+
+    return sorted(_parts[kind])
+
+
+def find(kind: str, name: str) -> Any:
+    """The part registered as `name`.
+
+    Raises:
+        CompError: there is none; names the nearest.
+    """
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none yet'}."
+        raise CompError(f"no {kind} is called {name!r}: {hint} Your own go into src/comp/custom.py")
+    return _parts[kind][name]
