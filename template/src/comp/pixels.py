@@ -1,0 +1,134 @@
+"""Decode once: all images of a table in one memory-mapped uint8 file, shared by every worker and process."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from comp.errors import CompError
+from comp.files import NO_SPACE
+from comp.images import BadImage, Rgb, decode
+
+MARGIN = 1.15  # the cache's short side by the training size: room for a random crop
+AHEAD = 64  # images decoded before they are written
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become pixels; two caches with the same files and the same decoding are the same."""
+
+    short_side_px: int
+    background: Rgb
+
+    @classmethod
+    def for_size(cls, image_size: int, background: Rgb) -> "Decoding":
+        return cls(round(image_size * MARGIN), background)
+
+
+class Pixels:
+    """The images of a table by row number. `bad` names the unreadable ones by row."""
+
+    def __init__(self, folder: Path) -> None:
+        index = np.load(folder / "index.npy", allow_pickle=False)  # (N, 3) int64: offset, height, width
+        self._offset, self._height, self._width = index.T
+        total = int((self._height * self._width).sum()) * 3
+        self._bytes = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r") if total else np.zeros(0, np.uint8)
+        self.bad: dict[int, str] = {int(k): v for k, v in json.loads((folder / "bad.json").read_text()).items()}
+
+    def __len__(self) -> int:
+        return len(self._offset)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """(H, W, 3) uint8, a view of the file."""
+        start, height, width = self._offset[row], self._height[row], self._width[row]
+        return self._bytes[start : start + height * width * 3].reshape(height, width, 3)
+
+
+class Streamed:
+    """The same, without a cache: each access decodes the file again."""
+
+    def __init__(self, paths: list[str], decoding: Decoding) -> None:
+        self._paths, self._decoding = paths, decoding
+        self.bad: dict[int, str] = {}
+        for row, path in enumerate(tqdm(paths, desc="checking images", unit="img")):
+            try:
+                decode(Path(path), decoding.background, decoding.short_side_px)
+            except BadImage as error:
+                self.bad[row] = str(error)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return decode(Path(self._paths[row]), self._decoding.background, self._decoding.short_side_px)
+
+
+def open_pixels(paths: list[str], folder: Path, decoding: Decoding) -> Pixels:
+    """The cache of these files below `folder`, built where it is not there yet.
+
+    Raises:
+        CompError: the disk is full; what was built so far is removed.
+    """
+    place = folder / _key(paths, decoding)
+    if not place.exists():
+        _build(paths, place, decoding)
+    return Pixels(place)
+
+
+def _key(paths: list[str], decoding: Decoding) -> str:
+    """Names a cache by its files' paths, sizes and times and by how they are decoded."""
+    text = hashlib.blake2b(json.dumps([FORMAT, decoding.short_side_px, decoding.background]).encode(), digest_size=12)
+    for path in paths:
+        try:
+            stat = Path(path).stat()
+            text.update(f"\n{path}\t{stat.st_size}\t{stat.st_mtime_ns}".encode())
+        except OSError:
+            text.update(f"\n{path}\tmissing".encode())
+    return text.hexdigest()
+
+
+def _build(paths: list[str], place: Path, decoding: Decoding) -> None:
+    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    beside.mkdir(parents=True, exist_ok=True)
+    try:
+        index, bad, offset = [], {}, 0
+        with (beside / "pixels.bin").open("wb") as file:
+            for row, image in enumerate(tqdm(_decoded(paths, decoding), "decoding images", len(paths), unit="img")):
+                if isinstance(image, BadImage):
+                    bad[row] = str(image)
+                    image = np.zeros((1, 1, 3), np.uint8)
+                file.write(np.ascontiguousarray(image).data)
+                index.append((offset, *image.shape[:2]))
+                offset += image.size
+        np.save(beside / "index.npy", np.array(index, dtype=np.int64).reshape(-1, 3))
+        (beside / "bad.json").write_text(json.dumps(bad))
+        beside.replace(place)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise CompError(f"no space left for the pixel cache {place}: free some, or set data.cache=false") from error
+        if not place.exists():  # else another process was faster, with the same result
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _decoded(paths: list[str], decoding: Decoding) -> Iterator[np.ndarray | BadImage]:
+    """In order, a few ahead: PIL lets other threads run while it decodes."""
+
+    def one(path: str) -> np.ndarray | BadImage:
+        try:
+            return decode(Path(path), decoding.background, decoding.short_side_px)
+        except BadImage as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), AHEAD):
+            yield from pool.map(one, paths[start : start + AHEAD])

@@ -1,0 +1,128 @@
+"""Finds each row's image: by a path column, a pattern, or an id with or without its extension."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from comp.errors import CompError, shown
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif"}
+PROBED = 200  # rows that a guess is tried on
+
+
+@dataclass(frozen=True)
+class Found:
+    paths: pd.Series  # one file a row
+    how: str  # the pattern, for telling
+
+
+def image_files(folder: Path) -> list[str]:
+    """All images below `folder`, relative to it with forward slashes, sorted; hidden folders are passed over."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(place).relative_to(folder)
+        found += [(inside / name).as_posix() for name in files if Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found)
+
+
+def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_column: str) -> Found:
+    """The image of each row of `table` (its columns are text), as absolute paths.
+
+    `path` is a pattern (`train/{id}.png`; `{split}` stands for train or test), a column, or `auto`.
+
+    Raises:
+        CompError: no guess fits, or images are missing; the first of them are named.
+    """
+    if "{" in path:
+        found = _by_pattern(table, root, split, path)
+    else:
+        if path != "auto" and path not in table.columns:
+            raise CompError(f"data.path={path}: no such column in the {split} table; it has {shown(table.columns, 12)}")
+        columns = _likely_columns(table, id_column) if path == "auto" else [path]
+        found = _by_guess(table, root, split, columns)
+    missing = ~found.paths.map(lambda name: Path(name).is_file())
+    if missing.any():
+        rows = table[id_column][missing]
+        raise CompError(
+            f"{missing.sum()} of {len(table)} {split} images are missing ({found.how}): ids {shown(rows)}, "
+            f"such as {found.paths[missing].iloc[0]}"
+        )
+    return found
+
+
+def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str) -> Found:
+    try:
+        paths = [
+            str(root / pattern.format_map({"split": split, **{str(k): v for k, v in row.items()}}))
+            for _, row in table.iterrows()
+        ]
+    except (KeyError, IndexError, ValueError) as error:
+        raise CompError(f"data.path={pattern}: {error} is no column of the {split} table") from None
+    return Found(pd.Series(paths, index=table.index, dtype=object), pattern)
+
+
+def _likely_columns(table: pd.DataFrame, id_column: str) -> list[str]:
+    """Columns whose values look like file names come first, the id last."""
+    head = table.head(PROBED)
+    files = [name for name in table.columns if head[name].map(lambda v: Path(v).suffix.lower() in SUFFIXES).all()]
+    return [*files, *([id_column] if id_column not in files else [])]
+
+
+def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -> Found:
+    files = image_files(root)
+    if not files:
+        raise CompError(f"there are no images below {root}: unpack the competition's files there")
+    folders = sorted({name.rpartition("/")[0] for name in files}, key=lambda folder: _rank(folder, split))
+    parents = sorted({folder.partition("/")[0] for folder in folders}, key=lambda folder: _rank(folder, split))
+    known = set(files)
+    best: tuple[int, str, str, str] | None = None  # hits, folder, column, suffix
+    probe = table.head(PROBED)
+    for folder in dict.fromkeys([*parents, "", *folders]):
+        stem = f"{folder}/" if folder else ""
+        for column in columns:
+            for suffix in ["", *_suffixes(files, stem)]:
+                hits = sum(f"{stem}{value}{suffix}" in known for value in probe[column])
+                if hits and (best is None or hits > best[0]):
+                    best = (hits, stem, column, suffix)
+        if best is not None and best[0] == len(probe):
+            break
+    if best is None:
+        raise CompError(
+            f"no image of the {split} rows was found below {root} (there are {shown(files)}): "
+            "set data.path to a column, or to a pattern such as {split}/{id}.png"
+        )
+    hits, stem, column, suffix = best
+    exact = {value: f"{stem}{value}{suffix}" for value in table[column]}
+    mixed = len(_suffixes(files, stem)) > 1 and suffix != ""
+    if mixed:  # one folder with several kinds of image: look the others up by their stem
+        by_stem = _by_stem(files, stem)
+        exact = {value: name if name in known else by_stem.get(value, name) for value, name in exact.items()}
+    paths = table[column].map(lambda value: str(root / exact[value]))
+    how = stem + "{" + column + "}" + (".*" if mixed else suffix)
+    return Found(paths, how)
+
+
+def _rank(folder: str, split: str) -> tuple[bool, bool, int, str]:
+    """Folders named after the split first, those named after the other one last."""
+    other = {"train": "test", "test": "train"}[split]
+    return (other in folder.lower(), split not in folder.lower(), folder.count("/"), folder)
+
+
+def _suffixes(files: list[str], stem: str) -> list[str]:
+    """The kinds of image right inside a folder, the most frequent first."""
+    inside = [Path(name).suffix for name in files if name.startswith(stem) and "/" not in name[len(stem) :]]
+    return sorted(set(inside), key=lambda suffix: (-inside.count(suffix), suffix))
+
+
+def _by_stem(files: list[str], stem: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in files:
+        if name.startswith(stem) and "/" not in name[len(stem) :]:
+            key = Path(name).stem
+            if key in found:
+                raise CompError(f"two images are called {key!r}: {found[key]} and {name}; set data.path to tell which")
+            found[key] = name
+    return found

@@ -1,0 +1,228 @@
+"""Reads a competition's files: finds its layout, tells what it found, and checks ids and labels."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from comp.config.schema import Data
+from comp.errors import CompError, shown
+from comp.registry import find
+from comp.tables.images import find_images, image_files
+from comp.tables.targets import Targets, find_targets
+
+ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
+TARGET_NAMES = ("target", "label", "labels", "class", "category", "y")
+TRAIN_FILES = ("train.csv", "train_labels.csv", "labels.csv", "training.csv", "train_data.csv")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    sample: pd.DataFrame | None  # the sample submission as text
+    targets: Targets
+    told: list[str] = field(default_factory=list)  # the layout, in lines for the user
+
+
+def read_tables(data: Data) -> Tables:
+    """The competition's tables, as `data` says or as found.
+
+    Raises:
+        CompError: files, columns, images or labels are missing, or an id stands twice.
+    """
+    if data.reader != "auto":
+        return find("reader", data.reader)(data)
+    root = Path(data.root)
+    if not root.is_dir():
+        raise CompError(f"data.root={data.root} is no folder: put the competition's files there, or run comp demo-data")
+    sample, line = read_sample(data)
+    told = [line]
+    train, labels, id_column = _read_train(data, root, sample, told)
+    _refuse_twice(train["id"], "train")
+    for role in ("group", "time"):
+        column = getattr(data, role)
+        if column is not None:
+            train[role] = _column(train, column, f"data.{role}")
+    train, targets = find_targets(train, labels, data.kind)
+    test = _read_test(data, root, sample, id_column, told)
+    _refuse_twice(test["id"], "test")
+    told.append(f"target  {targets.kind}: {_classes(targets)}")
+    return Tables(train.reset_index(drop=True), test.reset_index(drop=True), sample, targets, told)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A CSV with every value as the text that stands in it: `007` and `NA` stay what they are."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise CompError(f"{path} does not exist") from None
+    except pd.errors.EmptyDataError:
+        raise CompError(f"{path} is empty") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise CompError(f"{path} is not a CSV in UTF-8: {error}") from None
+    if table.empty:
+        raise CompError(f"{path} has a header and no rows")
+    return table
+
+
+def read_sample(data: Data) -> tuple[pd.DataFrame | None, str]:
+    """The sample submission as text, or None where there is none, and a line that tells of it.
+
+    Raises:
+        CompError: the file that `data.sample_submission` names is missing or has no target column.
+    """
+    root = Path(data.root)
+    name = data.sample_submission
+    if name == "auto":
+        here = [path for path in sorted(root.glob("*.csv")) if "sample" in path.name.lower()]
+        if not here:
+            return None, "sample  none found: the submission will have the columns id and label"
+        name = here[0].name
+    sample = read_csv(root / name)
+    if sample.shape[1] < 2:
+        raise CompError(f"{root / name} has {sample.shape[1]} column, expected an id and at least one target")
+    _refuse_twice(sample.iloc[:, 0], name)
+    return sample, f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}"
+
+
+def _read_train(
+    data: Data, root: Path, sample: pd.DataFrame | None, told: list[str]
+) -> tuple[pd.DataFrame, list[str], str]:
+    """The training table with `id` and `path`, its label columns, and what the id column was called."""
+    source = _train_source(data, root)
+    if source.is_dir():
+        train = _read_class_folders(source)
+        told.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
+        return train, ["label"], "id"
+    table = read_csv(source)
+    id_column = _id_column(data, table, sample, source)
+    labels = _label_columns(data, table, sample, id_column, source)
+    found = find_images(table, root, "train", data.path, id_column)
+    table["path"], table["id"] = found.paths, table[id_column]
+    told.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    return table, labels, id_column
+
+
+def _train_source(data: Data, root: Path) -> Path:
+    if data.train != "auto":
+        source = root / data.train
+        if not source.exists():
+            raise CompError(f"data.train={data.train}: {source} does not exist")
+        return source
+    for name in TRAIN_FILES:
+        if (root / name).is_file():
+            return root / name
+    for folder in ("train", "train_images", "training", "images"):
+        if (root / folder).is_dir() and any(path.is_dir() for path in (root / folder).iterdir()):
+            return root / folder
+    here = shown(sorted(path.name for path in root.iterdir()), 8)
+    raise CompError(f"no training table or folder in {root} (there are {here}): set data.train, or run comp demo-data")
+
+
+def _read_class_folders(folder: Path) -> pd.DataFrame:
+    files = [name for name in image_files(folder) if "/" in name]
+    if not files:
+        raise CompError(f"{folder} has no images in subfolders: expected {folder}/<class>/<image>")
+    labels = [name.partition("/")[0] for name in files]
+    return pd.DataFrame({"id": files, "path": [str(folder / name) for name in files], "label": labels}, dtype=object)
+
+
+def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: str, told: list[str]) -> pd.DataFrame:
+    if data.test != "auto":
+        source = root / data.test
+        if not source.exists():
+            raise CompError(f"data.test={data.test}: {source} does not exist")
+    else:
+        candidates = [root / "test.csv", *(root / name for name in ("test", "test_images", "testing"))]
+        present = [path for path in candidates if path.exists()]
+        if not present:
+            raise CompError(f"no test.csv and no test folder in {root}: set data.test")
+        source = present[0]
+    if source.is_dir():
+        return _read_test_folder(source, sample, told)
+    table = read_csv(source)
+    if data.id != "auto":
+        id_column = data.id
+    elif id_column not in table.columns:
+        id_column = _id_column(data, table, sample, source)
+    _column(table, id_column, "data.id")
+    found = find_images(table, root, "test", _test_path(data, table), id_column)
+    table["path"], table["id"] = found.paths, table[id_column]
+    told.append(f"test    {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    return table
+
+
+def _test_path(data: Data, table: pd.DataFrame) -> str:
+    if data.test_path != "auto":
+        return data.test_path
+    serves_both = "{split}" in data.path or data.path in table.columns
+    return data.path if serves_both else "auto"
+
+
+def _read_test_folder(folder: Path, sample: pd.DataFrame | None, told: list[str]) -> pd.DataFrame:
+    """A plain folder of images; an id is the file's name, with or without extension as the sample has it."""
+    files = image_files(folder)
+    if not files:
+        raise CompError(f"the test folder {folder} holds no images")
+    spellings = {
+        "names": files,
+        "names without extension": [name.rpartition(".")[0] for name in files],
+        "paths": [f"{folder.name}/{name}" for name in files],
+    }
+    wanted = set(sample.iloc[:, 0]) if sample is not None else set()
+    how = max(spellings, key=lambda spelling: len(wanted.intersection(spellings[spelling])))
+    told.append(f"test    {len(files)} images in {folder}; ids are their {how}")
+    return pd.DataFrame({"id": spellings[how], "path": [str(folder / name) for name in files]}, dtype=object)
+
+
+def _id_column(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, source: Path) -> str:
+    if data.id != "auto":
+        return str(_column(table, data.id, "data.id").name)
+    if sample is not None and sample.columns[0] in table.columns:
+        return str(sample.columns[0])
+    for name in ID_NAMES:
+        for column in table.columns:
+            if column.lower() == name:
+                return column
+    raise CompError(f"which column of {source} is the id? Set data.id to one of {shown(table.columns, 12)}")
+
+
+def _label_columns(
+    data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, id_column: str, source: Path
+) -> list[str]:
+    if data.target != "auto":
+        columns = [data.target] if isinstance(data.target, str) else list(data.target)
+        return [str(_column(table, column, "data.target").name) for column in columns]
+    if sample is not None:
+        asked = [column for column in sample.columns[1:] if column in table.columns]
+        if len(asked) == sample.shape[1] - 1:
+            return asked
+    for name in TARGET_NAMES:
+        for column in table.columns:
+            if column.lower() == name:
+                return [column]
+    rest = [column for column in table.columns if column not in {id_column, data.path, data.group, data.time}]
+    if len(rest) == 1:
+        return rest
+    raise CompError(f"which column of {source} is the label? Set data.target to one of {shown(rest, 12)}")
+
+
+def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
+    if column not in table.columns:
+        raise CompError(f"{key}={column}: no such column; there are {shown(table.columns, 12)}")
+    return table[column]
+
+
+def _refuse_twice(ids: pd.Series, where: str) -> None:
+    twice = ids[ids.duplicated()].unique()
+    if len(twice):
+        raise CompError(f"{len(twice)} ids stand more than once in the {where} table: {shown(twice)}")
+
+
+def _classes(targets: Targets) -> str:
+    head = ", ".join(targets.classes[:8])
+    more = len(targets.classes) - 8
+    return f"{len(targets.classes)} of them: {head}" + (f" and {more} more" if more > 0 else "")
