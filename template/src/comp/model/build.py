@@ -1,0 +1,154 @@
+"""Builds the network that the configuration names, and keeps it in a file that needs nothing else."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from timm.data import resolve_model_data_config
+from torch import Tensor, nn
+
+import comp.model.heads  # noqa: F401  (registers them)
+from comp.config.schema import Model
+from comp.errors import CompError
+from comp.files import written_whole
+from comp.model.weights import read_weights
+from comp.registry import find, names
+
+Rgb = tuple[float, float, float]
+BLANK = 7_340_033  # a seed that no weights file was initialised with
+
+
+class Classifier(nn.Module):
+    """Images (B, 3, H, W) on a scale of 0 to 255, of any number type → logits (B, K).
+
+    It normalises by itself, so a checkpoint carries what its backbone expects.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, mean: Rgb, std: Rgb) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone((images.float() / 255 - self.mean) / self.std))
+
+
+def build_model(settings: Model, classes: int, load: bool = True) -> Classifier:
+    """The network of `settings` with `classes` logits; with `load`, its pretrained weights.
+
+    Raises:
+        CompError: no such backbone or head, the weights do not fit, or the hub cannot be reached.
+    """
+    if settings.backbone in names("model"):
+        backbone = find("model", settings.backbone)(settings)
+    else:
+        backbone = _timm_backbone(settings, load)
+    found = resolve_model_data_config(backbone)
+    try:
+        head = find("head", settings.head)(_n_features(backbone, settings.image_size), classes, **settings.head_args)
+    except TypeError as error:
+        raise CompError(f"model.head_args do not fit the head {settings.head!r}: {error}") from None
+    return Classifier(backbone, head, settings.mean or found["mean"], settings.std or found["std"])
+
+
+def save_checkpoint(model: Classifier, path: Path, facts: Mapping[str, object]) -> None:
+    """Writes the weights and `facts` (JSON) as one safetensors file."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with written_whole(path) as beside:
+        save_file(tensors, beside, metadata={"comp": json.dumps(facts)})
+
+
+def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, Any]]:
+    """The trained network at `path` and its facts; needs no hub and no other file.
+
+    Raises:
+        CompError: the file is missing or does not fit `settings`.
+    """
+    if not path.is_file():
+        raise CompError(f"{path} does not exist: run comp train")
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads((file.metadata() or {})["comp"])
+    model = build_model(settings, len(facts["classes"]), load=False)
+    try:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise CompError(f"{path} does not fit model.backbone={settings.backbone}: {_first_line(error)}") from None
+    return model, facts
+
+
+def _timm_backbone(settings: Model, load: bool) -> nn.Module:
+    name = settings.backbone
+    if not timm.is_model(name) and not name.startswith(("hf-hub:", "hf_hub:", "local-dir:")):
+        near = timm.list_models(f"*{name.partition('.')[0][:8]}*")[:3]
+        hint = f"; is it one of {', '.join(near)}?" if near else "; `timm.list_models()` tells all"
+        raise CompError(f"model.backbone={name}: timm has no such model{hint}")
+    arguments: dict[str, Any] = {"num_classes": 0, **settings.args}
+    registered = timm.is_model(name) and timm.get_pretrained_cfg(name)
+    if registered and registered.fixed_input_size:
+        arguments["img_size"] = settings.image_size  # position embeddings are resampled to it
+    if not load:
+        return _created(name, arguments)
+    if settings.weights is not None:
+        return _with_local_weights(name, arguments, Path(settings.weights))
+    if not settings.pretrained:
+        return _created(name, arguments)
+    try:
+        return timm.create_model(name, pretrained=True, **arguments)
+    except Exception as error:  # whatever the hub's client raises: network, no such file, no weights
+        raise CompError(
+            f"model.backbone={name}: its pretrained weights could not be fetched ({_first_line(error)}). Without a "
+            "network: download them elsewhere and set model.weights=<file or folder>, or model.pretrained=false"
+        ) from error
+
+
+def _created(name: str, arguments: dict[str, Any]) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=False, **arguments)
+    except (TypeError, AssertionError, ValueError, RuntimeError) as error:
+        raise CompError(f"model.backbone={name} cannot be built with {arguments}: {_first_line(error)}") from None
+
+
+def _with_local_weights(name: str, arguments: dict[str, Any], path: Path) -> nn.Module:
+    tensors = read_weights(path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(BLANK)
+        blank = dict(_created(name, arguments).named_parameters())
+        torch.manual_seed(BLANK)
+        overlay = {"state_dict": tensors, "num_classes": -1}  # -1: the head of the file is never the one wanted here
+        try:
+            backbone = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
+        except (RuntimeError, KeyError) as error:
+            raise CompError(f"model.weights={path} do not fit model.backbone={name}: {_first_line(error, 2)}") from None
+    matrices = {key: tensor for key, tensor in backbone.named_parameters() if tensor.ndim > 1}
+    untouched = [key for key, tensor in matrices.items() if torch.equal(tensor, blank[key])]
+    if untouched:
+        raise CompError(
+            f"model.weights={path} do not fit model.backbone={name}: "
+            f"{len(untouched)} of {len(matrices)} layers are not in it, such as {untouched[0]}"
+        )
+    return backbone
+
+
+def _n_features(backbone: nn.Module, image_size: int) -> int:
+    """The width of the pooled features, by trying: models of all kinds declare it differently."""
+    was_training = backbone.training
+    with torch.inference_mode():
+        features = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+    backbone.train(was_training)
+    if features.ndim != 2:
+        raise CompError(f"the backbone gives features of shape {tuple(features.shape)}, expected (batch, features)")
+    return features.shape[1]
+
+
+def _first_line(error: Exception, lines: int = 1) -> str:
+    text = " ".join(line.strip() for line in str(error).splitlines()[:lines])
+    return (text or type(error).__name__)[:300]

@@ -1,0 +1,70 @@
+"""Weights from a local file or folder: data, never code."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from comp.errors import CompError, shown
+
+IN_A_FOLDER = ("model.safetensors", "*.safetensors", "pytorch_model.bin", "*.pth", "*.pt", "*.bin")
+WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model")
+PREFIXES = ("_orig_mod.", "module.", "model.", "backbone.")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, a tensors-only PyTorch file, or a folder that holds one, by name.
+
+    Names lose the prefixes that training wrappers add. Of a checkpoint of this repository, only the backbone.
+
+    Raises:
+        CompError: nothing is there, it is damaged, or it holds code instead of tensors.
+    """
+    file = _file_in(path)
+    try:
+        if file.suffix == ".safetensors":
+            tensors = load_file(file)
+        else:
+            tensors = _unwrapped(torch.load(file, map_location="cpu", weights_only=True), file)
+    except pickle.UnpicklingError:
+        raise CompError(
+            f"{file} holds more than tensors and is not loaded: save its state_dict as safetensors"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise CompError(f"{file} is no readable weights file: {str(error).splitlines()[0]}") from None
+    return _bare_names(tensors)
+
+
+def _file_in(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise CompError(f"model.weights={path}: there is no such file or folder")
+    for pattern in IN_A_FOLDER:
+        found = sorted(path.glob(pattern))
+        if len(found) > 1:
+            raise CompError(f"model.weights={path} holds several: name one of {shown(file.name for file in found)}")
+        if found:
+            return found[0]
+    raise CompError(f"model.weights={path} holds no weights file ({', '.join(IN_A_FOLDER)})")
+
+
+def _unwrapped(loaded: object, file: Path) -> dict[str, Tensor]:
+    for key in WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+            break
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise CompError(f"{file} holds no state_dict of tensors")
+    return loaded
+
+
+def _bare_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES:
+        inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if inside and (prefix == "backbone." or len(inside) == len(tensors)):
+            tensors = inside
+    return tensors
