@@ -1,0 +1,144 @@
+"""Which rows make which batch, and the batches themselves.
+
+Everything random here is a function of (seed, epoch, position): no generator carries state from batch to batch. So the
+number of workers changes nothing, all processes agree without talking, and a run can go on from any batch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from comp.augment import augmented, fitted
+from comp.config.schema import Augment
+from comp.errors import CompError
+from comp.pixels import Pixels, Streamed
+
+Seed = tuple[int, ...]
+Key = tuple[int, int, int]  # epoch, position in the epoch, row of the table
+
+
+@dataclass(frozen=True)
+class Batch:
+    images: Tensor  # (B, 3, H, W) uint8, channels last in memory
+    targets: Tensor  # (B, K) float32
+    rows: Tensor  # (B,) int64, row numbers of the table
+
+    def pin_memory(self) -> "Batch":
+        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory())
+
+
+class TrainingImages(Dataset[Batch]):
+    """Random views of the rows, each decided by its key."""
+
+    def __init__(self, pixels: Pixels | Streamed, y: np.ndarray, size_px: int, augment: Augment, seed: Seed) -> None:
+        self._pixels, self._y, self._size_px = pixels, y, size_px
+        self._augment, self._seed = augment, seed
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        images = np.empty((len(keys), self._size_px, self._size_px, 3), np.uint8)
+        for place, (epoch, position, row) in enumerate(keys):
+            rng = np.random.default_rng((*self._seed, epoch, position))
+            images[place] = augmented(self._pixels[row], self._size_px, self._augment, rng)
+        rows = np.array([row for _, _, row in keys])
+        return _batch(images, self._y[rows], rows)
+
+
+class PlainImages(Dataset[Batch]):
+    """The rows as they are, for validation and prediction."""
+
+    def __init__(self, pixels: Pixels | Streamed, size_px: int, resize: str) -> None:
+        self._pixels, self._size_px, self._resize = pixels, size_px, resize
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        images = np.empty((len(rows), self._size_px, self._size_px, 3), np.uint8)
+        for place, row in enumerate(rows):
+            images[place] = fitted(self._pixels[row], self._size_px, self._resize)
+        return _batch(images, np.zeros((len(rows), 0), np.float32), np.array(rows))
+
+
+class TrainingBatches(Sampler[list[Key]]):
+    """This process's share of each global batch, cut into `accumulate` pieces.
+
+    The order of an epoch is drawn for all processes alike; each takes its own slice of every batch. Rows that do not
+    fill a last batch wait for the next epoch's order.
+
+    Raises:
+        CompError: the batch cannot be cut into so many equal pieces.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        seed: Seed,
+        weights: np.ndarray | None = None,
+        rank: int = 0,
+        processes: int = 1,
+        accumulate: int = 1,
+    ) -> None:
+        pieces = processes * accumulate
+        if batch_size % pieces:
+            raise CompError(
+                f"train.batch_size={batch_size} cannot be cut into {processes} processes × {accumulate} "
+                f"accumulation steps: set it to a multiple of {pieces}"
+            )
+        batch_size = min(batch_size, len(rows) // pieces * pieces)
+        if batch_size == 0:
+            raise CompError(f"{len(rows)} training rows are too few for {pieces} processes × accumulation steps")
+        self._rows, self._weights, self._seed = rows, weights, seed
+        self.batch_size, self._rank, self._processes, self._accumulate = batch_size, rank, processes, accumulate
+        self.updates = len(rows) // batch_size  # optimizer updates an epoch
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.updates * self._accumulate
+
+    def order(self, epoch: int) -> np.ndarray:
+        """All rows of an epoch, shuffled, or drawn with replacement by their weights."""
+        rng = np.random.default_rng((*self._seed, epoch))
+        if self._weights is None:
+            return rng.permutation(self._rows)
+        return rng.choice(self._rows, size=len(self._rows), p=self._weights / self._weights.sum())
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = self.order(self.epoch)
+        share = self.batch_size // (self._processes * self._accumulate)
+        for start in range(0, self.updates * self.batch_size, share * self._processes):
+            first = start + self._rank * share
+            yield [(self.epoch, position, int(order[position])) for position in range(first, first + share)]
+
+
+def balancing_weights(y: np.ndarray) -> np.ndarray:
+    """(N,) sampling weights with which each class of y (N, K) is drawn equally often."""
+    positives = np.maximum(y.sum(axis=0), 1)
+    if y.shape[1] == 1:
+        negatives = max(len(y) - positives[0], 1)
+        return np.where(y[:, 0] > 0.5, 1 / positives[0], 1 / negatives)
+    weight = (y / positives).sum(axis=1) / np.maximum(y.sum(axis=1), 1)
+    return np.where(weight > 0, weight, 1 / len(y))
+
+
+def loader(dataset: Dataset[Batch], batches: Any, workers: int, device: torch.device) -> DataLoader[Batch]:
+    """Batches in order; decoded by `workers` processes, or in this one with 0."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_as_is,  # __getitems__ makes whole batches
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+def _batch(images: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Batch:
+    return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(y), torch.from_numpy(rows))

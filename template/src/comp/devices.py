@@ -1,0 +1,46 @@
+"""The Accelerator of this process: device, precision, how many processes there are."""
+
+import os
+from datetime import timedelta
+from typing import Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
+
+from comp.config import Config
+from comp.rundir import RunDir
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def accelerator_for(config: Config) -> Accelerator:
+    """Accelerate as the configuration asks for it."""
+    precision = resolve_precision(config.train.precision)
+    return Accelerator(
+        mixed_precision="no" if precision == "fp32" else precision,
+        gradient_accumulation_steps=config.train.accumulate,
+        cpu=not torch.cuda.is_available() and not torch.backends.mps.is_available(),
+        log_with=None if config.tracker == "none" else config.tracker,
+        project_dir=str(RunDir.of(config).path),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=6))],  # one process may decode for long
+    )
+
+
+def resolve_precision(wanted: str) -> Precision:
+    """bf16 only where the hardware has it: the T4 emulates it, slowly, and PyTorch's own check says yes to that."""
+    if wanted != "auto":
+        return wanted  # type: ignore[return-value]
+    if not torch.cuda.is_available():
+        return "fp32"
+    capability = min(torch.cuda.get_device_capability(number) for number in range(torch.cuda.device_count()))
+    return "bf16" if capability >= (8, 0) else "fp16"
+
+
+def workers_for(config: Config, accelerator: Accelerator) -> int:
+    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on."""
+    if config.train.workers != "auto":
+        return config.train.workers
+    if accelerator.device.type == "cpu" and config.data.cache:
+        return 0
+    return max(1, min(8, (os.cpu_count() or 1) // accelerator.num_processes))

@@ -1,0 +1,248 @@
+"""Trains one model on one fold: the loop that everybody opens first. It reads from top to bottom."""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from timm.utils import ModelEmaV3
+from torch import nn
+from tqdm import tqdm
+
+from comp.augment import OnDevice
+from comp.batches import TrainingBatches, TrainingImages, balancing_weights, loader
+from comp.config import Config
+from comp.devices import workers_for
+from comp.errors import CompError
+from comp.files import write_text
+from comp.losses import Loss, balanced_weights, build_loss
+from comp.metrics import greater_is_better, log_loss, score
+from comp.model import Classifier, build_model
+from comp.optimize import build_optimizer, learning_rate, set_learning_rate
+from comp.pixels import Pixels, Streamed
+from comp.predict import predict_rows
+from comp.state import Progress, State, read_tensors, write_tensors
+from comp.tables import Targets
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one fold trains and validates on. Rows are numbers of the training table; `y` (N, K) covers all of it."""
+
+    number: int
+    train_rows: np.ndarray
+    valid_rows: np.ndarray
+    y: np.ndarray
+    pixels: Pixels | Streamed
+    targets: Targets
+
+
+def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> Classifier:
+    """The trained model of one fold, with the weights that `train.keep` asks for.
+
+    After each epoch it writes `history.csv` and `last/state.pt`; a training that was cut short goes on from there.
+
+    Raises:
+        CompError: the loss is not finite, or the settings do not fit the data or the number of processes.
+    """
+    settings = config.train
+    torch.manual_seed(_seed(config.seed, fold.number))
+    model = _model(config, fold, accelerator.device)
+    loss_of = _loss(config, fold, accelerator.device)
+    ema = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
+    optimizer = accelerator.prepare(build_optimizer(model, settings))
+    batches = _batches(config, fold, accelerator)
+    seed = (config.seed, fold.number)
+    images = TrainingImages(fold.pixels, fold.y, config.model.image_size, config.augment, seed)
+    loading = loader(images, batches, workers_for(config, accelerator), accelerator.device)
+    augment = OnDevice(config.augment)
+
+    state = State(model, ema, optimizer, Progress())
+    _resume(state, folder, accelerator)
+    progress = state.progress
+    wrapped: Any = None
+    while progress.epoch < settings.epochs and not _stops_early(progress, config):
+        epoch = progress.epoch
+        if wrapped is None or epoch == settings.freeze_epochs:
+            wrapped = _wrapped(model, epoch < settings.freeze_epochs, settings.compile, accelerator)
+        _training_mode(model, epoch < settings.freeze_epochs)
+        mix = epoch < settings.epochs - config.augment.mix_off_epochs
+        total = torch.zeros((), device=accelerator.device)
+        started = time.perf_counter()
+        batches.epoch = epoch
+        for index, batch in enumerate(_progress_bar(loading, fold.number, epoch, settings.epochs, accelerator)):
+            lr = learning_rate(progress.update, batches.updates, settings)
+            set_learning_rate(optimizer, lr)
+            torch.manual_seed(_seed(*seed, epoch, index, accelerator.process_index))  # dropout, mixing
+            with accelerator.accumulate(wrapped):
+                inputs = batch.images.to(accelerator.device, non_blocking=True)
+                targets = batch.targets.to(accelerator.device, non_blocking=True)
+                inputs, targets = augment(inputs, targets, mix)
+                loss = loss_of(wrapped(inputs).float(), targets)
+                accelerator.backward(loss)
+                if accelerator.sync_gradients and settings.clip_norm:
+                    accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+            total += loss.detach()
+            if accelerator.sync_gradients:
+                progress.update += 1
+                if ema is not None:
+                    ema.update(model, step=progress.update)
+        train_loss = float(accelerator.reduce(total, "mean")) / len(batches)
+        seconds = time.perf_counter() - started
+        _refuse_nan(train_loss, fold.number, epoch)
+
+        validated = model if ema is None or settings.keep == "last" else ema.module
+        row = {
+            "epoch": epoch + 1,
+            "lr": lr,
+            "train_loss": train_loss,
+            **_validate(validated, config, fold, accelerator),
+        }
+        row |= {"seconds": round(seconds, 2), "images_per_s": round(batches.updates * batches.batch_size / seconds, 1)}
+        progress.epoch += 1
+        progress.history.append(row)
+        _judge(progress, row, validated, config, folder, accelerator)
+        _tell(row, fold.number, config, accelerator)
+        _save(state, folder, accelerator)
+    return _kept(state, config, folder, accelerator)
+
+
+def _model(config: Config, fold: Fold, device: torch.device) -> Classifier:
+    model = build_model(config.model, len(fold.targets.classes))
+    if config.train.grad_checkpointing:
+        if not hasattr(model.backbone, "set_grad_checkpointing"):
+            raise CompError(f"train.grad_checkpointing: the backbone {config.model.backbone} does not support it")
+        model.backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+    order = torch.channels_last if config.train.channels_last else torch.contiguous_format
+    return model.to(device, memory_format=order)  # type: ignore[call-overload]
+
+
+def _loss(config: Config, fold: Fold, device: torch.device) -> Loss:
+    weights = None
+    if config.train.class_weights == "balanced":
+        weights = balanced_weights(torch.from_numpy(fold.y[fold.train_rows]), fold.targets).to(device)
+    return build_loss(config.train, fold.targets, weights)
+
+
+def _batches(config: Config, fold: Fold, accelerator: Accelerator) -> TrainingBatches:
+    weighted = config.train.sampler == "weighted"
+    return TrainingBatches(
+        fold.train_rows,
+        config.train.batch_size,
+        seed=(config.seed, fold.number),
+        weights=balancing_weights(fold.y[fold.train_rows]) if weighted else None,
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+        accumulate=config.train.accumulate,
+    )
+
+
+def _seed(*numbers: int) -> int:
+    """One seed from several numbers. Nothing random depends on what was drawn before, so no generator needs saving."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _wrapped(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:
+    """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
+    model.backbone.requires_grad_(not frozen)
+    wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
+    if compile_with:
+        return torch.compile(wrapped, backend=compile_with if isinstance(compile_with, str) else "inductor")
+    return wrapped
+
+
+def _training_mode(model: Classifier, frozen: bool) -> None:
+    model.train()
+    if frozen:
+        model.backbone.eval()  # batch statistics stay those of the pretraining
+
+
+def _validate(model: nn.Module, config: Config, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
+    p = predict_rows(model, fold.pixels, fold.valid_rows, fold.targets, config, accelerator, views=["identity"])
+    y = fold.y[fold.valid_rows]
+    measured = {name: score(name, y, p, fold.targets) for name in dict.fromkeys([config.metric, *config.metrics])}
+    return {"val_loss": log_loss(y, p, fold.targets), **measured}
+
+
+def _judge(
+    progress: Progress,
+    row: dict[str, Any],
+    validated: nn.Module,
+    config: Config,
+    folder: Path,
+    accelerator: Accelerator,
+) -> None:
+    """Keeps the best weights so far, and counts the epochs that brought nothing."""
+    metric = row[config.metric] if greater_is_better(config.metric) else -row[config.metric]
+    if config.train.keep == "best" and _is_better(metric, progress.best):
+        progress.best = metric
+        if accelerator.is_main_process:
+            write_tensors(folder / "last" / "best.pt", validated.state_dict())
+    if config.train.early_stop is not None:
+        watched = -row["val_loss"] if config.train.early_stop.on == "loss" else metric
+        gained = _is_better(watched, progress.stop_best)
+        progress.stop_best = watched if gained else progress.stop_best
+        progress.epochs_without_gain = 0 if gained else progress.epochs_without_gain + 1
+
+
+def _is_better(new: float, best: float | None) -> bool:
+    return best is None or math.isnan(best) or new > best
+
+
+def _stops_early(progress: Progress, config: Config) -> bool:
+    stop = config.train.early_stop
+    return stop is not None and progress.epochs_without_gain >= stop.patience
+
+
+def _refuse_nan(train_loss: float, fold: int, epoch: int) -> None:
+    if not math.isfinite(train_loss):
+        raise CompError(
+            f"fold {fold}, epoch {epoch + 1}: the training loss is {train_loss}. Set train.lr lower, train.clip_norm=1 "
+            "or train.precision=fp32; the state of the epoch before is kept"
+        )
+
+
+def _progress_bar(loading: Any, fold: int, epoch: int, epochs: int, accelerator: Accelerator) -> Any:
+    quiet = not accelerator.is_local_main_process
+    return tqdm(loading, f"fold {fold} epoch {epoch + 1}/{epochs}", leave=False, disable=quiet, mininterval=0.5)
+
+
+def _tell(row: dict[str, Any], fold: int, config: Config, accelerator: Accelerator) -> None:
+    figures = "  ".join(f"{name} {row[name]:.4f}" for name in ("train_loss", "val_loss", config.metric))
+    if accelerator.is_main_process:
+        tqdm.write(f"fold {fold}  epoch {row['epoch']:>3}  {figures}  {row['images_per_s']:.0f} images/s")
+    if config.tracker != "none":
+        accelerator.log({f"fold{fold}/{name}": value for name, value in row.items() if name != "epoch"}, row["epoch"])
+
+
+def _save(state: State, folder: Path, accelerator: Accelerator) -> None:
+    if accelerator.is_main_process:
+        history = pd.DataFrame(state.progress.history)
+        write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
+        state.save(folder / "last" / "state.pt", accelerator)
+    accelerator.wait_for_everyone()
+
+
+def _resume(state: State, folder: Path, accelerator: Accelerator) -> None:
+    path = folder / "last" / "state.pt"
+    if path.is_file():
+        state.load(path, accelerator)
+        if accelerator.is_main_process:
+            print(f"resume  {folder} after epoch {state.progress.epoch}")
+
+
+def _kept(state: State, config: Config, folder: Path, accelerator: Accelerator) -> Classifier:
+    """The model with the weights of `train.keep`."""
+    model = accelerator.unwrap_model(state.model, keep_fp32_wrapper=False)
+    if config.train.keep == "best":
+        model.load_state_dict(read_tensors(folder / "last" / "best.pt"))
+    elif state.ema is not None and config.train.keep == "ema":
+        model.load_state_dict(state.ema.module.state_dict())
+    return model.requires_grad_(True).eval()

@@ -1,0 +1,72 @@
+"""One process a GPU: starts `accelerate launch` where several are wanted and nobody has started it yet."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+
+from comp.competition import Competition, open_competition
+from comp.config import Config
+from comp.devices import accelerator_for
+
+
+def on_all_devices(
+    config: Config,
+    arguments: list[str],
+    prepare: Callable[[], None],
+    work: Callable[[Competition, Accelerator], None],
+) -> int:
+    """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
+
+    `prepare` runs once, and so does the decoding: what is wrong with the data is said before any process starts.
+    """
+    if is_launched():
+        accelerator = accelerator_for(config)
+        if accelerator.is_main_process:
+            prepare()
+        with accelerator.local_main_process_first():
+            competition = open_competition(config, quiet=not accelerator.is_main_process)
+    else:
+        prepare()
+        competition = open_competition(config)
+        processes = processes_wanted(config)
+        if processes > 1:
+            return launch(processes, arguments)
+        accelerator = accelerator_for(config)
+    work(competition, accelerator)
+    accelerator.end_training()
+    return 0
+
+
+def processes_wanted(config: Config) -> int:
+    """`train.processes`, or one for each visible GPU."""
+    if config.train.processes != "auto":
+        return config.train.processes
+    return max(1, torch.cuda.device_count())
+
+
+def is_launched() -> bool:
+    """Whether this process is one of several that a launcher started."""
+    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def launch(processes: int, arguments: list[str]) -> int:
+    """Runs `comp ARGUMENTS` in `processes` processes and returns their exit status."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["--main_process_port", str(_free_port())]
+    command += ["--multi_gpu"] if torch.cuda.is_available() else ["--cpu"]
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    print(f"launch  {processes} processes through accelerate", flush=True)
+    return subprocess.call([*command, "-m", "comp", *arguments], env=environment)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

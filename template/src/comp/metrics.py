@@ -1,0 +1,91 @@
+"""Metrics: functions of the truth and the probabilities, by the names that the configuration uses.
+
+`y` is (N, K) with ones and zeros, `p` (N, K) probabilities, K as in `Targets.classes`. For several labels a metric
+is the mean over labels; a label that has one value only among the rows is left out where nothing can be measured.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from sklearn import metrics as sk
+
+from comp.errors import CompError
+from comp.registry import find, register
+from comp.tables import Targets
+
+Metric = Callable[[np.ndarray, np.ndarray, Targets], float]
+SMALLER_IS_BETTER = {"log_loss"}
+
+
+def score(name: str, y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """The metric `name`; NaN where the rows do not allow it.
+
+    Raises:
+        CompError: no such metric, or it is not defined for such targets.
+    """
+    return float(find("metric", name)(y, p, targets))
+
+
+def greater_is_better(name: str) -> bool:
+    """A metric of custom.py says otherwise with an attribute: `my_metric.greater_is_better = False`."""
+    return getattr(find("metric", name), "greater_is_better", name not in SMALLER_IS_BETTER)
+
+
+def improves(name: str, new: float, old: float | None) -> bool:
+    if old is None or np.isnan(old):
+        return True
+    return new > old if greater_is_better(name) else new < old
+
+
+@register("metric", "accuracy")
+def accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    if targets.kind == "multiclass":
+        return float((y.argmax(axis=1) == p.argmax(axis=1)).mean())
+    return float(((p >= 0.5) == (y >= 0.5)).mean())
+
+
+@register("metric", "balanced_accuracy")
+def balanced_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """Mean recall over the classes that occur."""
+    pairs = _truth_and_choice(y, p, targets)
+    return float(np.mean([sk.recall_score(t, c, labels=np.unique(t), average="macro") for t, c in pairs]))
+
+
+@register("metric", "macro_f1")
+def macro_f1(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """Mean F1 over classes (a class that neither occurs nor is chosen is left out), or of each label's positives."""
+    if targets.kind == "multiclass":
+        return float(sk.f1_score(y.argmax(axis=1), p.argmax(axis=1), average="macro", zero_division=0.0))
+    return float(np.mean([sk.f1_score(t, c, zero_division=0.0) for t, c in _truth_and_choice(y, p, targets)]))
+
+
+@register("metric", "log_loss")
+def log_loss(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    safe = np.clip(p.astype(np.float64), 1e-15, 1 - 1e-15)
+    if targets.kind == "multiclass":
+        safe = safe / safe.sum(axis=1, keepdims=True)
+        return float(-(y * np.log(safe)).sum(axis=1).mean())
+    return float(-(y * np.log(safe) + (1 - y) * np.log(1 - safe)).mean())
+
+
+@register("metric", "roc_auc")
+def roc_auc(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """One class against the rest, mean over the classes that occur and do not fill all rows."""
+    both = [k for k in range(y.shape[1]) if 0 < y[:, k].sum() < len(y)]
+    return float(np.mean([sk.roc_auc_score(y[:, k], p[:, k]) for k in both])) if both else float("nan")
+
+
+@register("metric", "quadratic_kappa")
+def quadratic_kappa(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """Cohen's kappa with quadratic weights, for classes in an order (numbers are sorted as numbers)."""
+    if targets.kind == "multilabel":
+        raise CompError("the metric quadratic_kappa is for one label of ordered classes, these targets are multilabel")
+    [(truth, choice)] = _truth_and_choice(y, p, targets)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(sk.cohen_kappa_score(truth, choice, weights="quadratic", labels=np.arange(max(2, y.shape[1]))))
+
+
+def _truth_and_choice(y: np.ndarray, p: np.ndarray, targets: Targets) -> list[tuple[np.ndarray, np.ndarray]]:
+    if targets.kind == "multiclass":
+        return [(y.argmax(axis=1), p.argmax(axis=1))]
+    return [(y[:, k].astype(int), (p[:, k] >= 0.5).astype(int)) for k in range(y.shape[1])]

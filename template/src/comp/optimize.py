@@ -1,0 +1,51 @@
+"""Parameter groups, the optimizer, and the learning rate of every update."""
+
+import math
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
+
+from comp.config.schema import Train
+from comp.errors import CompError
+from comp.model import Classifier
+
+
+def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer:
+    """timm's optimizer over the backbone's groups and the head's; each group's `lr_scale` is its layer decay.
+
+    Raises:
+        CompError: timm knows no such optimizer.
+    """
+    kept: set[str] = getattr(model.backbone, "no_weight_decay", set)()
+    common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
+    if settings.layer_decay is not None:
+        groups = param_groups_layer_decay(model.backbone, **common, layer_decay=settings.layer_decay)
+    else:
+        groups = param_groups_weight_decay(model.backbone, **common)
+    groups += param_groups_weight_decay(model.head, weight_decay=settings.weight_decay)
+    groups = [group for group in groups if group["params"]]
+    try:
+        return create_optimizer_v2(groups, opt=settings.optimizer, lr=settings.lr, weight_decay=settings.weight_decay)
+    except (AssertionError, KeyError, ValueError) as error:
+        raise CompError(f"train.optimizer={settings.optimizer}: {error}") from None
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)
+
+
+def learning_rate(update: int, updates_per_epoch: int, settings: Train) -> float:
+    """The rate of optimizer update `update` (from 0): linear warm-up, then half a cosine down to `min_lr`.
+
+    A function of the update alone: the same on any number of processes, and after any restart.
+    """
+    warmup = settings.warmup_epochs * updates_per_epoch
+    if update < warmup:
+        return settings.lr * (update + 1) / (warmup + 1)
+    if settings.schedule == "constant":
+        return settings.lr
+    total = settings.epochs * updates_per_epoch
+    progress = min(1.0, (update - warmup) / max(1.0, total - warmup))
+    return settings.min_lr + (settings.lr - settings.min_lr) * (1 + math.cos(math.pi * progress)) / 2

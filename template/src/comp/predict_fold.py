@@ -1,0 +1,32 @@
+"""What one trained fold says of its own validation rows and of all test rows, as files in its folder."""
+
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from comp.competition import Competition
+from comp.config import Config
+from comp.metrics import score
+from comp.model import Classifier
+from comp.predict import predict_rows
+from comp.predictions import oof_table, test_table, write_predictions
+
+
+def predict_fold(
+    config: Config, competition: Competition, number: int, model: Classifier, folder: Path, accelerator: Accelerator
+) -> dict[str, float]:
+    """Writes `oof.parquet` and `test.parquet` of fold `number` and returns the metrics of the first."""
+    tables, targets, split = competition.tables, competition.tables.targets, competition.split
+    views = config.predict.views
+    train_rows, valid_rows = competition.rows(number)
+    oof = predict_rows(model, competition.train_pixels, valid_rows, targets, config, accelerator, views)
+    test_rows = np.arange(len(tables.test))
+    test = predict_rows(model, competition.test_pixels, test_rows, targets, config, accelerator, views)
+    test[list(competition.test_pixels.bad)] = competition.y[train_rows].mean(axis=0)  # the training prior
+    if accelerator.is_main_process:
+        table = oof_table(tables.train, valid_rows, np.full(len(valid_rows), number), oof, targets)
+        write_predictions(folder / "oof.parquet", table, targets, split.rows)
+        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.rows)
+    y = competition.y[valid_rows]
+    return {name: score(name, y, oof, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
