@@ -1,0 +1,125 @@
+"""`comp COMMAND [CONFIG] [key=value …]`: loads what the command needs and turns errors into a line."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from comp.errors import CompError
+
+BASELINE, DEMO = Path("conf/baseline.yaml"), Path("conf/demo.yaml")
+COMMANDS = {
+    "demo-data": "write a small demo competition into data.root, offline (CONFIG defaults to conf/demo.yaml)",
+    "config": "print the resolved configuration",
+    "split": "write folds.csv, once for all runs",
+    "train": "train the folds, go on with what was cut short, write the predictions",
+    "predict": "predict again from the checkpoints: other views, other test images",
+    "submit": "write the submission, checked against the sample submission",
+    "score": "score the submission against a local solution.csv",
+    "report": "draw the run: an HTML page, its plots as PNG beside it",
+    "run": "all steps of the configuration, start to submission; goes on where it stopped",
+}
+FLAGS = {
+    "split": ("--force", "make the folds anew, although folds.csv is there"),
+    "train": ("--fresh", "remove what this run has trained so far"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command. Exit status: 0, 1 for an error that the user can mend, 2 for a wrong command line."""
+    words = sys.argv[1:] if arguments is None else arguments
+    given = _parser().parse_args(words)
+    try:
+        return _do(given, words)
+    except CompError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        from comp.files import NO_SPACE
+
+        if error.errno not in NO_SPACE:
+            raise
+        return _complain(f"no space left on the disk ({error.filename or 'while writing'}): free some and run again")
+
+
+def _do(given: argparse.Namespace, words: list[str]) -> int:
+    from comp.config import load_config, to_yaml
+
+    path, overrides = _config_and_overrides(given)
+    config = load_config(path, overrides)
+    arguments = [str(path), *overrides]
+    if given.command == "config":
+        print(to_yaml(config), end="")
+    elif given.command == "demo-data":
+        from comp.demo import write_demo
+
+        write_demo(config)
+        _next("run", arguments)
+    elif given.command == "split":
+        from comp.split import split
+
+        split(config, given.force)
+        _next("train", arguments)
+    elif given.command == "train":
+        from comp.train import train
+
+        return train(config, words, given.fresh) or _next("submit", arguments)
+    elif given.command == "predict":
+        from comp.repredict import repredict
+
+        return repredict(config, words) or _next("submit", arguments)
+    elif given.command == "submit":
+        from comp.submit import submit
+
+        submit(config)
+    elif given.command == "score":
+        from comp.score_submission import score_submission
+
+        score_submission(config)
+    elif given.command == "report":
+        from comp.report import report
+
+        report(config)
+    elif given.command == "run":
+        from comp.run import run
+
+        return run(config, arguments)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="comp", description="From the competition's files to a checked submission.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, about in COMMANDS.items():
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("words", nargs="*", metavar="[CONFIG] key=value", help=f"default {BASELINE}; folds=[0,2]")
+        if name in FLAGS:
+            flag, meaning = FLAGS[name]
+            command.add_argument(flag, action="store_true", help=meaning)
+    return parser
+
+
+def _config_and_overrides(given: argparse.Namespace) -> tuple[Path, list[str]]:
+    words: list[str] = given.words
+    if words and "=" not in words[0]:
+        return Path(words[0]), words[1:]
+    return (DEMO if given.command == "demo-data" and DEMO.exists() else BASELINE), words
+
+
+def _next(command: str, arguments: list[str]) -> int:
+    """The closing line of a command; only the first process says it."""
+    if os.environ.get("RANK", "0") == "0":
+        config = [word for word in arguments if word != str(BASELINE)]
+        print(f"next    {' '.join(['comp', command, *config])}")
+    return 0
+
+
+def _complain(message: str) -> int:
+    if os.environ.get("RANK", "0") == "0":
+        for line in message.splitlines():
+            print(f"error: {line}", file=sys.stderr)
+    return 1

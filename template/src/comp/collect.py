@@ -1,0 +1,89 @@
+"""Joins the folds' predictions into the run's two tables, scores them and notes them in the leaderboard."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from comp.config import Config
+from comp.errors import CompError
+from comp.metrics import score
+from comp.predictions import read_predictions, write_predictions
+from comp.rundir import RunDir, note_in_leaderboard, write_json
+from comp.tables import Targets
+
+
+def collect(config: Config, train_ids: pd.Series, run: RunDir) -> dict[str, Any]:
+    """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
+
+    The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
+
+    Raises:
+        CompError: the folds were predicted with different splits.
+    """
+    done = run.done_folds()
+    oofs, tests = [], []
+    for number in done:
+        oof, targets, folds = read_predictions(run.fold(number) / "oof.parquet")
+        test, _, test_folds = read_predictions(run.fold(number) / "test.parquet")
+        if {folds, test_folds} != {read_predictions(run.fold(done[0]) / "oof.parquet")[2]}:
+            raise CompError(
+                f"{run.path}: fold {number} was trained with other folds than fold {done[0]}: train it anew"
+            )
+        oofs.append(oof)
+        tests.append(test)
+    order = dict(zip(train_ids, range(len(train_ids)), strict=True))
+    oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
+    write_predictions(run.oof, oof, targets, folds)
+    write_predictions(run.test, mean_of(tests, targets), targets, folds)
+    metrics = _scores(config, oof, targets, run, done)
+    write_json(run.metrics, metrics)
+    _tell(config, metrics, run, len(train_ids))
+    return metrics
+
+
+def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
+    """The mean of several test tables.
+
+    Raises:
+        CompError: they speak of different rows.
+    """
+    if any(not table["id"].equals(tables[0]["id"]) for table in tables):
+        raise CompError("the folds' test predictions have different rows: run comp predict to make them anew")
+    mean = tables[0].copy()
+    mean[targets.columns] = np.mean([table[targets.columns].to_numpy() for table in tables], axis=0)
+    return mean
+
+
+def _scores(config: Config, oof: pd.DataFrame, targets: Targets, run: RunDir, done: list[int]) -> dict[str, Any]:
+    folds = [json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8")) for number in done]
+    y, p = targets.encode(oof), oof[targets.columns].to_numpy()
+    scores: dict[str, Any] = {}
+    for name in dict.fromkeys([config.metric, *config.metrics]):
+        each = [fold[name] for fold in folds]
+        scores[name] = {"oof": score(name, y, p, targets), "mean": float(np.mean(each)), "std": float(np.std(each))}
+        scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
+    seconds = round(sum(fold["seconds"] for fold in folds), 1)
+    return {"metric": config.metric, "keep": config.train.keep, "rows": len(oof), "seconds": seconds, "scores": scores}
+
+
+def _tell(config: Config, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
+    main = metrics["scores"][config.metric]
+    line = {
+        "name": config.name,
+        "metric": config.metric,
+        "cv": f"{main['oof']:.5f}",
+        "mean": f"{main['mean']:.5f}",
+        "std": f"{main['std']:.5f}",
+        "folds": " ".join(f"{value:.5f}" for value in main["folds"].values()),
+        "minutes": f"{metrics['seconds'] / 60:.1f}",
+        "backbone": config.model.backbone,
+    }
+    board = note_in_leaderboard(line)
+    for name, values in metrics["scores"].items():
+        each = " ".join(f"{value:.4f}" for value in values["folds"].values())
+        print(f"cv      {name} {values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}")
+    if metrics["rows"] < n_rows:
+        print(f"        {metrics['rows']} of {n_rows} training rows are predicted so far")
+    print(f"wrote   {run.oof}, {run.test}, {run.metrics}, {board}")

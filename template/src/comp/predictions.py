@@ -1,0 +1,68 @@
+"""The predictions table: what every model writes and everything that combines models reads.
+
+`oof.parquet`: id, fold, target (or target_<label>…), p_<class>…; `test.parquet`: id, p_<class>…. The file also carries
+the classes, their kind and the hash of the folds, so that predictions of different splits are never mixed unnoticed.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from comp.errors import CompError, shown
+from comp.files import written_whole
+from comp.tables import Targets
+
+
+def oof_table(train: pd.DataFrame, rows: np.ndarray, fold: np.ndarray, p: np.ndarray, targets: Targets) -> pd.DataFrame:
+    """Predictions `p` (N, K) of the training rows `rows` (N,), with their truth."""
+    table = train.iloc[rows][["id", *targets.truth_columns]].reset_index(drop=True)
+    table.insert(1, "fold", fold)
+    return pd.concat([table, _probabilities(p, targets)], axis=1)
+
+
+def test_table(test: pd.DataFrame, p: np.ndarray, targets: Targets) -> pd.DataFrame:
+    """Predictions `p` (N, K) of all test rows, in their order."""
+    return pd.concat([test[["id"]].reset_index(drop=True), _probabilities(p, targets)], axis=1)
+
+
+def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: str) -> None:
+    """Writes the table, whole or not at all.
+
+    Raises:
+        CompError: an id stands twice or a probability is not finite.
+    """
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise CompError(f"{path}: ids stand more than once: {shown(twice)}")
+    wrong = ~np.isfinite(table[targets.columns].to_numpy()).all(axis=1)
+    if wrong.any():
+        raise CompError(f"{path}: the model gave NaN or infinity for {wrong.sum()} rows: {shown(table['id'][wrong])}")
+    facts = {"kind": targets.kind, "classes": targets.classes, "folds": folds}
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"comp": json.dumps(facts).encode()})
+    with written_whole(path) as beside:
+        pq.write_table(arrow, beside)
+
+
+def read_predictions(path: Path) -> tuple[pd.DataFrame, Targets, str]:
+    """The table, its targets and the hash of the folds that it was made with.
+
+    Raises:
+        CompError: the file is missing or no predictions table.
+    """
+    if not path.is_file():
+        raise CompError(f"{path} does not exist: run comp train")
+    arrow = pq.read_table(path)
+    metadata = arrow.schema.metadata or {}
+    if b"comp" not in metadata:
+        raise CompError(f"{path} is no predictions table of this tool")
+    facts = json.loads(metadata[b"comp"])
+    return arrow.to_pandas(), Targets(facts["kind"], tuple(facts["classes"])), facts["folds"]
+
+
+def _probabilities(p: np.ndarray, targets: Targets) -> pd.DataFrame:
+    return pd.DataFrame(np.asarray(p, dtype=np.float32), columns=targets.columns)

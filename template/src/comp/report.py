@@ -1,0 +1,110 @@
+"""`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
+
+import base64
+import json
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from comp.config import Config, to_yaml
+from comp.files import write_text, written_whole
+from comp.metrics import score
+from comp.predictions import read_predictions
+from comp.rundir import RunDir
+from comp.tables import Targets
+
+PAGE = Path(__file__).with_name("report.html")
+MOST_CLASSES = 30  # a confusion matrix of more cannot be read
+
+
+def report(config: Config) -> Path:
+    """Writes `report.html`, `curves.png` and, for up to 30 classes, `confusion.png` into the run's folder.
+
+    Raises:
+        CompError: nothing is trained yet.
+    """
+    run = RunDir.of(config)
+    trained = run.trained_config()
+    oof, targets, _ = read_predictions(run.oof)
+    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    plots = {"Training": _save(_curves(run, trained), run.path / "curves.png")}
+    if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
+        plots["Out-of-fold confusion"] = _save(_confusion(oof, targets), run.path / "confusion.png")
+    page = jinja2.Environment(autoescape=True).from_string(PAGE.read_text(encoding="utf-8"))
+    text = page.render(
+        name=config.name,
+        backbone=trained.model.backbone,
+        image_size=trained.model.image_size,
+        minutes=f"{metrics['seconds'] / 60:.1f}",
+        pictures={title: _embedded(path) for title, path in plots.items()},
+        per_class_name="recall" if targets.kind == "multiclass" else "ROC-AUC",
+        per_class=_per_class(oof, targets),
+        configuration=to_yaml(trained),
+        **{key: metrics[key] for key in ("rows", "keep", "scores")},
+    )
+    path = run.path / "report.html"
+    write_text(path, text)
+    print(f"wrote   {path}, {', '.join(str(plot) for plot in plots.values())}")
+    return path
+
+
+def _curves(run: RunDir, config: Config) -> Figure:
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number in run.done_folds():
+        history = pd.read_csv(run.fold(number) / "history.csv")
+        (line,) = left.plot(history["epoch"], history["train_loss"], linestyle=":")
+        left.plot(history["epoch"], history["val_loss"], color=line.get_color(), label=f"fold {number}")
+        right.plot(history["epoch"], history[config.metric], color=line.get_color(), label=f"fold {number}")
+    left.set(xlabel="epoch", ylabel="loss", title="loss: training dotted, validation solid")
+    right.set(xlabel="epoch", ylabel=config.metric, title=f"validation {config.metric}")
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:
+    truth = targets.index(oof["target"])
+    choice = oof[targets.columns].to_numpy().argmax(axis=1)
+    n = len(targets.classes)
+    counts = np.zeros((n, n), dtype=int)
+    np.add.at(counts, (truth, choice), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(4.0, 0.42 * n + 1.8)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.5 else "#333"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(n), targets.classes, rotation=90)
+    axes.set_yticks(range(n), targets.classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def _per_class(oof: pd.DataFrame, targets: Targets) -> list[tuple[str, int, float]]:
+    y, p = targets.encode(oof), oof[targets.columns].to_numpy()
+    rows = []
+    for k, name in enumerate(targets.classes):
+        if targets.kind == "multiclass":
+            value = float((p[y[:, k] > 0.5].argmax(axis=1) == k).mean()) if y[:, k].any() else float("nan")
+        else:
+            value = score("roc_auc", y[:, [k]], p[:, [k]], Targets("binary", (name,)))
+        rows.append((name, int(y[:, k].sum()), value))
+    return rows
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with written_whole(path) as beside:
+        figure.savefig(beside, format="png", dpi=110)
+    return path
+
+
+def _embedded(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,53 @@
+"""`comp predict`: predicts again from a run's checkpoints, with other views or for other test images."""
+
+import json
+
+from accelerate import Accelerator
+
+from comp.collect import collect
+from comp.competition import Competition
+from comp.config import Config
+from comp.errors import CompError
+from comp.launch import on_all_devices
+from comp.model import load_checkpoint
+from comp.predict_fold import predict_fold
+from comp.rundir import RunDir, write_json
+
+
+def repredict(config: Config, arguments: list[str]) -> int:
+    """Writes the predictions of all trained folds anew and returns the exit status.
+
+    The model is the one that was trained, whatever the configuration says by now; data, views and devices are the
+    configuration's.
+
+    Raises:
+        CompError: nothing is trained yet, or the checkpoints know other classes or folds than the data.
+    """
+    run = RunDir.of(config)
+    trained = run.trained_config()
+    if not run.done_folds():
+        raise CompError(f"no fold of {run.path} is trained to the end: run comp train")
+    data = config.data.model_copy(update={"background": trained.data.background})
+    merged = config.model_copy(update={"model": trained.model, "data": data})
+
+    def work(competition: Competition, accelerator: Accelerator) -> None:
+        for number in run.done_folds():
+            _predict(merged, competition, number, run, accelerator)
+        if accelerator.is_main_process:
+            collect(merged, competition.tables.train["id"], run)
+
+    return on_all_devices(merged, arguments, prepare=lambda: None, work=work)
+
+
+def _predict(config: Config, competition: Competition, number: int, run: RunDir, accelerator: Accelerator) -> None:
+    folder = run.fold(number)
+    model, facts = load_checkpoint(config.model, folder / "best.safetensors")
+    if facts["classes"] != list(competition.tables.targets.classes):
+        raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
+    if facts["folds"] != competition.split.rows:
+        raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
+    scores = predict_fold(config, competition, number, model.to(accelerator.device), folder, accelerator)
+    if accelerator.is_main_process:
+        before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        write_json(folder / "metrics.json", {**before, **scores})
+        print(f"fold {number}  predicted again")

@@ -1,0 +1,117 @@
+"""`runs/<experiment>/`: what one experiment leaves behind. Complete in itself: copied elsewhere, it still predicts."""
+
+import csv
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from comp.config import Config, load_config, to_yaml
+from comp.errors import CompError, shown
+from comp.files import write_text
+
+RUNS = Path("runs")
+# What a trained model depends on; the rest of the configuration may change between two commands on one run.
+TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment")
+FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
+FREE_KEYS |= {"data.test_path", "data.sample_submission", "data.solution"}
+
+
+@dataclass(frozen=True)
+class RunDir:
+    path: Path
+
+    @classmethod
+    def of(cls, config: Config) -> "RunDir":
+        return cls(RUNS / config.name)
+
+    @property
+    def oof(self) -> Path:
+        return self.path / "oof.parquet"
+
+    @property
+    def test(self) -> Path:
+        return self.path / "test.parquet"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    def fold(self, number: int) -> Path:
+        return self.path / f"fold{number}"
+
+    def is_done(self, number: int) -> bool:
+        return (self.fold(number) / "metrics.json").is_file()
+
+    def done_folds(self) -> list[int]:
+        numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
+        return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
+
+    def start(self, config: Config, fresh: bool = False) -> None:
+        """Makes the folder, or goes on in it.
+
+        Raises:
+            CompError: it holds a run of another configuration; the differences are named.
+        """
+        if fresh and self.path.exists():
+            shutil.rmtree(self.path)
+        if self.config.is_file():
+            before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+            now = _flat(yaml.safe_load(to_yaml(config)))
+            changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
+            if changed:
+                what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
+                raise CompError(
+                    f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
+                    "give this one another name (name=…), or run comp train --fresh to train it anew"
+                )
+        write_text(self.config, to_yaml(config))
+
+    def trained_config(self) -> Config:
+        """The configuration that the run was trained with."""
+        if not self.config.is_file():
+            known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))
+            raise CompError(f"there is no run {self.path} (there are {shown(known) or 'none yet'}): run comp train")
+        return load_config(self.config)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def note_in_leaderboard(line: dict[str, Any]) -> Path:
+    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. The best stand first."""
+    path = RUNS / "leaderboard.csv"
+    lines = [line]
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            lines += [old for old in csv.DictReader(file) if old["name"] != line["name"]]
+    columns = list(dict.fromkeys(key for each in lines for key in each))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, text.getvalue())
+    return path
+
+
+def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    if key.partition(".")[0] not in TRAINING_KEYS or key in FREE_KEYS:
+        return False
+    # A key that only one side knows is one that a newer template added: its default keeps the old behaviour.
+    return key in before and key in now and before[key] != now[key]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
