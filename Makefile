@@ -1,0 +1,7 @@
+.PHONY: demo test
+
+demo: ## generate a repository, train three folds on the demo data, score the submission
+	ci/demo
+
+test: ## the generator's tests, then a generated repository's own
+	ci/test

@@ -1,0 +1,28 @@
+"""Prints what a generated repository declares to need, for every tracker: one environment serves all variants."""
+
+import re
+import tempfile
+import tomllib
+from pathlib import Path
+
+import copier
+
+ROOT = Path(__file__).resolve().parent.parent
+TRACKERS = ("none", "tensorboard")  # wandb and trackio: large, and only the user's account makes them useful
+
+
+def requirements() -> list[str]:
+    """The dependencies of all variants, each once."""
+    found: dict[str, str] = {}
+    for tracker in TRACKERS:
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder, "made")
+            copier.run_copy(str(ROOT), made, data={"tracker": tracker}, defaults=True, quiet=True, vcs_ref="HEAD")
+            project = tomllib.loads((made / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+            found[re.split(r"[<>=!~\[ ]", requirement)[0].lower()] = requirement
+    return sorted(found.values())
+
+
+if __name__ == "__main__":
+    print("\n".join(requirements()))
