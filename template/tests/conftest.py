@@ -1,10 +1,13 @@
 """An empty repository to work in, a small competition, and a way to call `comp`."""
 
+import itertools
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,11 @@ from PIL import Image
 from comp.cli import main
 from comp.config import Config, load_config
 
+if TYPE_CHECKING:
+    from comp.model import Classifier
+
+# On any machine the CPU: exact comparisons hold there. Of tiny tensors, more threads only wait for each other.
+os.environ.update(CUDA_VISIBLE_DEVICES="", ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1")
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 SMALL: dict[str, object] = {
@@ -81,6 +89,65 @@ def configure(repo: Path) -> Callable[..., Config]:
         return load_config(path)
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def forgetful_accelerate() -> Iterator[None]:
+    """Accelerate remembers its first precision for the life of a process; here each test is a process of its own."""
+    yield
+    _forget_accelerate()
+
+
+def _forget_accelerate() -> None:
+    if "accelerate" in sys.modules:
+        from accelerate.state import AcceleratorState, GradientState
+
+        AcceleratorState._reset_state(True)
+        GradientState._reset_state()
+
+
+@pytest.fixture
+def fit_fold(competition: Path, configure: Callable[..., Config]) -> Callable[..., tuple["Classifier", pd.DataFrame]]:
+    """`fit_fold(train={"epochs": 2})` trains fold 0 of the small competition: the model and its history."""
+    from comp.competition import open_competition
+    from comp.devices import accelerator_for
+    from comp.fit import Fold, fit
+    from comp.split import split
+
+    folders = (Path("runs") / f"fit{number}" for number in itertools.count())
+
+    def call(**sections: object) -> tuple["Classifier", pd.DataFrame]:
+        config = configure(**sections)
+        split(config)
+        opened = open_competition(config, quiet=True)
+        _forget_accelerate()
+        accelerator, folder = accelerator_for(config), next(folders)
+        fold = Fold(0, *opened.rows(0), opened.y, opened.train_pixels, opened.tables.targets)
+        return fit(config, fold, folder, accelerator), pd.read_csv(folder / "history.csv")
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def _trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, before = tmp_path_factory.mktemp("trained"), Path.cwd()
+    os.chdir(folder)
+    write_competition(folder / "data")
+    (folder / "conf").mkdir()
+    (folder / "conf" / "baseline.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    try:
+        assert main(["split"]) == main(["train", "train.epochs=3"]) == 0
+    finally:
+        os.chdir(before)
+        _forget_accelerate()
+    return folder
+
+
+@pytest.fixture
+def trained(_trained_once: Path, repo: Path) -> Path:
+    """The small competition with a finished run `small`: the repository, a copy that the test may change."""
+    shutil.copytree(_trained_once, repo, dirs_exist_ok=True)
+    return repo
 
 
 @pytest.fixture

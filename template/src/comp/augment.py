@@ -27,21 +27,14 @@ def augmented(image: np.ndarray, size_px: int, settings: Augment, rng: np.random
 
 
 def fitted(image: np.ndarray, size_px: int, how: str) -> np.ndarray:
-    """The whole image (`squash`, `pad`) or its middle (`crop`) as (size_px, size_px, 3) uint8, nothing random."""
+    """The whole image (`squash`) or its middle (`crop`) as (size_px, size_px, 3) uint8, nothing random."""
     height, width = image.shape[:2]
     if how == "squash":
         return _resized(image, size_px, size_px)
-    scale = size_px / (min(height, width) if how == "crop" else max(height, width))
-    resized = _resized(image, max(1, round(width * scale)), max(1, round(height * scale)))
-    height, width = resized.shape[:2]
-    if how == "crop":
-        top, left = (height - size_px) // 2, (width - size_px) // 2
-        return resized[max(top, 0) : max(top, 0) + size_px, max(left, 0) : max(left, 0) + size_px]
-    top, left = (size_px - height) // 2, (size_px - width) // 2
-    padding = (top, size_px - height - top, left, size_px - width - left)
-    return cv2.copyMakeBorder(
-        resized, *padding, cv2.BORDER_REFLECT_101 if min(height, width) > 1 else cv2.BORDER_REPLICATE
-    )
+    scale = size_px / min(height, width)
+    resized = _resized(image, max(size_px, round(width * scale)), max(size_px, round(height * scale)))
+    top, left = (resized.shape[0] - size_px) // 2, (resized.shape[1] - size_px) // 2
+    return resized[top : top + size_px, left : left + size_px]
 
 
 def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:

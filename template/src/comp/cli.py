@@ -1,8 +1,11 @@
 """`comp COMMAND [CONFIG] [key=value …]`: loads what the command needs and turns errors into a line."""
 
 import argparse
+import errno
 import os
+import shlex
 import sys
+import time
 from pathlib import Path
 
 from comp.errors import CompError
@@ -28,7 +31,11 @@ FLAGS = {
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 for an error that the user can mend, 2 for a wrong command line."""
     words = sys.argv[1:] if arguments is None else arguments
-    given = _parser().parse_args(words)
+    parser = _parser()
+    given, rest = parser.parse_known_args(words)  # rest: what argparse does not take after a flag
+    if any(word.startswith("-") for word in rest):
+        parser.error(f"unknown option: {' '.join(rest)}")
+    given.words += rest
     try:
         return _do(given, words)
     except CompError as error:
@@ -41,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         from comp.files import NO_SPACE
 
+        if error.errno == errno.EROFS or isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)):
+            return _complain(f"{error.filename}: {error.strerror}; data.work=… puts folds.csv and the cache elsewhere")
         if error.errno not in NO_SPACE:
             raise
         return _complain(f"no space left on the disk ({error.filename or 'while writing'}): free some and run again")
@@ -111,15 +120,16 @@ def _config_and_overrides(given: argparse.Namespace) -> tuple[Path, list[str]]:
 
 
 def _next(command: str, arguments: list[str]) -> int:
-    """The closing line of a command; only the first process says it."""
-    if os.environ.get("RANK", "0") == "0":
+    """The closing line of a command; of several processes, the first or their starter says it."""
+    if os.environ.get("RANK", "0") == "0" and "COMP_TOLD" not in os.environ:
         config = [word for word in arguments if word != str(BASELINE)]
-        print(f"next    {' '.join(['comp', command, *config])}")
+        print(f"next    {shlex.join(['comp', command, *config])}")
     return 0
 
 
 def _complain(message: str) -> int:
-    if os.environ.get("RANK", "0") == "0":
-        for line in message.splitlines():
-            print(f"error: {line}", file=sys.stderr)
+    if os.environ.get("RANK", "0") != "0":
+        time.sleep(5)  # the first process says it and all end; else it is this one's own fault
+    for line in message.splitlines():
+        print(f"error: {line}", file=sys.stderr)
     return 1

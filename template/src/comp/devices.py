@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
 from comp.config import Config
+from comp.errors import CompError
 from comp.rundir import RunDir
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -17,6 +18,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 def accelerator_for(config: Config) -> Accelerator:
     """Accelerate as the configuration asks for it."""
     precision = resolve_precision(config.train.precision)
+    if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
     return Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=config.train.accumulate,

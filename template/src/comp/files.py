@@ -25,12 +25,20 @@ def written_whole(path: Path) -> Iterator[Path]:
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError as error:
-        if error.errno in NO_SPACE:
+    except Exception as error:
+        if _is_no_space(error):
             raise CompError(f"no space left on the disk while writing {path}: free some and run again") from error
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _is_no_space(error: BaseException | None) -> bool:
+    """Torch hides a full disk in the context of its error, safetensors in the text."""
+    if error is None:
+        return False
+    full = (isinstance(error, OSError) and error.errno in NO_SPACE) or "No space left" in str(error)
+    return full or _is_no_space(error.__context__)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from timm.utils import ModelEmaV3
+from timm.utils import ModelEmaV3, distribute_bn
 from torch import nn
 from tqdm import tqdm
 
 from comp.augment import OnDevice
 from comp.batches import TrainingBatches, TrainingImages, balancing_weights, loader
 from comp.config import Config
+from comp.config.schema import Train
 from comp.devices import workers_for
 from comp.errors import CompError
 from comp.files import write_text
@@ -61,6 +62,7 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
     images = TrainingImages(fold.pixels, fold.y, config.model.image_size, config.augment, seed)
     loading = loader(images, batches, workers_for(config, accelerator), accelerator.device)
     augment = OnDevice(config.augment)
+    order = memory_order(settings)
 
     state = State(model, ema, optimizer, Progress())
     _resume(state, folder, accelerator)
@@ -80,7 +82,7 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             set_learning_rate(optimizer, lr)
             torch.manual_seed(_seed(*seed, epoch, index, accelerator.process_index))  # dropout, mixing
             with accelerator.accumulate(wrapped):
-                inputs = batch.images.to(accelerator.device, non_blocking=True)
+                inputs = batch.images.to(accelerator.device, non_blocking=True, memory_format=order)
                 targets = batch.targets.to(accelerator.device, non_blocking=True)
                 inputs, targets = augment(inputs, targets, mix)
                 loss = loss_of(wrapped(inputs).float(), targets)
@@ -98,6 +100,7 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
         seconds = time.perf_counter() - started
         _refuse_nan(train_loss, fold.number, epoch)
 
+        _share_batch_statistics([model] if ema is None else [model, ema.module], accelerator)
         validated = model if ema is None or settings.keep == "last" else ema.module
         row = {
             "epoch": epoch + 1,
@@ -117,11 +120,18 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
 def _model(config: Config, fold: Fold, device: torch.device) -> Classifier:
     model = build_model(config.model, len(fold.targets.classes))
     if config.train.grad_checkpointing:
-        if not hasattr(model.backbone, "set_grad_checkpointing"):
-            raise CompError(f"train.grad_checkpointing: the backbone {config.model.backbone} does not support it")
-        model.backbone.set_grad_checkpointing(True)  # type: ignore[operator]
-    order = torch.channels_last if config.train.channels_last else torch.contiguous_format
-    return model.to(device, memory_format=order)  # type: ignore[call-overload]
+        try:
+            model.backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+        except (AttributeError, AssertionError):
+            raise CompError(
+                f"train.grad_checkpointing: the backbone {config.model.backbone} does not support it"
+            ) from None
+    return model.to(device, memory_format=memory_order(config.train))  # type: ignore[call-overload]
+
+
+def memory_order(settings: Train) -> torch.memory_format:
+    """How weights and images lie in memory. A convolution computes channels-last as soon as one of the two does."""
+    return torch.channels_last if settings.channels_last else torch.contiguous_format
 
 
 def _loss(config: Config, fold: Fold, device: torch.device) -> Loss:
@@ -153,15 +163,25 @@ def _wrapped(model: Classifier, frozen: bool, compile_with: bool | str, accelera
     """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
     model.backbone.requires_grad_(not frozen)
     wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
-    if compile_with:
+    if not compile_with:
+        return wrapped
+    try:
         return torch.compile(wrapped, backend=compile_with if isinstance(compile_with, str) else "inductor")
-    return wrapped
+    except RuntimeError as error:
+        raise CompError(f"train.compile={compile_with}: {str(error).splitlines()[0]}") from None
 
 
 def _training_mode(model: Classifier, frozen: bool) -> None:
     model.train()
     if frozen:
         model.backbone.eval()  # batch statistics stay those of the pretraining
+
+
+def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -> None:
+    """Each process has seen its share of the batches: their mean is what is validated, kept and saved."""
+    if accelerator.num_processes > 1:
+        for model in models:
+            distribute_bn(model, accelerator.num_processes, reduce=True)
 
 
 def _validate(model: nn.Module, config: Config, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
@@ -186,7 +206,7 @@ def _judge(
         if accelerator.is_main_process:
             write_tensors(folder / "last" / "best.pt", validated.state_dict())
     if config.train.early_stop is not None:
-        watched = -row["val_loss"] if config.train.early_stop.on == "loss" else metric
+        watched = -row["val_loss"] if config.train.early_stop.watch == "loss" else metric
         gained = _is_better(watched, progress.stop_best)
         progress.stop_best = watched if gained else progress.stop_best
         progress.epochs_without_gain = 0 if gained else progress.epochs_without_gain + 1
@@ -210,8 +230,8 @@ def _refuse_nan(train_loss: float, fold: int, epoch: int) -> None:
 
 
 def _progress_bar(loading: Any, fold: int, epoch: int, epochs: int, accelerator: Accelerator) -> Any:
-    quiet = not accelerator.is_local_main_process
-    return tqdm(loading, f"fold {fold} epoch {epoch + 1}/{epochs}", leave=False, disable=quiet, mininterval=0.5)
+    quiet = None if accelerator.is_local_main_process else True  # None: quiet where no terminal shows it
+    return tqdm(loading, f"fold {fold} epoch {epoch + 1}/{epochs}", leave=False, disable=quiet)
 
 
 def _tell(row: dict[str, Any], fold: int, config: Config, accelerator: Accelerator) -> None:
@@ -219,7 +239,8 @@ def _tell(row: dict[str, Any], fold: int, config: Config, accelerator: Accelerat
     if accelerator.is_main_process:
         tqdm.write(f"fold {fold}  epoch {row['epoch']:>3}  {figures}  {row['images_per_s']:.0f} images/s")
     if config.tracker != "none":
-        accelerator.log({f"fold{fold}/{name}": value for name, value in row.items() if name != "epoch"}, row["epoch"])
+        step = fold * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
+        accelerator.log({f"fold{fold}/{name}": value for name, value in row.items() if name != "epoch"}, step)
 
 
 def _save(state: State, folder: Path, accelerator: Accelerator) -> None:

@@ -1,12 +1,12 @@
 """Any image file to uint8 RGB, as a viewer would show it."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 Rgb = tuple[int, int, int]
+Image.MAX_IMAGE_PIXELS = 2**30  # slides and scans are large; a competition's files are no attack
 
 
 class BadImage(Exception):
@@ -22,19 +22,34 @@ def decode(path: Path, background: Rgb = (255, 255, 255), short_side_px: int | N
         BadImage: the file is missing, truncated or no image.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if short_side_px is not None:
-                    image.draft("RGB", _shrunk(image.size, short_side_px))  # JPEG: decode at a fraction of the size
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                rgb = _to_rgb(upright, background)
-    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError, EOFError, IndexError) as error:
+        with Image.open(path) as image:
+            if short_side_px is not None:
+                image.draft("RGB", _shrunk(image.size, short_side_px))  # JPEG: decode at a fraction of the size
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            rgb = _to_rgb(upright, background)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError, IndexError) as error:
         raise BadImage(f"{path}: {error or type(error).__name__}") from error
     if short_side_px is not None and min(rgb.size) > short_side_px:
         rgb = rgb.resize(_shrunk(rgb.size, short_side_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(rgb)
+
+
+def framed(image: np.ndarray, background: Rgb, side_px: int | None = None) -> np.ndarray:
+    """`image` (H, W, 3) in the middle of a square of `background`.
+
+    The square is as wide as the image's longer side, or `side_px`: a larger image is shrunk to it, a smaller one keeps
+    its own scale, so that a network can see how large it was.
+    """
+    side = side_px or max(image.shape[:2])
+    if max(image.shape[:2]) > side:
+        small = Image.fromarray(image)
+        small.thumbnail((side, side), Image.Resampling.BICUBIC)
+        image = np.asarray(small)
+    square = np.full((side, side, 3), background, np.uint8)
+    top, left = (side - image.shape[0]) // 2, (side - image.shape[1]) // 2
+    square[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return square
 
 
 def _shrunk(size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
@@ -53,10 +68,10 @@ def _to_rgb(image: Image.Image, background: Rgb) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit greys and floats: the range of the type where it is used, else of the values."""
+    """16-bit greys by the range of their type, alike for all images; integers and floats by that of their values."""
     values = np.asarray(image).astype(np.float32)
     low, high = float(values.min()), float(values.max())
-    if low >= 0 and 255 < high <= 65535:
+    if image.mode.startswith("I;16") or (low >= 0 and 255 < high <= 65535):
         values = values / 257.0
     elif low < 0 or high > 65535:
         values = (values - low) / max(high - low, 1e-12) * 255.0

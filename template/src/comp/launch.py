@@ -1,5 +1,6 @@
 """One process a GPU: starts `accelerate launch` where several are wanted and nobody has started it yet."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -13,27 +14,33 @@ from comp.competition import Competition, open_competition
 from comp.config import Config
 from comp.devices import accelerator_for
 
+TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
+
 
 def on_all_devices(
     config: Config,
     arguments: list[str],
     prepare: Callable[[], None],
+    check: Callable[[Competition, int], None],
     work: Callable[[Competition, Accelerator], None],
 ) -> int:
     """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
 
-    `prepare` runs once, and so does the decoding: what is wrong with the data is said before any process starts.
+    `prepare` runs once, and so does the decoding; `check` gets the number of processes: what is wrong with data or
+    settings is said before any process starts.
     """
     if is_launched():
         accelerator = accelerator_for(config)
         if accelerator.is_main_process:
             prepare()
         with accelerator.local_main_process_first():
-            competition = open_competition(config, quiet=not accelerator.is_main_process)
+            competition = open_competition(config, quiet=not accelerator.is_main_process or TOLD in os.environ)
+        check(competition, accelerator.num_processes)
     else:
         prepare()
         competition = open_competition(config)
         processes = processes_wanted(config)
+        check(competition, processes)
         if processes > 1:
             return launch(processes, arguments)
         accelerator = accelerator_for(config)
@@ -56,12 +63,12 @@ def is_launched() -> bool:
 
 def launch(processes: int, arguments: list[str]) -> int:
     """Runs `comp ARGUMENTS` in `processes` processes and returns their exit status."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
+    command = [sys.executable, "-m", "comp.launch", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", str(_free_port())]
-    command += ["--multi_gpu"] if torch.cuda.is_available() else ["--cpu"]
+    command += ["--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, TOLD: "yes"}
     print(f"launch  {processes} processes through accelerate", flush=True)
     return subprocess.call([*command, "-m", "comp", *arguments], env=environment)
 
@@ -70,3 +77,19 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _accelerate_launch() -> None:
+    """`accelerate launch` without its own traceback: the process that failed has said why."""
+    from accelerate.commands.launch import main
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable(logging.ERROR)
+    try:
+        main()
+    except ChildFailedError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _accelerate_launch()

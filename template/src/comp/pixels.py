@@ -4,33 +4,44 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from comp.errors import CompError
 from comp.files import NO_SPACE
-from comp.images import BadImage, Rgb, decode
+from comp.images import BadImage, Rgb, decode, framed
 
 MARGIN = 1.15  # the cache's short side by the training size: room for a random crop
 AHEAD = 64  # images decoded before they are written
 FORMAT = 1
+UNREADABLE = np.zeros((1, 1, 3), np.uint8)  # keeps the row of a bad image
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Decoding:
     """How files become pixels; two caches with the same files and the same decoding are the same."""
 
-    short_side_px: int
+    image_size: int
     background: Rgb
+    frame: str
 
-    @classmethod
-    def for_size(cls, image_size: int, background: Rgb) -> "Decoding":
-        return cls(round(image_size * MARGIN), background)
+    def __call__(self, path: str) -> np.ndarray:
+        """(H, W, 3) uint8, the short side at most a little above the training size.
+
+        Raises:
+            BadImage: the file cannot be read.
+        """
+        image = decode(Path(path), self.background, round(self.image_size * MARGIN))
+        if self.frame == "none":
+            return image
+        return framed(image, self.background, self.image_size if self.frame == "native" else None)
 
 
 class Pixels:
@@ -58,9 +69,9 @@ class Streamed:
     def __init__(self, paths: list[str], decoding: Decoding) -> None:
         self._paths, self._decoding = paths, decoding
         self.bad: dict[int, str] = {}
-        for row, path in enumerate(tqdm(paths, desc="checking images", unit="img")):
+        for row, path in enumerate(_bar(paths, "checking images", len(paths))):
             try:
-                decode(Path(path), decoding.background, decoding.short_side_px)
+                decoding(path)
             except BadImage as error:
                 self.bad[row] = str(error)
 
@@ -68,7 +79,9 @@ class Streamed:
         return len(self._paths)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return decode(Path(self._paths[row]), self._decoding.background, self._decoding.short_side_px)
+        if row in self.bad:
+            return UNREADABLE
+        return self._decoding(self._paths[row])
 
 
 def open_pixels(paths: list[str], folder: Path, decoding: Decoding) -> Pixels:
@@ -85,7 +98,7 @@ def open_pixels(paths: list[str], folder: Path, decoding: Decoding) -> Pixels:
 
 def _key(paths: list[str], decoding: Decoding) -> str:
     """Names a cache by its files' paths, sizes and times and by how they are decoded."""
-    text = hashlib.blake2b(json.dumps([FORMAT, decoding.short_side_px, decoding.background]).encode(), digest_size=12)
+    text = hashlib.blake2b(json.dumps([FORMAT, *astuple(decoding)]).encode(), digest_size=12)
     for path in paths:
         try:
             stat = Path(path).stat()
@@ -101,10 +114,10 @@ def _build(paths: list[str], place: Path, decoding: Decoding) -> None:
     try:
         index, bad, offset = [], {}, 0
         with (beside / "pixels.bin").open("wb") as file:
-            for row, image in enumerate(tqdm(_decoded(paths, decoding), "decoding images", len(paths), unit="img")):
+            for row, image in enumerate(_bar(_decoded(paths, decoding), "decoding images", len(paths))):
                 if isinstance(image, BadImage):
                     bad[row] = str(image)
-                    image = np.zeros((1, 1, 3), np.uint8)
+                    image = UNREADABLE
                 file.write(np.ascontiguousarray(image).data)
                 index.append((offset, *image.shape[:2]))
                 offset += image.size
@@ -120,12 +133,16 @@ def _build(paths: list[str], place: Path, decoding: Decoding) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def _bar(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+    return tqdm(items, what, total, unit="img", disable=None)  # None: quiet where no terminal shows it
+
+
 def _decoded(paths: list[str], decoding: Decoding) -> Iterator[np.ndarray | BadImage]:
     """In order, a few ahead: PIL lets other threads run while it decodes."""
 
     def one(path: str) -> np.ndarray | BadImage:
         try:
-            return decode(Path(path), decoding.background, decoding.short_side_px)
+            return decoding(path)
         except BadImage as error:
             return error
 

@@ -36,7 +36,7 @@ def predict_rows(
     batches = _Cut(rows[places].tolist(), config.predict.batch_size)
     loading = loader(images, batches, workers_for(config, accelerator), accelerator.device)
     collected: list[Tensor] = []
-    model.eval()
+    model.train().eval()  # some backbones keep what they derive from their weights until they are in training again
     with torch.inference_mode(), accelerator.autocast():
         for batch in loading:
             inputs = batch.images.to(accelerator.device, non_blocking=True)

@@ -36,7 +36,7 @@ def repredict(config: Config, arguments: list[str]) -> int:
         if accelerator.is_main_process:
             collect(merged, competition.tables.train["id"], run)
 
-    return on_all_devices(merged, arguments, prepare=lambda: None, work=work)
+    return on_all_devices(merged, arguments, prepare=lambda: None, check=lambda *_: None, work=work)
 
 
 def _predict(config: Config, competition: Competition, number: int, run: RunDir, accelerator: Accelerator) -> None:

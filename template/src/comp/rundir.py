@@ -63,7 +63,7 @@ class RunDir:
         """
         if fresh and self.path.exists():
             shutil.rmtree(self.path)
-        if self.config.is_file():
+        if self.config.is_file() and any(self.path.glob("fold*/*")):  # else nothing was trained with it
             before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))
             now = _flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
@@ -110,8 +110,10 @@ def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
     return key in before and key in now and before[key] != now[key]
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """`section.key` → value. What is nested deeper, such as `model.head_args`, is one value."""
     flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    for section, value in values.items():
+        inside = {f"{section}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {}
+        flat |= inside or {section: value}
     return flat

@@ -10,7 +10,7 @@ from comp.errors import CompError, shown
 from comp.metrics import score
 from comp.predictions import read_predictions
 from comp.rundir import RunDir
-from comp.submit import FOLDER
+from comp.submit import FOLDER, columns_of
 from comp.tables import Targets
 from comp.tables.read import read_csv
 
@@ -45,31 +45,46 @@ def score_submission(config: Config) -> dict[str, float]:
 
 
 def _refuse_other_ids(submission: pd.DataFrame, solution: pd.DataFrame) -> None:
+    for table, what in ((submission, "submission"), (solution, "solution")):
+        twice = table.iloc[:, 0][table.iloc[:, 0].duplicated()]
+        if len(twice):
+            raise CompError(f"ids stand more than once in the {what}: {shown(twice)}")
     different = set(submission.iloc[:, 0]) ^ set(solution.iloc[:, 0])
     if different:
         raise CompError(f"submission and solution have different ids: {shown(sorted(different))}")
 
 
 def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets) -> np.ndarray:
-    """(N, K) as in `Targets.encode`."""
-    if targets.kind == "multiclass" and len(solution.columns) < len(targets.classes):
-        column = submission.columns[1] if submission.columns[1] in solution else solution.columns[0]
+    """(N, K) as in `Targets.encode`; columns that nobody asked for, such as Kaggle's Usage, are passed over."""
+    asked, classes = list(submission.columns[1:]), list(targets.classes)
+    one_each = asked if len(asked) > 1 or targets.kind != "multiclass" else classes
+    for names in (one_each, classes):
+        if set(names) <= set(solution.columns):
+            return _numbers(solution, names, targets, "solution")
+    column = asked[0] if asked[0] in solution else solution.columns[0]
+    if targets.kind == "multiclass":
         return targets.encode(pd.DataFrame({"target": solution[column].to_numpy()}))
-    names = list(targets.classes)
-    wanted = names if set(names) <= set(solution.columns) else list(solution.columns[: len(names)])
-    return solution[wanted].astype(float).to_numpy(dtype=np.float32)
+    return _numbers(solution, [column], targets, "solution")
 
 
 def _predicted(submission: pd.DataFrame, targets: Targets) -> tuple[np.ndarray, bool]:
     """(N, K) probabilities, or ones and zeros where the submission holds labels."""
-    values = submission.iloc[:, 1:]
-    if targets.kind == "multiclass" and values.shape[1] == 1:
-        labels = values.iloc[:, 0]
-        if labels.isin(targets.classes).all():
+    names = list(submission.columns[1:])
+    if targets.kind == "multiclass" and len(names) == 1:
+        labels = submission[names[0]]
+        second = pd.to_numeric(labels, errors="coerce").to_numpy()
+        if len(targets.classes) != 2 or labels.isin(targets.classes).all() or np.isnan(second).any():
             return targets.encode(pd.DataFrame({"target": labels})), False
-        second = labels.astype(float).to_numpy()
         return np.column_stack([1 - second, second]), True
-    p = values.astype(float)
-    if targets.kind == "multiclass" and set(p.columns) == set(targets.classes):
-        p = p[list(targets.classes)]
-    return p.to_numpy(), bool((p.to_numpy() % 1 != 0).any())
+    p = _numbers(submission, names, targets, "submission")
+    return p, bool((p % 1 != 0).any())
+
+
+def _numbers(table: pd.DataFrame, names: list[str], targets: Targets, what: str) -> np.ndarray:
+    """The columns `names` as (N, K) numbers, in the order of the classes."""
+    values = table[names].apply(pd.to_numeric, errors="coerce")
+    if values.isna().any(axis=None):
+        column = values.isna().any().idxmax()
+        strange = table[column][values[column].isna()]
+        raise CompError(f"the {what}'s column {column!r} holds {shown(strange)}, expected numbers")
+    return values.to_numpy(dtype=np.float64)[:, np.argsort(columns_of(names, targets))]

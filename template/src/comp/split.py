@@ -1,6 +1,7 @@
 """`comp split`: gives every training row its fold, once; all runs share the file."""
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from comp.errors import CompError, shown
 from comp.files import write_text
 from comp.tables import Tables, Targets, read_tables
 
-HEADER = re.compile(r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+) seed=(?P<seed>-?\d+) rows=(?P<rows>\w+)")
+HEADER = re.compile(
+    r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+)( holdout=(?P<holdout>\S+))? seed=(?P<seed>-?\d+) rows=(?P<rows>\w+)"
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Split:
 
     fold: np.ndarray
     n: int
+    kind: str
     rows: str  # a hash of ids, targets and folds: two prediction files with different ones do not mix
 
 
@@ -63,23 +67,30 @@ def load_split(config: Config, tables: Tables) -> Split:
         raise CompError(f"{path} was not written by comp split: its first line must be `# folds n=… `")
     kind = _resolve_kind(config.folds, tables)
     asked = {"n": str(_n_folds(config.folds, kind)), "kind": kind, "seed": str(config.folds.seed)}
+    if kind == "holdout":
+        asked["holdout"] = str(config.folds.holdout)
     for name, value in asked.items():
         if header[name] != value:
             raise CompError(
                 f"{path} has {name}={header[name]}, the configuration asks for folds.{name}={value}: "
                 "keep the first, or run comp split --force (older runs then no longer combine with new ones)"
             )
-    table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, skiprows=1)
-    fold = tables.train["id"].map(dict(zip(table["id"], table["fold"], strict=True)))
+    try:
+        table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, skiprows=1)
+        fold = tables.train["id"].map(dict(zip(table["id"], table["fold"].astype(int), strict=True)))
+    except (KeyError, ValueError) as error:
+        raise CompError(f"{path} is damaged ({error}): run comp split --force") from None
     if len(table) != len(tables.train) or fold.isna().any():
         unknown = tables.train["id"][fold.isna()]
         detail = (
             f"new ids {shown(unknown)}" if len(unknown) else f"it has {len(table)} rows, there are {len(tables.train)}"
         )
         raise CompError(f"{path} was made for other training rows ({detail}): run comp split --force")
-    result = Split(fold.to_numpy(dtype=np.int64), int(header["n"]), header["rows"])
+    result = Split(fold.to_numpy(dtype=np.int64), int(header["n"]), header["kind"], header["rows"])
     if _hash(tables, result.fold) != result.rows:
-        raise CompError(f"{path}: ids, labels or folds changed since it was written: run comp split --force")
+        raise CompError(
+            f"{path}: ids, labels, groups, times or folds changed since it was written: run comp split --force"
+        )
     return result
 
 
@@ -94,12 +105,16 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folds, kind: str)
     y = targets.encode(rows)
     label = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
     groups = rows["group"].to_numpy() if "group" in rows else None
-    if groups is not None and len(set(groups)) < folds.n:
+    if groups is not None and "group" in kind and len(set(groups)) < folds.n:
         raise CompError(f"there are {len(set(groups))} groups, too few for {folds.n} folds: set folds.n lower")
-    if len(rows) < folds.n:
+    if kind != "holdout" and len(rows) < folds.n:
         raise CompError(f"there are {len(rows)} training rows, too few for {folds.n} folds: set folds.n lower")
+    try:
+        pairs = list(_splitter(kind, rows, y, label, groups, folds))
+    except ValueError as error:
+        raise CompError(f"folds.kind={kind} does not work with these rows: {error}") from None
     fold = np.full(len(rows), -1)
-    for number, (_, validated) in enumerate(_splitter(kind, rows, y, label, groups, folds)):
+    for number, (_, validated) in enumerate(pairs):
         fold[validated] = number
     back = np.empty_like(fold)
     back[order] = fold
@@ -126,7 +141,8 @@ def _splitter(kind, rows, y, label, groups, folds):  # type: ignore[no-untyped-d
         holdout = model_selection.GroupShuffleSplit(1, test_size=folds.holdout, random_state=folds.seed)
         return holdout.split(nothing, groups=groups)
     holdout = model_selection.StratifiedShuffleSplit(1, test_size=folds.holdout, random_state=folds.seed)
-    return holdout.split(nothing, _without_tiny_classes(label, 2))
+    rows_for_both = math.ceil(1 / min(folds.holdout, 1 - folds.holdout))
+    return holdout.split(nothing, _without_tiny_classes(label, rows_for_both))
 
 
 def _without_tiny_classes(label: np.ndarray, n: int) -> np.ndarray:
@@ -170,15 +186,17 @@ def _n_folds(folds: Folds, kind: str) -> int:
 def _write(path: Path, tables: Tables, folds: Folds) -> Split:
     kind = _resolve_kind(folds, tables)
     fold = assign_folds(tables.train, tables.targets, folds, kind)
-    result = Split(fold, _n_folds(folds, kind), _hash(tables, fold))
+    result = Split(fold, _n_folds(folds, kind), kind, _hash(tables, fold))
     table = pd.DataFrame({"id": tables.train["id"], "fold": fold})
-    header = f"# folds n={result.n} kind={kind} seed={folds.seed} rows={result.rows}\n"
+    share = f" holdout={folds.holdout}" if kind == "holdout" else ""
+    header = f"# folds n={result.n} kind={kind}{share} seed={folds.seed} rows={result.rows}\n"
     write_text(path, header + table.to_csv(index=False, lineterminator="\n"))
     return result
 
 
 def _hash(tables: Tables, fold: np.ndarray) -> str:
-    truth = tables.train[["id", *tables.targets.truth_columns]].astype(str)
+    roles = [role for role in ("group", "time") if role in tables.train]
+    truth = tables.train[["id", *tables.targets.truth_columns, *roles]].astype(str)
     lines = sorted("\t".join([*row, str(k)]) for row, k in zip(truth.itertuples(index=False), fold, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 

@@ -55,8 +55,8 @@ class State:
 
 
 def write_tensors(path: Path, values: dict[str, Any]) -> None:
-    with written_whole(path) as beside:
-        torch.save(values, beside)
+    with written_whole(path) as beside, beside.open("wb") as file:
+        torch.save(values, file)  # given a path, it would not say that the disk is full
 
 
 def read_tensors(path: Path) -> dict[str, Any]:

@@ -65,11 +65,11 @@ def fill(
             )
         table[columns[0]] = _decimals(p[:, 1], config)
         return table, f"the probability of {targets.classes[1]!r}"
-    places = _columns_of(columns, targets)
+    places = columns_of(columns, targets)
+    chosen = np.eye(p.shape[1])[p.argmax(axis=1)] if targets.kind == "multiclass" else p >= 0.5
     for column, place in zip(columns, places, strict=True):
-        table[column] = (
-            (p[:, place] >= 0.5).astype(int).astype(str) if values == "labels" else _decimals(p[:, place], config)
-        )
+        labels = chosen[:, place].astype(int).astype(str)
+        table[column] = labels if values == "labels" else _decimals(p[:, place], config)
     return table, values
 
 
@@ -113,7 +113,7 @@ def _values(sample: pd.DataFrame, targets: Targets, config: Config) -> str:
     return "probabilities" if fractions or config.metric in {"roc_auc", "log_loss"} else "labels"
 
 
-def _columns_of(columns: list[str], targets: Targets) -> list[int]:
+def columns_of(columns: list[str], targets: Targets) -> list[int]:
     """Which class each column of the sample stands for: by its whole name, or by how it ends (`prob_cat`)."""
     if len(columns) == 1 and targets.kind == "binary":
         return [0]

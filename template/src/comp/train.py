@@ -2,15 +2,19 @@
 
 import shutil
 import time
+from pathlib import Path
 
 from accelerate import Accelerator
 
+from comp.batches import TrainingBatches
 from comp.collect import collect
 from comp.competition import Competition
 from comp.config import Config
 from comp.errors import CompError
 from comp.fit import Fold, fit
 from comp.launch import on_all_devices
+from comp.losses import build_loss
+from comp.metrics import score
 from comp.model import save_checkpoint
 from comp.predict_fold import predict_fold
 from comp.rundir import RunDir, write_json
@@ -29,8 +33,23 @@ def train(config: Config, arguments: list[str], fresh: bool = False) -> int:
         config,
         [word for word in arguments if word != "--fresh"],
         prepare=lambda: run.start(config, fresh),
+        check=lambda competition, processes: _check(config, competition, processes),
         work=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
     )
+
+
+def _check(config: Config, competition: Competition, processes: int) -> None:
+    """Raises at once what would otherwise fail after the first epoch, or in each process."""
+    targets = competition.tables.targets
+    for name in [config.metric, *config.metrics]:
+        score(name, competition.y, competition.y, targets)
+    build_loss(config.train, targets, None)
+    for number in _folds_to_train(config, competition):
+        train_rows, valid_rows = competition.rows(number)
+        if not len(train_rows) or not len(valid_rows):
+            raise CompError(f"fold {number} has {len(train_rows)} training and {len(valid_rows)} validated rows")
+        accumulate = config.train.accumulate
+        TrainingBatches(train_rows, config.train.batch_size, (number,), processes=processes, accumulate=accumulate)
 
 
 def _train_folds(config: Config, competition: Competition, run: RunDir, accelerator: Accelerator) -> None:
@@ -41,7 +60,9 @@ def _train_folds(config: Config, competition: Competition, run: RunDir, accelera
     if config.train.keep == "best":
         say("note    keep=best: each fold's score is measured on the rows that chose its epoch, so it flatters")
     if config.tracker != "none":
-        accelerator.init_trackers("kaggle", {"name": config.name, "backbone": config.model.backbone})
+        named = {tracker: {"name": config.name} for tracker in ("wandb", "trackio")}
+        about = {"name": config.name, "backbone": config.model.backbone}
+        accelerator.init_trackers(Path.cwd().name, about, named)
     for number in _folds_to_train(config, competition):
         if run.is_done(number):
             say(f"fold {number}  is trained already")
@@ -65,8 +86,6 @@ def _folds_to_train(config: Config, competition: Competition) -> list[int]:
 
 def _train_fold(config: Config, competition: Competition, number: int, run: RunDir, accelerator: Accelerator) -> None:
     train_rows, valid_rows = competition.rows(number)
-    if not len(train_rows) or not len(valid_rows):
-        raise CompError(f"fold {number} has {len(train_rows)} training and {len(valid_rows)} validated rows")
     started = time.perf_counter()
     targets, folder = competition.tables.targets, run.fold(number)
     fold = Fold(number, train_rows, valid_rows, competition.y, competition.train_pixels, targets)

@@ -63,6 +63,8 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except IsADirectoryError:
         raise CompError(f"{path} is a folder: name a YAML file") from None
+    except UnicodeDecodeError:
+        raise CompError(f"{path}: not UTF-8: save it as UTF-8") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""

@@ -8,6 +8,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
 
 
 class Section(BaseModel):
@@ -42,6 +43,7 @@ class Data(Section):
     solution: str = "solution.csv"  # for comp score, where there is one
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pixels
+    frame: Literal["none", "square", "native"] = "none"  # pad to a square; native: small images keep their own scale
     cache: bool = True  # decode each image once into a memory-mapped file
 
 
@@ -67,7 +69,7 @@ class Model(Section):
 
 class EarlyStop(Section):
     patience: Positive = 3  # epochs without improvement
-    on: Literal["loss", "metric"] = "loss"  # of the validation rows
+    watch: Literal["loss", "metric"] = "loss"  # of the validation rows
 
 
 class Train(Section):
@@ -128,10 +130,10 @@ class Augment(Section):
 
 
 class Predict(Section):
-    views: list[Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]] = ["identity"]
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
     batch_size: Positive = 64
     average: Literal["probabilities", "logits"] = "probabilities"  # over views
-    resize: Literal["squash", "crop", "pad"] = "squash"  # how an image that is not square becomes so
+    resize: Literal["squash", "crop"] = "squash"  # how an image that is not square becomes so
 
 
 class Submit(Section):

@@ -1,5 +1,6 @@
 """Builds the network that the configuration names, and keeps it in a file that needs nothing else."""
 
+import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import timm
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
@@ -75,8 +76,11 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
     """
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp train")
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {})["comp"])
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["comp"])
+    except (SafetensorError, KeyError):
+        raise CompError(f"{path} is damaged or was not written by comp train") from None
     model = build_model(settings, len(facts["classes"]), load=False)
     try:
         model.load_state_dict(load_file(path))
@@ -87,10 +91,8 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
 
 def _timm_backbone(settings: Model, load: bool) -> nn.Module:
     name = settings.backbone
-    if not timm.is_model(name) and not name.startswith(("hf-hub:", "hf_hub:", "local-dir:")):
-        near = timm.list_models(f"*{name.partition('.')[0][:8]}*")[:3]
-        hint = f"; is it one of {', '.join(near)}?" if near else "; `timm.list_models()` tells all"
-        raise CompError(f"model.backbone={name}: timm has no such model{hint}")
+    if not name.startswith(("hf-hub:", "hf_hub:", "local-dir:")):
+        _refuse_unknown(name)
     arguments: dict[str, Any] = {"num_classes": 0, **settings.args}
     registered = timm.is_model(name) and timm.get_pretrained_cfg(name)
     if registered and registered.fixed_input_size:
@@ -108,6 +110,18 @@ def _timm_backbone(settings: Model, load: bool) -> nn.Module:
             f"model.backbone={name}: its pretrained weights could not be fetched ({_first_line(error)}). Without a "
             "network: download them elsewhere and set model.weights=<file or folder>, or model.pretrained=false"
         ) from error
+
+
+def _refuse_unknown(name: str) -> None:
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(architecture, [*timm.list_models(), *names("model")], n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `timm.list_models()` tells all"
+        raise CompError(f"model.backbone={name}: timm has no such model{hint}")
+    tagged = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tagged:
+        near = difflib.get_close_matches(name, tagged, n=1, cutoff=0) or [architecture]
+        raise CompError(f"model.backbone={name}: {architecture} has no weights {tag!r}; did you mean {near[0]}?")
 
 
 def _created(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -141,8 +155,11 @@ def _with_local_weights(name: str, arguments: dict[str, Any], path: Path) -> nn.
 def _n_features(backbone: nn.Module, image_size: int) -> int:
     """The width of the pooled features, by trying: models of all kinds declare it differently."""
     was_training = backbone.training
-    with torch.inference_mode():
-        features = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+    try:
+        with torch.no_grad():
+            features = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise CompError(f"model.image_size={image_size} does not suit the backbone: {_first_line(error)}") from None
     backbone.train(was_training)
     if features.ndim != 2:
         raise CompError(f"the backbone gives features of shape {tuple(features.shape)}, expected (batch, features)")

@@ -66,5 +66,5 @@ def _bare_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for prefix in PREFIXES:
         inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if inside and (prefix == "backbone." or len(inside) == len(tensors)):
-            tensors = inside
+            return _bare_names(inside)  # wrappers stand in any order
     return tensors

@@ -37,7 +37,7 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
         CompError: no guess fits, or images are missing; the first of them are named.
     """
     if "{" in path:
-        found = _by_pattern(table, root, split, path)
+        found = _by_pattern(table, root, split, path, id_column)
     else:
         if path != "auto" and path not in table.columns:
             raise CompError(f"data.path={path}: no such column in the {split} table; it has {shown(table.columns, 12)}")
@@ -53,10 +53,12 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
     return found
 
 
-def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str) -> Found:
+def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str, id_column: str) -> Found:
     try:
         paths = [
-            str(root / pattern.format_map({"split": split, **{str(k): v for k, v in row.items()}}))
+            str(
+                root / pattern.format_map({"split": split, "id": row[id_column], **{str(k): v for k, v in row.items()}})
+            )
             for _, row in table.iterrows()
         ]
     except (KeyError, IndexError, ValueError) as error:
@@ -80,7 +82,9 @@ def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -
     known = set(files)
     best: tuple[int, str, str, str] | None = None  # hits, folder, column, suffix
     probe = table.head(PROBED)
-    for folder in dict.fromkeys([*parents, "", *folders]):
+    for folder in sorted({*parents, "", *folders}, key=lambda folder: _rank(folder, split)):
+        if best is not None and _rank(folder, split)[0]:
+            break  # an image that is missing here must not be taken from the other split
         stem = f"{folder}/" if folder else ""
         for column in columns:
             for suffix in ["", *_suffixes(files, stem)]:

@@ -47,6 +47,8 @@ def read_tables(data: Data) -> Tables:
         if column is not None:
             train[role] = _column(train, column, f"data.{role}")
     train, targets = find_targets(train, labels, data.kind)
+    unasked = [role for role in ("group", "time") if getattr(data, role) is None]
+    train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
     test = _read_test(data, root, sample, id_column, told)
     _refuse_twice(test["id"], "test")
     told.append(f"target  {targets.kind}: {_classes(targets)}")

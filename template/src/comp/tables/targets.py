@@ -1,5 +1,6 @@
 """What is to be predicted: the classes, and how labels become numbers."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,7 +42,7 @@ class Targets:
 
     def index(self, labels: pd.Series) -> np.ndarray:
         """The class numbers (N,) of a column of multi-class labels."""
-        numbers = pd.Categorical(labels, categories=list(self.classes)).codes
+        numbers = pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels, dtype=object))
         if (numbers < 0).any():
             raise CompError(f"labels that no training row has: {shown(sorted(set(labels[numbers < 0])))}")
         return np.asarray(numbers, dtype=np.int64)
@@ -59,6 +60,9 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
         raise CompError(
             f"{empty.sum()} training rows have no label in {shown(columns)}: ids {shown(train['id'][empty])}"
         )
+    same = [column for column in columns if labels[column].nunique() < 2]
+    if len(same) == len(columns):
+        raise CompError(f"the label column {same[0]!r} holds one value only: {shown(labels[same[0]].unique())}")
     kind = _kind(labels) if wanted == "auto" else wanted
     kept = train.drop(columns=columns)
     if kind == "multiclass":
@@ -66,8 +70,6 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
             raise CompError(f"data.kind=multiclass takes one label column, data.target names {len(columns)}")
         kept["target"] = labels[columns[0]]
         classes = tuple(sorted(set(kept["target"]), key=_numbers_before_words))
-        if len(classes) < 2:
-            raise CompError(f"the label column {columns[0]!r} holds one class only: {shown(classes)}")
         return kept, Targets("multiclass", classes)
     numbers = labels.apply(pd.to_numeric, errors="coerce")
     wrong = ~numbers.isin([0, 1])
@@ -92,6 +94,7 @@ def _kind(labels: pd.DataFrame) -> Kind:
 def _numbers_before_words(label: str) -> tuple[int, float, str]:
     """Classes 2 and 10 in the order of numbers; words in the order of the alphabet."""
     try:
-        return (0, float(label), label)
+        number = float(label)
     except ValueError:
-        return (1, 0.0, label)
+        number = math.nan
+    return (0, number, label) if math.isfinite(number) else (1, 0.0, label)

@@ -1,0 +1,127 @@
+"""The command line: exit statuses, one line an error, and no waiting for torch where nothing needs it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import SOURCE
+
+from comp.cli import COMMANDS
+
+
+def python(code, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_command(comp_process):
+    result = comp_process("--help")
+    assert result.returncode == 0
+    assert all(command in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
+def test_help_answers_without_importing_what_is_slow(repo, words):
+    code = (
+        "import sys\nfrom comp.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'pandas', 'numpy', 'sklearn', 'PIL') if name in sys.modules])"
+    )
+    assert python(code, repo).stdout.splitlines()[-1] == "[]"
+
+
+def test_help_answers_within_a_second(comp_process):
+    def seconds():
+        started = time.perf_counter()
+        comp_process("--help")
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(3)) < 1.0
+
+
+def test_python_m_comp_does_a_command_and_says_status_0(comp_process, configure):
+    configure(name="größe")
+    result = comp_process("config", PYTHONUTF8="1")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "name: größe" in result.stdout
+
+
+def test_config_imports_no_torch(repo, configure):
+    configure()
+    code = "import sys\nfrom comp.cli import main\nmain(['config'])\nprint('torch' in sys.modules)"
+    assert python(code, repo).stdout.splitlines()[-1] == "False"
+
+
+def test_an_error_is_one_line_and_status_1(comp_process):
+    result = comp_process("split")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "error: conf/baseline.yaml does not exist: run comp in the repository's folder, or name a configuration"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["config", "gone.yaml"], "gone.yaml does not exist"),
+        (["config", "conf"], "conf is a folder"),
+        (["config", "train.epochs=many"], "the command line: train.epochs"),
+        (["split"], "data.root=data is no folder"),
+        (["train"], "data.root=data is no folder"),
+        (["predict"], "there is no run"),
+        (["submit"], "run comp train"),
+        (["score"], "run comp submit"),
+        (["report"], "run"),
+        (["run"], "data.root=data is no folder"),
+    ],
+)
+def test_each_command_refuses_in_one_line(configure, comp, words, text):
+    configure()
+    status, _, err = comp(*words)
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith("error: ")
+    assert text in err
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(competition, configure, comp):
+    configure(data={"work": "busy"})
+    competition.with_name("busy").write_text("I am a file")
+    status, _, err = comp("split")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "busy" in err
+
+
+@pytest.mark.parametrize("words", [[], ["trian"], ["train", "--frseh"], ["split", "--fresh"]])
+def test_a_wrong_command_line_is_status_2(comp_process, configure, words):
+    configure()
+    result = comp_process(*words)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--force", "conf/baseline.yaml", "folds.n=3"], ["conf/baseline.yaml", "--force", "folds.n=3"]]
+)
+def test_flags_may_stand_anywhere(competition, configure, comp, words):
+    configure()
+    assert comp("split", *words)[0] == 0
+    assert "# folds n=3 " in (competition / "folds.csv").read_text()
+
+
+def test_a_command_ends_with_the_next_one(competition, configure, comp):
+    configure()
+    assert comp("split", "seed=7")[1].splitlines()[-1] == "next    comp train seed=7"
+
+
+def test_the_demo_data_is_a_competition_with_a_solution(repo, configure, comp):
+    configure(data={"root": "demo"})
+    assert comp("demo-data")[0] == 0
+    names = {path.name for path in (repo / "demo").iterdir()}
+    assert names == {"train", "test", "train.csv", "sample_submission.csv", "solution.csv"}
+    assert comp("split")[0] == 0
+    status, _, err = comp("demo-data")
+    assert status == 1
+    assert "demo is not empty" in err
