@@ -1,0 +1,104 @@
+"""What the tests share: a clean copy of the template, the commands that users type, and reading what comes out."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "template"
+SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+QUESTIONS = {name: question for name, question in SETTINGS.items() if not name.startswith("_")}
+PROMPTS = {name: question for name, question in QUESTIONS.items() if question.get("when") is not False}
+RECIPES: dict[str, list[str]] = yaml.safe_load(QUESTIONS["recipes_of"]["default"])
+NOT_OURS = {".git", ".venv", "build", "__pycache__"}
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """A recipe as the template has it."""
+    return yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def copy_of_the_tree(to: Path) -> Path:
+    """What `git clone` would give if all were committed: tracked files as they are now, and new ones not ignored."""
+    for name in _files_of_the_tree():
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+def _files_of_the_tree() -> list[str]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0 and (ROOT / ".git").exists():
+        return listed.stdout.rstrip("\0").split("\0")
+    return [str(path.relative_to(ROOT)) for path in files_in(ROOT)]
+
+
+def files_in(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, without git's own and what tools leave behind."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part in NOT_OURS or part.endswith("_cache") for part in parts):
+            yield path
+
+
+def git(folder: Path, *words: str) -> str:
+    """Runs git and returns what it prints."""
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"git {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def commit(folder: Path, message: str, tag: str | None = None) -> None:
+    """Commits all there is, and makes the folder a git repository before where it is none."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "--message", message)
+    if tag:
+        git(folder, "tag", tag)
+
+
+def copier(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs copier as a user does, but with nobody there to answer: a question would end it."""
+    command = [sys.executable, "-m", "copier", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def comp(repo: Path, *words: str) -> str:
+    """Runs `comp` in a generated repository and returns what it prints."""
+    command = [sys.executable, "-m", "comp", *words]
+    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
+    done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"comp {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+LOAD = """
+import json, sys
+from pathlib import Path
+from comp.config import load_config
+print(json.dumps({name: load_config(Path(name)).model_dump(mode="json") for name in sys.argv[1:]}))
+"""
+
+
+def resolved(repo: Path, *names: str) -> dict[str, dict[str, Any]]:
+    """The configurations of a generated repository as its own code reads them, by file name."""
+    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
+    command = [sys.executable, "-c", LOAD, *names]
+    done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def answers(repo: Path) -> dict[str, Any]:
+    """What the repository remembers of the prompts."""
+    return yaml.safe_load((repo / ".copier-answers.yml").read_text(encoding="utf-8"))

@@ -1,0 +1,146 @@
+"""The prompts: what is asked, what is taken for granted, what is refused."""
+
+from pathlib import Path
+
+import pytest
+import timm
+from copier import run_copy
+from jinja2 import UndefinedError
+from rendering import PROMPTS, QUESTIONS, RECIPES, ROOT, SETTINGS, answers, commit, copier, recipe, resolved
+
+ALL_RECIPES = [(task, name) for task, names in RECIPES.items() for name in names]
+
+
+def test_with_defaults_nothing_is_asked(template, tmp_path):
+    done = copier("copy", "--defaults", "-d", "task=classify", template, tmp_path / "new comp")
+    assert done.returncode == 0, done.stderr
+    assert answers(tmp_path / "new comp")["task"] == "classify"
+    assert f"cd '{tmp_path / 'new comp'}' && " in done.stderr + done.stdout
+    assert "comp demo-data && comp run conf/demo.yaml" in done.stderr + done.stdout
+
+
+def test_without_defaults_there_are_questions(template, tmp_path):
+    assert copier("copy", "-d", "task=classify", template, tmp_path / "new").returncode != 0
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_every_prompt_has_help_a_default_and_a_limit(name):
+    prompt = PROMPTS[name]
+    assert prompt["help"].strip().endswith(("?", "."))
+    assert "default" in prompt
+    assert prompt.get("choices") or prompt.get("validator")
+
+
+def test_nothing_ever_needs_trust():
+    assert not {"_tasks", "_migrations", "_jinja_extensions"} & SETTINGS.keys()
+
+
+def test_what_people_answer_is_all_that_is_remembered(render):
+    remembered = {name for name in answers(render()) if not name.startswith("_")}
+    assert remembered == PROMPTS.keys() - {"backbone_name"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("title", "two\nlines"),
+        ("title", "two\rlines"),
+        ("title", "a bell \a"),
+        ("title", "   "),
+        ("slug", "My-Comp"),
+        ("slug", "my comp"),
+        ("slug", "my--comp"),
+        ("slug", "-comp"),
+        ("slug", "comp\n"),
+        ("slug", ""),
+        ("task", "knitting"),
+        ("recipe", "no-such-recipe"),
+        ("backbone", "two words"),
+        ("image_size", 0),
+        ("image_size", 15),
+        ("image_size", 2049),
+        ("image_size", "large"),
+        ("folds", 0),
+        ("folds", 51),
+        ("folds", "five"),
+        ("metric", "luck"),
+        ("compute", "abacus"),
+        ("tracker", "notebook"),
+    ],
+)
+def test_a_bad_answer_is_refused(template, tmp_path, name, value):
+    with pytest.raises(ValueError, match=rf"{name}|int\(\)|Invalid choice"):
+        run_copy(str(template), tmp_path / "new", data={name: value}, defaults=True, quiet=True)
+    assert not (tmp_path / "new" / "pyproject.toml").exists()
+
+
+@pytest.mark.parametrize("name", ["", "two words", "resnet50:", "resnet50 # comment", "{resnet50}", "resnet50\n", "é"])
+def test_a_name_that_no_backbone_can_have_is_refused(template, tmp_path, name):
+    data = {"backbone": "other", "backbone_name": name}
+    with pytest.raises(ValueError, match="backbone_name"):
+        run_copy(str(template), tmp_path / "new", data=data, defaults=True, quiet=True)
+
+
+@pytest.mark.parametrize("name", ["resnet18.a1_in1k", "hf-hub:timm/vit_small_patch14_dinov2.lvd142m", "no", "1e3"])
+def test_any_other_name_of_timm_works(render, name):
+    for data in ({"backbone": "other", "backbone_name": name}, {"backbone": name}):
+        [baseline] = resolved(render(**data), "conf/baseline.yaml").values()
+        assert baseline["model"]["backbone"] == name
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("Petals to the Metal", "petals-to-the-metal"),
+        ("  MNIST -- 2026!  ", "mnist-2026"),
+        ("Die schönsten Äpfel", "die-sch-nsten-pfel"),
+        ("手書き数字", "competition"),
+    ],
+)
+def test_a_title_makes_a_slug(render, title, slug):
+    assert answers(render(title=title))["slug"] == slug
+
+
+def test_only_tasks_that_work_are_offered():
+    offered = set(QUESTIONS["task"]["choices"].values())
+    assert offered == RECIPES.keys() == {"classify"}
+
+
+@pytest.mark.parametrize(("task", "name"), ALL_RECIPES)
+def test_a_recipe_gives_the_defaults_of_the_prompts(render, task, name):
+    values, given = recipe(name), answers(render(task=task, recipe=name))
+    assert values["task"] == given["task"] == task
+    assert given["recipe"] == name
+    assert given["backbone"] == values["model"]["backbone"] == values["recipe"]["backbones"][0]
+    assert given["image_size"] == values["model"]["image_size"]
+    assert given["folds"] == (1 if values["folds"]["kind"] == "holdout" else values["folds"]["n"])
+    assert given["metric"] == values["metric"]
+
+
+@pytest.mark.parametrize("name", [name for _, name in ALL_RECIPES])
+def test_timm_has_every_backbone_that_a_recipe_offers(name):
+    assert set(recipe(name)["recipe"]["backbones"]) <= set(timm.list_pretrained())
+
+
+def test_the_recipes_on_offer_are_the_files_there_are():
+    assert sorted(name for _, name in ALL_RECIPES) == sorted(path.stem for path in (ROOT / "recipes").iterdir())
+
+
+def test_a_new_recipe_is_a_new_file_and_its_name(own_template, tmp_path):
+    text = (own_template / "recipes/classify-modern.yaml").read_text(encoding="utf-8")
+    (own_template / "recipes/mine.yaml").write_text(text.replace("image_size: 224", "image_size: 96"), encoding="utf-8")
+    settings = own_template / "copier.yml"
+    before = settings.read_text(encoding="utf-8")
+    settings.write_text(before.replace("classify: [", "classify: [mine, "), encoding="utf-8")
+    commit(own_template, "One more recipe", tag="v1.1.0")
+    run_copy(str(own_template), tmp_path / "new", defaults=True, quiet=True)
+    assert answers(tmp_path / "new")["image_size"] == 96
+    assert (tmp_path / "new/conf/recipes/mine.yaml").is_file()
+
+
+def test_a_name_that_a_file_forgot_to_define_stops_the_copy(own_template, tmp_path):
+    readme: Path = own_template / "template/README.md.jinja"
+    readme.write_text(readme.read_text(encoding="utf-8") + "{{ no_such_answer }}\n", encoding="utf-8")
+    commit(own_template, "A slip", tag="v1.1.0")
+    with pytest.raises(UndefinedError, match="no_such_answer"):
+        run_copy(str(own_template), tmp_path / "new", defaults=True, quiet=True)

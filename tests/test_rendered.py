@@ -1,0 +1,264 @@
+"""What a render holds, for both recipes and answers that meet each other in pairs."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from copier import run_copy
+from rendering import RECIPES, ROOT, SETTINGS, TEMPLATE, answers, commit, files_in, git, recipe, resolved
+
+NASTY = """L'été "à la carte" & <Übung> № 1: {{ 7 * 7 }} #[x] \\n 😀"""
+MODERN, PIXELPLAY = "classify-modern", "pixelplay-convnext"
+OTHER = {"backbone": "other", "backbone_name": "resnet18.a1_in1k"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "the other recipe": {"recipe": PIXELPLAY},
+    "all changed": {
+        **OTHER,
+        "title": NASTY,
+        "slug": "a-2-b",
+        "image_size": 64,
+        "folds": 7,
+        "metric": "log_loss",
+        "compute": "multi-node",
+        "tracker": "wandb",
+    },
+    "the other recipe, all changed": {
+        **OTHER,
+        "recipe": PIXELPLAY,
+        "title": NASTY,
+        "image_size": 512,
+        "folds": 5,
+        "metric": "roc_auc",
+        "compute": "cpu",
+        "tracker": "trackio",
+    },
+    "kaggle": {"compute": "kaggle-2xt4", "tracker": "tensorboard", "folds": 1, "metric": "quadratic_kappa"},
+    "kaggle, the other recipe": {
+        "recipe": PIXELPLAY,
+        "compute": "kaggle-2xt4",
+        "folds": 10,
+        "metric": "macro_f1",
+        "backbone": "convnext_tiny.fb_in22k",
+        "tracker": "wandb",
+    },
+    "several machines, the other recipe": {
+        "recipe": PIXELPLAY,
+        "compute": "multi-node",
+        "tracker": "tensorboard",
+        "image_size": 288,
+        "metric": "balanced_accuracy",
+    },
+    "cpu": {"compute": "cpu", "backbone": "mobilenetv4_conv_small.e2400_r224_in1k", "tracker": "trackio"},
+}
+CACHE = str(TEMPLATE / ".mypy_cache")  # where the template is checked where it stands: PyTorch takes the time
+# import name → name on the package index, where they differ
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "iterstrat": "iterative-stratification",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+IMPORTED_BY_OTHERS = {"pyarrow"}  # pandas reads and writes parquet with it
+
+
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
+def repo(request: pytest.FixtureRequest, render: Any) -> Path:
+    return render(**request.param)
+
+
+def test_files_without_a_jinja_suffix_arrive_byte_for_byte(template, repo):
+    for path in files_in(repo):
+        source = template / "template" / path.relative_to(repo)
+        if source.exists():
+            assert path.read_bytes() == source.read_bytes()
+
+
+def test_no_jinja_is_left_over(template, repo):
+    for path in files_in(repo):
+        if not (template / "template" / path.relative_to(repo)).exists():
+            text = path.read_text(encoding="utf-8")
+            for title in (NASTY, json.dumps(NASTY, ensure_ascii=False)[1:-1], NASTY.replace("'", "''")):
+                text = text.replace(title, "")
+            assert not re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}", text), path
+        assert not set("{}%") & set(str(path.relative_to(repo)))
+
+
+def test_no_line_shows_where_a_condition_stood(repo):
+    for path in files_in(repo):
+        text = path.read_text(encoding="utf-8")
+        assert text.endswith("\n") or not text, f"{path} has no last line end"
+        assert not text.endswith("\n\n"), f"{path} ends with empty lines"
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), f"{path} has blanks at the end of a line"
+        assert "\r" not in text, f"{path} has line ends of Windows"
+        assert path.suffix == ".py" or "\n\n\n" not in text, f"{path} has a gap"
+
+
+@pytest.mark.parametrize("command", [["ruff", "format", "--check"], ["ruff", "check"], ["mypy", "--cache-dir", CACHE]])
+def test_formatter_linter_and_type_checker_have_nothing_to_say(render, command):
+    done = subprocess.run([sys.executable, "-m", *command], cwd=render(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_configuration_loads_and_the_baseline_says_what_was_answered(repo):
+    names = [str(path.relative_to(repo)) for path in repo.glob("conf/**/*.yaml") if path.parent.name != "launch"]
+    loaded, given = resolved(repo, *names), answers(repo)
+    baseline = loaded["conf/baseline.yaml"]
+    assert baseline["task"] == given["task"]
+    assert baseline["metric"] == given["metric"]
+    assert baseline["model"]["backbone"] == given.get("backbone_name", given["backbone"])
+    assert baseline["model"]["image_size"] == given["image_size"]
+    assert baseline["tracker"] == given["tracker"]
+    folds = baseline["folds"]
+    assert given["folds"] == (1 if folds["kind"] == "holdout" else folds["n"])
+
+
+def test_the_baseline_holds_only_what_the_prompts_changed(repo):
+    written = yaml.safe_load((repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
+    assert written.pop("base") == f"recipes/{answers(repo)['recipe']}.yaml"
+    assert written.pop("name") == "baseline"
+    inherited = recipe(answers(repo)["recipe"])
+    for section, values in written.items():
+        before = inherited.get(section)
+        if section == "folds":
+            assert values != {key: before.get(key) for key in values}
+        elif isinstance(values, dict):
+            assert not values.items() & before.items()
+        else:
+            assert values != before
+
+
+def test_with_the_defaults_the_baseline_changes_nothing(render):
+    for name in RECIPES["classify"]:
+        written = yaml.safe_load((render(recipe=name) / "conf/baseline.yaml").read_text(encoding="utf-8"))
+        assert written == {"base": f"recipes/{name}.yaml", "name": "baseline"}
+
+
+def test_all_recipes_of_the_task_come_along_comments_and_all(repo):
+    made = {path.stem: path.read_bytes() for path in (repo / "conf/recipes").iterdir()}
+    assert made == {name: (ROOT / "recipes" / f"{name}.yaml").read_bytes() for name in RECIPES["classify"]}
+    assert all(text.startswith(b"#") for text in made.values())
+
+
+def test_the_project_file_declares_the_tracker_that_was_chosen_and_no_other(repo):
+    project, given = _project(repo), answers(repo)
+    declared = {_name(requirement) for requirement in project["dependencies"]}
+    assert declared & {"tensorboard", "wandb", "trackio"} == {given["tracker"]} - {"none"}
+    assert project["name"] == given["slug"]
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported(render):
+    repo = render()
+    project = _project(repo)
+    declared = {_name(requirement) for requirement in project["dependencies"]}
+    assert _imported(repo / "src") - declared == set()
+    assert declared - _imported(repo / "src") - IMPORTED_BY_OTHERS == set()
+    development = {_name(requirement) for requirement in project["optional-dependencies"]["dev"]}
+    assert _imported(repo / "tests") - declared <= development
+    assert {"pytest", "ruff", "mypy"} <= development
+
+
+def test_the_package_carries_its_data_files_and_the_command(render, tmp_path):
+    repo = tmp_path / "repo"
+    for path in files_in(render()):
+        (repo / path.relative_to(render())).parent.mkdir(parents=True, exist_ok=True)
+        (repo / path.relative_to(render())).write_bytes(path.read_bytes())
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        repo,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        inside = set(wheel.namelist())
+        entry_points = next(name for name in inside if name.endswith("entry_points.txt"))
+        assert "comp = comp.cli:main" in wheel.read(entry_points).decode()
+    assert {str(path.relative_to(repo / "src")) for path in files_in(repo / "src") if "comp/" in str(path)} <= inside
+
+
+def test_a_title_survives_in_every_file_that_quotes_it(render):
+    repo = render(**VARIANTS["all changed"])
+    assert _project(repo)["description"] == NASTY
+    assert answers(repo)["title"] == NASTY
+    assert (repo / "README.md").read_text(encoding="utf-8").splitlines()[0] == f"# {NASTY}"
+
+
+def test_what_is_the_users_is_there_in_every_variant(repo):
+    for name in SETTINGS["_skip_if_exists"]:
+        assert "{" not in name
+        assert (repo / name).exists() or name == "notebooks"  # a folder that the template puts nothing into
+
+
+def test_several_machines_have_a_launcher_file(repo):
+    settings = yaml.safe_load((repo / "conf/launch/multi-node.yaml").read_text(encoding="utf-8"))
+    assert settings["num_machines"] > 1
+
+
+def test_file_names_suit_windows(repo):
+    reserved = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+    names = [path.relative_to(repo) for path in files_in(repo)]
+    for part in {part for name in names for part in name.parts}:
+        assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part)
+        assert part.partition(".")[0].lower() not in reserved
+    assert len({str(name).lower() for name in names}) == len(names)
+
+
+def test_only_scripts_are_executable(repo):
+    for path in files_in(repo):
+        assert bool(path.stat().st_mode & 0o111) == path.read_bytes().startswith(b"#!"), path
+
+
+def test_git_ignores_what_a_run_leaves_and_nothing_that_was_generated(render, template, tmp_path):
+    repo = tmp_path / "repo"
+    run_copy(str(template), repo, defaults=True, quiet=True)
+    for leftover in ("data/train.csv", "runs/demo/oof.parquet", "submissions/demo.csv", "src/x.egg-info/PKG-INFO"):
+        (repo / leftover).parent.mkdir(parents=True, exist_ok=True)
+        (repo / leftover).write_text("x", encoding="utf-8")
+    commit(repo, "All there is")
+    committed = set(git(repo, "ls-files").splitlines())
+    assert committed == {str(path.relative_to(render())) for path in files_in(render())}
+
+
+def test_python_in_the_template_holds_no_jinja():
+    for path in files_in(TEMPLATE):
+        assert not path.name.endswith(".py.jinja")
+        if path.suffix == ".py":
+            assert not re.search(r"\{\{[^{}]*\}\}|\{%", path.read_text(encoding="utf-8")), path
+
+
+def _project(repo: Path) -> dict[str, Any]:
+    return tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=!~\[; ]", requirement)[0].lower()
+
+
+def _imported(folder: Path) -> set[str]:
+    """The distributions that the Python files below `folder` import, wherever in the file."""
+    roots: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                roots.add(node.module.partition(".")[0])
+    own = {"comp"} | {path.stem for path in folder.glob("*.py")}
+    return {DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - own}
