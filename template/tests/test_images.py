@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from comp.images import BadImage, decode, framed
+from comp.images import FRAME, BadImage, decode, framed
 from comp.predictions import read_predictions
 from comp.rundir import RunDir
 
@@ -171,16 +171,16 @@ def test_dropped_images_are_left_out_of_training_and_get_the_prior_in_the_test(c
 
 def test_a_square_frame_keeps_the_whole_image_in_its_middle():
     image = np.zeros((4, 10, 3), np.uint8)
-    square = framed(image, background=(9, 9, 9))
+    square = framed(image)
     assert square.shape == (10, 10, 3)
     np.testing.assert_array_equal(square[3:7], image)
-    assert (square[:3] == 9).all()
-    assert (square[7:] == 9).all()
+    assert (square[:3] == FRAME).all()
+    assert (square[7:] == FRAME).all()
 
 
 def test_a_native_frame_shrinks_large_images_and_leaves_small_ones_as_they_are():
     small, large = np.zeros((4, 6, 3), np.uint8), np.zeros((40, 80, 3), np.uint8)
-    assert (framed(small, (255, 255, 255), side_px=16) == 0).all(axis=2).sum() == 4 * 6
-    shrunk = framed(large, (255, 255, 255), side_px=16)
+    assert (framed(small, side_px=16) == 0).all(axis=2).sum() == 4 * 6
+    shrunk = framed(large, side_px=16)
     assert shrunk.shape == (16, 16, 3)
     assert (shrunk == 0).all(axis=2).sum() == 8 * 16

@@ -1,6 +1,7 @@
 """The cache of decoded images: the same pixels, never stale, never half there."""
 
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from comp.images import decode
 from comp.pixels import Decoding, Streamed, open_pixels
 
 FULL = Path("/dev/full")  # every write to it finds no space left
-DECODING = Decoding(image_size=14, background=(255, 255, 255), frame="none")
+DECODING = Decoding(short_side_px=16, background=(255, 255, 255), frame="none", frame_px=None)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_changed_image_is_decoded_again(repo, images):
 def test_another_background_is_decoded_again(repo, images):
     Image.new("RGBA", (2, 2)).save(images[0])
     for background in ((255, 255, 255), (9, 9, 9)):
-        pixels = open_pixels(images, repo / "cache", Decoding(14, background, "none"))
+        pixels = open_pixels(images, repo / "cache", Decoding(16, background, "none", None))
         assert tuple(pixels[0][0, 0]) == background
 
 
@@ -104,3 +105,10 @@ def test_a_full_disk_leaves_no_half_a_cache(repo, images):
     with pytest.raises(CompError, match=r"no space left for the pixel cache .*data\.cache=false"):
         open_pixels(images, repo / "full", DECODING)
     assert list((repo / "full").iterdir()) == []
+
+
+def test_a_worker_gets_the_name_of_the_cache_and_not_its_bytes(repo, images):
+    pixels = open_pixels(images * 50, repo / "cache", DECODING)
+    message = pickle.dumps(pixels)
+    assert len(message) < 1000
+    np.testing.assert_array_equal(pickle.loads(message)[3], pixels[3])

@@ -158,7 +158,7 @@ def test_some_folds_then_all(competition, configure, comp):
     comp("split")
     status, out, _ = comp("train", "folds=[1]")
     assert status == 0
-    assert "18 of 36 training rows are predicted so far" in out
+    assert "18 of 36 training rows are predicted, by 1 folds" in out
     assert set(pd.read_parquet("runs/small/oof.parquet")["fold"]) == {1}
     status, out, _ = comp("train")
     assert "fold 1  is trained already" in out
@@ -171,3 +171,20 @@ def test_more_training_of_a_finished_run_is_refused_not_ignored(trained, comp):
     status, _, err = comp("train", "train.epochs=5")
     assert status == 1
     assert "train.epochs was 3, is 5" in err
+
+
+def test_a_run_is_not_continued_with_other_folds(competition, configure, comp):
+    configure()
+    comp("split")
+    assert comp("train", "folds=[0]")[0] == 0
+    assert comp("split", "--force", "folds.seed=7")[0] == 0
+    status, _, err = comp("train", "folds.seed=7", "folds=[1]")
+    assert status == 1
+    assert "folds.seed was 42, is 7" in err
+    table = pd.read_csv(competition / "train.csv", dtype=str)
+    table.loc[0, "label"] = "green"
+    table.to_csv(competition / "train.csv", index=False)
+    assert comp("split", "--force")[0] == 0
+    status, _, err = comp("train")
+    assert status == 1
+    assert "begun with other folds" in err

@@ -229,6 +229,20 @@ def test_the_backbone_trains_once_the_frozen_epochs_are_over(fit_fold):
     assert all(norm.num_batches_tracked == 1 for norm in norms)
 
 
+def test_mixed_precision_goes_on_after_the_frozen_epochs(fit_fold):
+    seen = []
+
+    def watched(settings: Model) -> nn.Module:
+        convolution = nn.Conv2d(3, 8, 3)
+        convolution.register_forward_hook(lambda module, _, out: seen.append(out.dtype if module.training else None))
+        return nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    register("model", "watched")(watched)
+    train = {**PLAIN, "epochs": 2, "freeze_epochs": 1, "precision": "bf16"}
+    fit_fold(model={"backbone": "watched"}, train=train)
+    assert set(seen) == {None, torch.bfloat16}  # None: not in training
+
+
 def test_accumulation_gives_the_same_weights_as_one_large_batch(fit_fold):
     train = {**PLAIN, "epochs": 2, "lr": 0.1, "clip_norm": 0.5, "ema_decay": 0.9, "keep": "ema"}
     large, history = fit_fold(model=VIT, train=train)

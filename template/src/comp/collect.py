@@ -23,11 +23,12 @@ def collect(config: Config, train_ids: pd.Series, run: RunDir) -> dict[str, Any]
         CompError: the folds were predicted with different splits.
     """
     done = run.done_folds()
-    oofs, tests = [], []
+    oofs, tests, first = [], [], ""
     for number in done:
         oof, targets, folds = read_predictions(run.fold(number) / "oof.parquet")
         test, _, test_folds = read_predictions(run.fold(number) / "test.parquet")
-        if {folds, test_folds} != {read_predictions(run.fold(done[0]) / "oof.parquet")[2]}:
+        first = first or folds
+        if {folds, test_folds} != {first}:
             raise CompError(
                 f"{run.path}: fold {number} was trained with other folds than fold {done[0]}: train it anew"
             )
@@ -57,15 +58,16 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
 
 
 def _scores(config: Config, oof: pd.DataFrame, targets: Targets, run: RunDir, done: list[int]) -> dict[str, Any]:
-    folds = [json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8")) for number in done]
     y, p = targets.encode(oof), oof[targets.columns].to_numpy()
     scores: dict[str, Any] = {}
     for name in dict.fromkeys([config.metric, *config.metrics]):
-        each = [fold[name] for fold in folds]
+        each = [score(name, y[at], p[at], targets) for at in (oof["fold"].to_numpy() == number for number in done)]
         scores[name] = {"oof": score(name, y, p, targets), "mean": float(np.mean(each)), "std": float(np.std(each))}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
-    seconds = round(sum(fold["seconds"] for fold in folds), 1)
-    return {"metric": config.metric, "keep": config.train.keep, "rows": len(oof), "seconds": seconds, "scores": scores}
+    files = [run.fold(number) / "metrics.json" for number in done]
+    seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
+    facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
+    return {**facts, "flatters": run.trained_config().train.chooses_on_validated_rows, "scores": scores}
 
 
 def _tell(config: Config, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
@@ -76,6 +78,7 @@ def _tell(config: Config, metrics: dict[str, Any], run: RunDir, n_rows: int) -> 
         "cv": f"{main['oof']:.5f}",
         "mean": f"{main['mean']:.5f}",
         "std": f"{main['std']:.5f}",
+        "n_folds": metrics["folds"],
         "folds": " ".join(f"{value:.5f}" for value in main["folds"].values()),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
         "backbone": config.model.backbone,
@@ -85,5 +88,5 @@ def _tell(config: Config, metrics: dict[str, Any], run: RunDir, n_rows: int) -> 
         each = " ".join(f"{value:.4f}" for value in values["folds"].values())
         print(f"cv      {name} {values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}")
     if metrics["rows"] < n_rows:
-        print(f"        {metrics['rows']} of {n_rows} training rows are predicted so far")
+        print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {metrics['folds']} folds")
     print(f"wrote   {run.oof}, {run.test}, {run.metrics}, {board}")

@@ -51,7 +51,7 @@ def open_competition(config: Config, quiet: bool = False) -> Competition:
 
 
 def _pixels(paths: list[str], config: Config) -> Pixels | Streamed:
-    decoding = Decoding(config.model.image_size, config.data.background, config.data.frame)
+    decoding = Decoding.of(config)
     if not config.data.cache:
         return Streamed(paths, decoding)
     return open_pixels(paths, Path(config.data.work or config.data.root) / "cache", decoding)

@@ -1,12 +1,15 @@
 """The Accelerator of this process: device, precision, how many processes there are."""
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Literal
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
 from comp.config import Config
 from comp.errors import CompError
@@ -26,7 +29,10 @@ def accelerator_for(config: Config) -> Accelerator:
         cpu=not torch.cuda.is_available() and not torch.backends.mps.is_available(),
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(RunDir.of(config).path),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=6))],  # one process may decode for long
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=timedelta(hours=6)),  # one process may decode for long
+            DistributedDataParallelKwargs(broadcast_buffers=False),  # batch statistics are averaged once an epoch
+        ],
     )
 
 
@@ -40,10 +46,31 @@ def resolve_precision(wanted: str) -> Precision:
     return "bf16" if capability >= (8, 0) else "fp16"
 
 
+@contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Turns "CUDA out of memory" into a line that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise CompError(
+            "the GPU's memory does not suffice: train.accumulate=2 (or 4), train.grad_checkpointing=true, a smaller "
+            f"model.image_size, or a smaller predict.batch_size ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def release_memory(accelerator: Accelerator) -> None:
+    """Gives back what the fold before held, before the next one needs it."""
+    accelerator.free_memory()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def workers_for(config: Config, accelerator: Accelerator) -> int:
     """Loader workers of this process. On the CPU none: they would take the cores that the model computes on."""
     if config.train.workers != "auto":
         return config.train.workers
     if accelerator.device.type == "cpu" and config.data.cache:
         return 0
-    return max(1, min(8, (os.cpu_count() or 1) // accelerator.num_processes))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
+    return max(1, min(8, (os.cpu_count() or 1) // local))

@@ -64,6 +64,8 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
     augment = OnDevice(config.augment)
     order = memory_order(settings)
 
+    if accelerator.scaler is not None:  # one serves all folds: each starts with it as new
+        accelerator.scaler.load_state_dict({**accelerator.scaler.state_dict(), "scale": 2.0**16, "_growth_tracker": 0})
     state = State(model, ema, optimizer, Progress())
     _resume(state, folder, accelerator)
     progress = state.progress
@@ -85,7 +87,9 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
                 inputs = batch.images.to(accelerator.device, non_blocking=True, memory_format=order)
                 targets = batch.targets.to(accelerator.device, non_blocking=True)
                 inputs, targets = augment(inputs, targets, mix)
-                loss = loss_of(wrapped(inputs).float(), targets)
+                with accelerator.autocast():
+                    logits = wrapped(inputs)
+                loss = loss_of(logits.float(), targets)
                 accelerator.backward(loss)
                 if accelerator.sync_gradients and settings.clip_norm:
                     accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
@@ -178,7 +182,7 @@ def _training_mode(model: Classifier, frozen: bool) -> None:
 
 
 def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -> None:
-    """Each process has seen its share of the batches: their mean is what is validated, kept and saved."""
+    """Each process has batch statistics of its own share: their mean is what is validated, kept and saved."""
     if accelerator.num_processes > 1:
         for model in models:
             distribute_bn(model, accelerator.num_processes, reduce=True)

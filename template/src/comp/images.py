@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 Rgb = tuple[int, int, int]
+FRAME: Rgb = (124, 116, 104)  # the mean of ImageNet: zero after normalisation
 Image.MAX_IMAGE_PIXELS = 2**30  # slides and scans are large; a competition's files are no attack
 
 
@@ -35,8 +36,8 @@ def decode(path: Path, background: Rgb = (255, 255, 255), short_side_px: int | N
     return np.asarray(rgb)
 
 
-def framed(image: np.ndarray, background: Rgb, side_px: int | None = None) -> np.ndarray:
-    """`image` (H, W, 3) in the middle of a square of `background`.
+def framed(image: np.ndarray, side_px: int | None = None) -> np.ndarray:
+    """`image` (H, W, 3) in the middle of a grey square, told apart from the picture's own background.
 
     The square is as wide as the image's longer side, or `side_px`: a larger image is shrunk to it, a smaller one keeps
     its own scale, so that a network can see how large it was.
@@ -46,7 +47,7 @@ def framed(image: np.ndarray, background: Rgb, side_px: int | None = None) -> np
         small = Image.fromarray(image)
         small.thumbnail((side, side), Image.Resampling.BICUBIC)
         image = np.asarray(small)
-    square = np.full((side, side, 3), background, np.uint8)
+    square = np.full((side, side, 3), FRAME, np.uint8)
     top, left = (side - image.shape[0]) // 2, (side - image.shape[1]) // 2
     square[top : top + image.shape[0], left : left + image.shape[1]] = image
     return square

@@ -35,6 +35,7 @@ def on_all_devices(
             prepare()
         with accelerator.local_main_process_first():
             competition = open_competition(config, quiet=not accelerator.is_main_process or TOLD in os.environ)
+        accelerator.wait_for_everyone()
         check(competition, accelerator.num_processes)
     else:
         prepare()
@@ -53,7 +54,14 @@ def processes_wanted(config: Config) -> int:
     """`train.processes`, or one for each visible GPU."""
     if config.train.processes != "auto":
         return config.train.processes
-    return max(1, torch.cuda.device_count())
+    visible = max(1, torch.cuda.device_count())
+    fitting = [n for n in range(1, visible + 1) if config.train.batch_size % (n * config.train.accumulate) == 0]
+    wanted = max(fitting, default=visible)
+    if wanted < visible:
+        print(
+            f"launch  {wanted} of {visible} GPUs: train.batch_size={config.train.batch_size} divides by no more of them"
+        )
+    return wanted
 
 
 def is_launched() -> bool:
@@ -66,7 +74,7 @@ def launch(processes: int, arguments: list[str]) -> int:
     command = [sys.executable, "-m", "comp.launch", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", str(_free_port())]
-    command += ["--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
+    command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     environment = {**os.environ, "OMP_NUM_THREADS": threads, TOLD: "yes"}
     print(f"launch  {processes} processes through accelerate", flush=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -13,11 +14,11 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from comp.config import Config
 from comp.errors import CompError
 from comp.files import NO_SPACE
 from comp.images import BadImage, Rgb, decode, framed
 
-MARGIN = 1.15  # the cache's short side by the training size: room for a random crop
 AHEAD = 64  # images decoded before they are written
 FORMAT = 1
 UNREADABLE = np.zeros((1, 1, 3), np.uint8)  # keeps the row of a bad image
@@ -28,31 +29,42 @@ Item = TypeVar("Item")
 class Decoding:
     """How files become pixels; two caches with the same files and the same decoding are the same."""
 
-    image_size: int
+    short_side_px: int
     background: Rgb
     frame: str
+    frame_px: int | None
+
+    @classmethod
+    def of(cls, config: Config) -> "Decoding":
+        """As large as a typical random crop needs it not to be blurred, half as large again at most."""
+        size, smallest = config.model.image_size, config.augment.crop_scale[0]
+        margin = min(1.5, max(1.15, 1 / math.sqrt(max(smallest, 0.01))))
+        data = config.data
+        return cls(round(size * margin), data.background, data.frame, size if data.frame == "native" else None)
 
     def __call__(self, path: str) -> np.ndarray:
-        """(H, W, 3) uint8, the short side at most a little above the training size.
+        """(H, W, 3) uint8.
 
         Raises:
             BadImage: the file cannot be read.
         """
-        image = decode(Path(path), self.background, round(self.image_size * MARGIN))
-        if self.frame == "none":
-            return image
-        return framed(image, self.background, self.image_size if self.frame == "native" else None)
+        image = decode(Path(path), self.background, self.short_side_px)
+        return image if self.frame == "none" else framed(image, self.frame_px)
 
 
 class Pixels:
     """The images of a table by row number. `bad` names the unreadable ones by row."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         index = np.load(folder / "index.npy", allow_pickle=False)  # (N, 3) int64: offset, height, width
         self._offset, self._height, self._width = index.T
         total = int((self._height * self._width).sum()) * 3
         self._bytes = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r") if total else np.zeros(0, np.uint8)
         self.bad: dict[int, str] = {int(k): v for k, v in json.loads((folder / "bad.json").read_text()).items()}
+
+    def __reduce__(self) -> tuple[type["Pixels"], tuple[Path]]:
+        return Pixels, (self._folder,)  # a worker process that is not forked maps the file itself
 
     def __len__(self) -> int:
         return len(self._offset)

@@ -38,12 +38,13 @@ def report(config: Config) -> Path:
         name=config.name,
         backbone=trained.model.backbone,
         image_size=trained.model.image_size,
+        keep=trained.train.keep,
         minutes=f"{metrics['seconds'] / 60:.1f}",
         pictures={title: _embedded(path) for title, path in plots.items()},
         per_class_name="recall" if targets.kind == "multiclass" else "ROC-AUC",
         per_class=_per_class(oof, targets),
         configuration=to_yaml(trained),
-        **{key: metrics[key] for key in ("rows", "keep", "scores")},
+        **{key: metrics[key] for key in ("rows", "flatters", "scores")},
     )
     path = run.path / "report.html"
     write_text(path, text)

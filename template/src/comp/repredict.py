@@ -27,7 +27,7 @@ def repredict(config: Config, arguments: list[str]) -> int:
     trained = run.trained_config()
     if not run.done_folds():
         raise CompError(f"no fold of {run.path} is trained to the end: run comp train")
-    data = config.data.model_copy(update={"background": trained.data.background})
+    data = config.data.model_copy(update={"background": trained.data.background, "frame": trained.data.frame})
     merged = config.model_copy(update={"model": trained.model, "data": data})
 
     def work(competition: Competition, accelerator: Accelerator) -> None:

@@ -13,6 +13,8 @@ import yaml
 from comp.config import Config, load_config, to_yaml
 from comp.errors import CompError, shown
 from comp.files import write_text
+from comp.metrics import greater_is_better
+from comp.registry import names
 
 RUNS = Path("runs")
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
@@ -40,6 +42,10 @@ class RunDir:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def folds(self) -> Path:
+        return self.path / "folds.txt"
 
     @property
     def metrics(self) -> Path:
@@ -75,6 +81,21 @@ class RunDir:
                 )
         write_text(self.config, to_yaml(config))
 
+    def bind_to_folds(self, rows: str) -> None:
+        """Remembers the hash of the folds that the run is trained with.
+
+        Raises:
+            CompError: it began with other folds; going on would train on rows that are validated now.
+        """
+        began_with = self.folds.read_text(encoding="utf-8").strip() if self.folds.is_file() else rows
+        if began_with != rows and any(self.path.glob("fold*/*")):
+            raise CompError(
+                f"{self.path} was begun with other folds than folds.csv has now: give this one another name (name=…), "
+                "or run comp train --fresh to train it anew"
+            )
+        if began_with != rows or not self.folds.is_file():
+            write_text(self.folds, rows + "\n")
+
     def trained_config(self) -> Config:
         """The configuration that the run was trained with."""
         if not self.config.is_file():
@@ -94,6 +115,7 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
     if path.is_file():
         with path.open(encoding="utf-8", newline="") as file:
             lines += [old for old in csv.DictReader(file) if old["name"] != line["name"]]
+    lines.sort(key=lambda each: (each["metric"], _rank(each)))
     columns = list(dict.fromkeys(key for each in lines for key in each))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -101,6 +123,12 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
     writer.writerows(lines)
     write_text(path, text.getvalue())
     return path
+
+
+def _rank(line: dict[str, Any]) -> float:
+    """Smaller is better; a metric that custom.py no longer has counts as an accuracy."""
+    known = line["metric"] in names("metric")
+    return float(line["cv"]) * (1 if known and not greater_is_better(line["metric"]) else -1)
 
 
 def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:

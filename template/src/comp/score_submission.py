@@ -10,7 +10,7 @@ from comp.errors import CompError, shown
 from comp.metrics import score
 from comp.predictions import read_predictions
 from comp.rundir import RunDir
-from comp.submit import FOLDER, columns_of
+from comp.submit import FOLDER, columns_of, positive_class
 from comp.tables import Targets
 from comp.tables.read import read_csv
 
@@ -75,7 +75,8 @@ def _predicted(submission: pd.DataFrame, targets: Targets) -> tuple[np.ndarray, 
         second = pd.to_numeric(labels, errors="coerce").to_numpy()
         if len(targets.classes) != 2 or labels.isin(targets.classes).all() or np.isnan(second).any():
             return targets.encode(pd.DataFrame({"target": labels})), False
-        return np.column_stack([1 - second, second]), True
+        both = [1 - second, second] if positive_class(names[0], targets) == 1 else [second, 1 - second]
+        return np.column_stack(both), True
     p = _numbers(submission, names, targets, "submission")
     return p, bool((p % 1 != 0).any())
 

@@ -169,6 +169,11 @@ def _time_splits(time: pd.Series, n: int) -> list[tuple[np.ndarray, np.ndarray]]
 def _resolve_kind(folds: Folds, tables: Tables) -> str:
     grouped = "group" in tables.train
     if folds.kind != "auto":
+        if grouped and folds.kind in {"stratified", "multilabel"}:
+            raise CompError(
+                f"folds.kind={folds.kind} would put rows of one data.group into several folds: "
+                "set it to auto, group, stratified_group, time or holdout"
+            )
         if "group" in folds.kind and not grouped:
             raise CompError(f"folds.kind={folds.kind} needs data.group, the column that names each row's group")
         if folds.kind == "time" and "time" not in tables.train:

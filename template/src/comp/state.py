@@ -50,7 +50,7 @@ class State:
         self.progress = Progress(**values["progress"])
         if self.ema is not None:
             self.ema.module.load_state_dict(values["ema"])
-        if accelerator.scaler is not None:
+        if accelerator.scaler is not None and "scaler" in values:
             accelerator.scaler.load_state_dict(values["scaler"])
 
 

@@ -63,8 +63,9 @@ def fill(
                 f"the sample submission has one column {columns[0]!r}, {len(targets.classes)} classes do not fit "
                 "into it as probabilities: set submit.values=labels"
             )
-        table[columns[0]] = _decimals(p[:, 1], config)
-        return table, f"the probability of {targets.classes[1]!r}"
+        place = positive_class(columns[0], targets)
+        table[columns[0]] = _decimals(p[:, place], config)
+        return table, f"the probability of {targets.classes[place]!r}"
     places = columns_of(columns, targets)
     chosen = np.eye(p.shape[1])[p.argmax(axis=1)] if targets.kind == "multiclass" else p >= 0.5
     for column, place in zip(columns, places, strict=True):
@@ -111,6 +112,11 @@ def _values(sample: pd.DataFrame, targets: Targets, config: Config) -> str:
         spelled = one and shows.iloc[:, 0].isin(targets.classes).all()
         return "labels" if one and (spelled or not fractions) else "probabilities"
     return "probabilities" if fractions or config.metric in {"roc_auc", "log_loss"} else "labels"
+
+
+def positive_class(column: str, targets: Targets) -> int:
+    """Of two classes, the one whose probability a single column holds: the one it is named after, else the second."""
+    return targets.classes.index(column) if column in targets.classes else 1
 
 
 def columns_of(columns: list[str], targets: Targets) -> list[int]:

@@ -10,6 +10,7 @@ from comp.batches import TrainingBatches
 from comp.collect import collect
 from comp.competition import Competition
 from comp.config import Config
+from comp.devices import memory_errors_explained, release_memory
 from comp.errors import CompError
 from comp.fit import Fold, fit
 from comp.launch import on_all_devices
@@ -40,6 +41,10 @@ def train(config: Config, arguments: list[str], fresh: bool = False) -> int:
 
 def _check(config: Config, competition: Competition, processes: int) -> None:
     """Raises at once what would otherwise fail after the first epoch, or in each process."""
+    run = RunDir.of(config)
+    if not run.config.is_file():
+        raise CompError(f"{run.path} of the first machine is not seen here: runs/ must be one folder that all share")
+    run.bind_to_folds(competition.split.rows)
     targets = competition.tables.targets
     for name in [config.metric, *config.metrics]:
         score(name, competition.y, competition.y, targets)
@@ -57,18 +62,23 @@ def _train_folds(config: Config, competition: Competition, run: RunDir, accelera
         if accelerator.is_main_process:
             print(line, flush=True)
 
-    if config.train.keep == "best":
-        say("note    keep=best: each fold's score is measured on the rows that chose its epoch, so it flatters")
+    if config.train.chooses_on_validated_rows:
+        why = "keep=best" if config.train.keep == "best" else "early_stop"
+        say(f"note    {why}: each fold's score is measured on the rows that chose its epoch, so it flatters")
     if config.tracker != "none":
         named = {tracker: {"name": config.name} for tracker in ("wandb", "trackio")}
-        about = {"name": config.name, "backbone": config.model.backbone}
+        about = config.model_dump(mode="json")
+        if config.tracker == "tensorboard":  # takes flat values only
+            about = {"name": config.name, "backbone": config.model.backbone}
         accelerator.init_trackers(Path.cwd().name, about, named)
     for number in _folds_to_train(config, competition):
         if run.is_done(number):
             say(f"fold {number}  is trained already")
             continue
         started = time.perf_counter()
-        _train_fold(config, competition, number, run, accelerator)
+        with memory_errors_explained():
+            _train_fold(config, competition, number, run, accelerator)
+        release_memory(accelerator)
         say(f"fold {number}  done in {time.perf_counter() - started:.0f} s")
     if accelerator.is_main_process:
         collect(config, competition.tables.train["id"], run)
@@ -98,4 +108,3 @@ def _train_fold(config: Config, competition: Competition, number: int, run: RunD
         write_json(folder / "metrics.json", {**scores, "rows": len(valid_rows), "seconds": seconds})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.free_memory()

@@ -43,7 +43,7 @@ class Data(Section):
     solution: str = "solution.csv"  # for comp score, where there is one
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pixels
-    frame: Literal["none", "square", "native"] = "none"  # pad to a square; native: small images keep their own scale
+    frame: Literal["none", "square", "native"] = "none"  # grey to a square; native: small images keep their scale
     cache: bool = True  # decode each image once into a memory-mapped file
 
 
@@ -101,6 +101,11 @@ class Train(Section):
     compile: bool | str = False  # true, or the name of a torch.compile backend
     workers: Literal["auto"] | Count = "auto"
     processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
+
+    @property
+    def chooses_on_validated_rows(self) -> bool:
+        """Whether the rows that a fold is scored on also chose its last or best epoch: then the score flatters."""
+        return self.keep == "best" or self.early_stop is not None
 
     @model_validator(mode="after")
     def _ema_is_on_where_it_is_kept(self) -> "Train":

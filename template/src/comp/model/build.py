@@ -106,6 +106,7 @@ def _timm_backbone(settings: Model, load: bool) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=True, **arguments)
     except Exception as error:  # whatever the hub's client raises: network, no such file, no weights
+        _created(name, arguments)  # was it the arguments?
         raise CompError(
             f"model.backbone={name}: its pretrained weights could not be fetched ({_first_line(error)}). Without a "
             "network: download them elsewhere and set model.weights=<file or folder>, or model.pretrained=false"

@@ -77,48 +77,50 @@ def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -
     files = image_files(root)
     if not files:
         raise CompError(f"there are no images below {root}: unpack the competition's files there")
-    folders = sorted({name.rpartition("/")[0] for name in files}, key=lambda folder: _rank(folder, split))
-    parents = sorted({folder.partition("/")[0] for folder in folders}, key=lambda folder: _rank(folder, split))
-    known = set(files)
-    best: tuple[int, str, str, str] | None = None  # hits, folder, column, suffix
-    probe = table.head(PROBED)
-    for folder in sorted({*parents, "", *folders}, key=lambda folder: _rank(folder, split)):
-        if best is not None and _rank(folder, split)[0]:
-            break  # an image that is missing here must not be taken from the other split
-        stem = f"{folder}/" if folder else ""
-        for column in columns:
-            for suffix in ["", *_suffixes(files, stem)]:
-                hits = sum(f"{stem}{value}{suffix}" in known for value in probe[column])
-                if hits and (best is None or hits > best[0]):
-                    best = (hits, stem, column, suffix)
-        if best is not None and best[0] == len(probe):
-            break
-    if best is None:
+    guess = _best_guess(table.head(PROBED), files, split, columns)
+    if guess is None:
         raise CompError(
             f"no image of the {split} rows was found below {root} (there are {shown(files)}): "
             "set data.path to a column, or to a pattern such as {split}/{id}.png"
         )
-    hits, stem, column, suffix = best
-    exact = {value: f"{stem}{value}{suffix}" for value in table[column]}
-    mixed = len(_suffixes(files, stem)) > 1 and suffix != ""
+    folder, column, suffix = guess
+    known = set(files)
+    exact = {value: f"{folder}{value}{suffix}" for value in table[column]}
+    kinds = {Path(name).suffix for name in files if name.rpartition("/")[0] == folder.rstrip("/")}
+    mixed = suffix != "" and len(kinds) > 1
     if mixed:  # one folder with several kinds of image: look the others up by their stem
-        by_stem = _by_stem(files, stem)
+        by_stem = _by_stem(files, folder)
         exact = {value: name if name in known else by_stem.get(value, name) for value, name in exact.items()}
     paths = table[column].map(lambda value: str(root / exact[value]))
-    how = stem + "{" + column + "}" + (".*" if mixed else suffix)
-    return Found(paths, how)
+    return Found(paths, folder + "{" + column + "}" + (".*" if mixed else suffix))
+
+
+def _best_guess(probe: pd.DataFrame, files: list[str], split: str, columns: list[str]) -> tuple[str, str, str] | None:
+    """The folder (with its slash), column and suffix that most rows of `probe` have an image by."""
+    suffixes: dict[str, set[str]] = {"": set()}  # the kinds of image in each folder
+    for name in files:
+        folder = name.rpartition("/")[0]
+        suffixes.setdefault(folder, set()).add(Path(name).suffix)
+        suffixes.setdefault(folder.partition("/")[0], set())
+    known, best, most = set(files), None, 0
+    for column in columns:
+        for folder in sorted(suffixes, key=lambda folder: _rank(folder, split)):
+            if most and _rank(folder, split)[0]:
+                break  # an image that is missing here must not be taken from the other split
+            start = f"{folder}/" if folder else ""
+            for suffix in ["", *sorted(suffixes[folder])]:
+                hits = sum(f"{start}{value}{suffix}" in known for value in probe[column])
+                if hits > most:
+                    best, most = (start, column, suffix), hits
+            if most == len(probe):
+                return best
+    return best
 
 
 def _rank(folder: str, split: str) -> tuple[bool, bool, int, str]:
     """Folders named after the split first, those named after the other one last."""
     other = {"train": "test", "test": "train"}[split]
     return (other in folder.lower(), split not in folder.lower(), folder.count("/"), folder)
-
-
-def _suffixes(files: list[str], stem: str) -> list[str]:
-    """The kinds of image right inside a folder, the most frequent first."""
-    inside = [Path(name).suffix for name in files if name.startswith(stem) and "/" not in name[len(stem) :]]
-    return sorted(set(inside), key=lambda suffix: (-inside.count(suffix), suffix))
 
 
 def _by_stem(files: list[str], stem: str) -> dict[str, str]:
