@@ -15,6 +15,7 @@ from comp.tables import Targets
 from comp.tables.read import read_csv, read_sample
 
 FOLDER = Path("submissions")
+FILLERS = {"0", "1", "-1", "none", "null", "unknown", "label", "class", "?", "xxx"}
 
 
 def submit(config: Config) -> Path:
@@ -140,27 +141,16 @@ def columns_of(columns: list[str], targets: Targets) -> list[int]:
 
 def _check_spelling(shown_labels: pd.Series, targets: Targets) -> None:
     strange = sorted(set(shown_labels) - set(targets.classes) - {""})
-    if strange and not set(shown_labels) & set(targets.classes) and not _is_placeholder(strange):
+    if strange and not set(shown_labels) & set(targets.classes) and not _is_filler(strange):
         raise CompError(
             f"the sample submission spells labels {shown(strange)}, the training rows {shown(targets.classes, 6)}: "
-            "map them with a postprocess of custom.py, or set data.target to the column that is spelled so"
+            "set data.target to the column that is spelled as the host wants it"
         )
 
 
-def _is_placeholder(values: list[str]) -> bool:
-    """One filler for all rows, such as 0: it shows no spelling."""
-    return len(values) == 1 and values[0].lower() in {
-        "0",
-        "1",
-        "-1",
-        "none",
-        "null",
-        "unknown",
-        "label",
-        "class",
-        "?",
-        "xxx",
-    }
+def _is_filler(values: list[str]) -> bool:
+    """One word for all rows, such as 0: it shows no spelling."""
+    return len(values) == 1 and values[0].lower() in FILLERS
 
 
 def _decimals(p: np.ndarray, config: Config) -> list[str]:
