@@ -56,8 +56,9 @@ def _random_matrix(height: int, width: int, size_px: int, settings: Augment, rng
     scale = np.diag([flip_x * crop_w * width / size_px, flip_y * crop_h * height / size_px])
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = scale @ turn @ np.array([[1.0, shear], [0.0, 1.0]])
+    shift = np.round(rng.uniform(-settings.translate, settings.translate, 2) * [width, height]) if settings.translate else 0
     middle = (size_px - 1) / 2
-    offset = np.array([centre_x - 0.5, centre_y - 0.5]) - linear @ [middle, middle]
+    offset = np.array([centre_x - 0.5, centre_y - 0.5]) + shift - linear @ [middle, middle]
     return np.column_stack([linear, offset])
 
 

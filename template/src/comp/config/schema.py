@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
+VIEW = r"^(identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+|(top_left|top_right|bottom_left|bottom_right|centre)_\d\d?)$"
+View = Annotated[str, Field(pattern=VIEW)]  # rotate+5: degrees; centre_85: a crop of 85 % of each side, enlarged
 
 
 class Section(BaseModel):
@@ -44,7 +46,7 @@ class Data(Section):
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pixels
     frame: Literal["none", "square", "native"] = "none"  # grey to a square; native: small images keep their scale
-    cache: bool = True  # decode each image once into a memory-mapped file
+    cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
 
 
 class Folds(Section):
@@ -74,8 +76,8 @@ class EarlyStop(Section):
 
 class Train(Section):
     epochs: Positive = 10
-    batch_size: Positive = 32  # images an optimizer update, over all processes and accumulation steps
-    accumulate: Positive = 1  # cuts batch_size into so many pieces, where memory is short
+    batch_size: Literal["auto"] | Positive = 32  # images an optimizer update, over all processes and pieces
+    accumulate: Literal["auto"] | Positive = 1  # cuts batch_size into so many pieces; auto: as few as fit on the GPU
     optimizer: str = "adamw"  # any that timm knows
     lr: Annotated[float, Field(gt=0)] = 1e-4
     weight_decay: NotNegative = 0.05
@@ -99,6 +101,8 @@ class Train(Section):
     channels_last: bool = True
     grad_checkpointing: bool = False
     compile: bool | str = False  # true, or the name of a torch.compile backend
+    save_every: Annotated[str, Field(pattern=EVERY)] = "10 minutes"  # … minutes, epochs or updates; and when stopped
+    log_every: Positive = 50  # updates between two readings of the loss
     workers: Literal["auto"] | Count = "auto"
     processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
 
@@ -114,8 +118,19 @@ class Train(Section):
         return self
 
 
+class RandAugment(Section):
+    """RandAugment (arXiv 1909.13719): each operation joins the one warp or the one colour change of the image."""
+
+    ops: Positive = 2  # operations an image
+    magnitude: Annotated[float, Field(ge=0, le=10)] = 7.0
+    magnitude_std: NotNegative = 0.5  # each operation's magnitude varies normally by so much
+    prob: Share = 0.5  # each operation happens with this probability
+
+
 class Augment(Section):
     """One affine warp and one colour change an image; probabilities and ranges, 0 is off."""
+
+    on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
 
     crop_scale: tuple[Share, Share] = (0.7, 1.0)  # share of the image's area that a random crop keeps
     crop_ratio: tuple[float, float] = (0.8, 1.25)  # its width by its height, relative to the image's own
@@ -123,15 +138,28 @@ class Augment(Section):
     vflip: Share = 0.0
     rotate_deg: NotNegative = 0.0
     shear_deg: NotNegative = 0.0
+    translate: Share = 0.0  # largest shift, as a share of the side, in whole pixels
     brightness: Share = 0.0
     contrast: Share = 0.0
     saturation: Share = 0.0
+    solarize: Share = 0.0  # probability: values above a random threshold are inverted
+    posterize: Share = 0.0  # probability: 4 to 7 bits a colour are left
+    equalize: Share = 0.0  # probability: each channel's histogram is made flat
+    rand_augment: RandAugment | None = None
     erase: Share = 0.0  # probability of a random rectangle of noise
     mixup: NotNegative = 0.0  # alpha of the Beta distribution
     cutmix: NotNegative = 0.0
     mix_prob: Share = 1.0  # share of batches that are mixed
     mix_off_epochs: Count = 0  # last epochs without mixing
     custom: list[str] = []  # registered in custom.py; run on the device, on whole batches
+
+
+class Jobs(Section):
+    """Folds as processes of their own, several at once."""
+
+    per_gpu: Literal["auto"] | Count = "auto"  # at once on each GPU (without one: on the CPU); 0: one after the other
+    cluster: Literal["none", "local", "slurm"] = "none"  # each fold is a job of submitit
+    cluster_args: dict[str, Any] = {}  # such as {timeout_min: 600, slurm_partition: gpu, gpus_per_node: 1}
 
 
 class Predict(Section):
@@ -160,9 +188,10 @@ class Config(Section):
     train: Train = Train()
     augment: Augment = Augment()
     predict: Predict = Predict()
+    jobs: Jobs = Jobs()
     submit: Submit = Submit()
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
-    steps: list[Literal["split", "train", "predict", "submit", "score", "report"]] = ["split", "train", "submit"]
+    steps: list[Literal["split", "cache", "train", "predict", "submit", "score", "report"]] = ["split", "train", "submit"]
 
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Config":
