@@ -41,6 +41,12 @@ def test_half_transparent_red_over_white_is_pink(decoded):
     np.testing.assert_allclose(pixel, (255, 127, 127), atol=1)
 
 
+def test_without_a_background_hidden_colours_stand_as_they_are(decoded):
+    image = Image.new("RGBA", (2, 1))
+    image.putdata([(10, 20, 30, 0), (*RED, 128)])
+    assert decoded(image, background=None).tolist() == [[[10, 20, 30], list(RED)]]
+
+
 def test_grey_with_alpha_lies_over_the_background(decoded):
     image = Image.new("LA", (2, 1), (90, 0))
     image.putpixel((1, 0), (90, 255))

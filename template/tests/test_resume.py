@@ -1,10 +1,13 @@
 """Killed and resumed is the same as never killed."""
 
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +15,10 @@ import pytest
 from conftest import SOURCE
 from safetensors.torch import load_file
 
+from comp.errors import CompError
+from comp.losses import cross_entropy
 from comp.registry import register
+from comp.state import read_tensors
 
 LONG = {
     "train": {
@@ -23,7 +29,9 @@ LONG = {
         "warmup_epochs": 1,
         "clip_norm": 1.0,
         "freeze_epochs": 1,
+        "batch_size": 4,
         "accumulate": 2,
+        "save_every": "1 update",
     },
     "model": {"head": "mlp", "head_args": {"hidden": 16}},
     "augment": {"mixup": 0.2, "cutmix": 1.0, "mix_off_epochs": 1, "erase": 0.2, "rotate_deg": 10},
@@ -46,39 +54,131 @@ def assert_same_run(one: str, other: str, folds: tuple[int, ...] = (0, 1)) -> No
         pd.testing.assert_frame_equal(left, right, check_exact=True)
 
 
-def train_until_killed(path: Path, after_s: float = 0.0, name: str = "small") -> None:
-    """Starts `comp train` as a user does, and kills it without warning once `path` is written."""
+def train_until(told: Callable[[], bool], number: signal.Signals, name: str = "small") -> tuple[int, str]:
+    """Starts `comp train` as a user does and sends it a signal once `told` is true: exit status and errors."""
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-m", "comp", "train", f"name={name}"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not told() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+def saved_anew(folder: Path, times: int) -> Callable[[], bool]:
+    """True once the state in `folder` was saved so often after now."""
+    seen = {_saved_at(folder)}
+
+    def told() -> bool:
+        seen.add(_saved_at(folder))
+        return len(seen) > times
+
+    return told
+
+
+def _saved_at(folder: Path) -> int:
     try:
-        for _ in range(60_000):
-            if path.is_file() or process.poll() is not None:
-                break
-            time.sleep(0.002)
-        time.sleep(after_s)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-    assert process.returncode == -signal.SIGKILL, errors
+        return (folder / "state.pt").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
-def test_a_training_killed_twice_ends_with_the_same_weights(competition, configure, comp):
+def progress(folder: Path) -> dict[str, int]:
+    return read_tensors(folder / "state.pt")["progress"]
+
+
+def test_a_training_killed_at_random_moments_ends_with_the_same_weights(competition, configure, comp):
+    """Within epochs and between them, in the first fold and in the second, with each random part switched on."""
     configure(**LONG)
     comp("split")
-    train_until_killed(Path("runs/small/fold0/last/state.pt"))
-    assert 0 < len(history("small", 0)) < 8
-    train_until_killed(Path("runs/small/fold1/last/state.pt"), after_s=0.05)
-    assert 0 < len(history("small", 1)) < 8
-    finished = Path("runs/small/fold0/best.safetensors")
-    written = finished.stat().st_mtime_ns
+    rng, first, second = random.Random(time.time_ns()), Path("runs/small/fold0/last"), Path("runs/small/fold1/last")
+    for folder in (first, first, second):
+        status, errors = train_until(saved_anew(folder, rng.randint(2, 14)), signal.SIGKILL)
+        assert status == -signal.SIGKILL, errors
+    assert Path("runs/small/fold0/best.safetensors").is_file()
     status, out, _ = comp("train")
     assert status == 0
     assert "fold 0  is trained already" in out
     assert "resume  runs/small/fold1 after epoch" in out
-    assert finished.stat().st_mtime_ns == written
-    assert comp("train", "name=undisturbed")[0] == 0
+    assert comp("train", "name=undisturbed", "train.save_every=3 epochs")[0] == 0
     assert_same_run("small", "undisturbed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_first_and_the_same_command_goes_on(number, competition, configure, comp):
+    configure(folds={"kind": "holdout"}, train={"epochs": 20, "batch_size": 2, "save_every": "1 epoch"})
+    comp("split")
+    folder = Path("runs/small/fold0/last")
+    saved = saved_anew(folder, 2)
+    status, errors = train_until(lambda: saved() and time.sleep(0.03) is None, number)
+    assert status == 128 + number
+    assert "the state is saved, the same command goes on" in errors
+    assert "Traceback" not in errors
+    stopped = progress(folder)
+    assert stopped["epoch"] < 20
+    status, out, _ = comp("train")
+    assert status == 0
+    assert f"resume  runs/small/fold0 after epoch {stopped['epoch']}" in out
+    comp("train", "name=undisturbed")
+    assert_same_run("small", "undisturbed", folds=(0,))
+
+
+@pytest.mark.parametrize("call", [5, 9, 13])
+def test_an_epoch_goes_on_where_it_was_cut(call, fit_fold):
+    @register("loss", "interrupted")
+    def build(settings, class_weights):
+        calls, loss = iter(range(1000)), cross_entropy(settings, class_weights)
+
+        def interrupted(logits, targets):
+            if next(calls) == call and not resumed:
+                raise KeyboardInterrupt
+            return loss(logits, targets)
+
+        return interrupted
+
+    long = {**LONG, "train": {**LONG["train"], "epochs": 3, "loss": "interrupted"}}
+    resumed: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        fit_fold(**long)
+    assert progress(Path("runs/fit0/last"))["batch"] == call // 2 * 2 % 8  # 8 batches an epoch, 2 an update
+    shutil.copytree("runs/fit0", "runs/fit1")
+    resumed.append(True)
+    model, history = fit_fold(**long)
+    undisturbed, expected = fit_fold(**long)
+    pd.testing.assert_frame_equal(history.drop(columns=TIMES), expected.drop(columns=TIMES), check_exact=True)
+    weights = zip(model.state_dict().values(), undisturbed.state_dict().values(), strict=True)
+    assert all(one.equal(other) for one, other in weights)
+
+
+def test_a_state_that_is_missing_is_replaced_by_the_one_before(fit_fold):
+    _, undisturbed = fit_fold(train={"epochs": 3})
+    fit_fold(train={"epochs": 3, "save_every": "1 update"})
+    folder = Path("runs/fit1/last")
+    assert {path.name for path in folder.iterdir()} == {"state.pt", "before.pt"}
+    (folder / "state.pt").unlink()
+    shutil.copytree(folder.parent, Path("runs/fit2"))
+    _, resumed = fit_fold(train={"epochs": 3})
+    pd.testing.assert_frame_equal(resumed.drop(columns=TIMES), undisturbed.drop(columns=TIMES), check_exact=True)
+
+
+def test_weights_that_are_no_numbers_are_never_saved(fit_fold):
+    @register("loss", "late_nan")
+    def build(settings, class_weights):
+        calls = iter(range(100))
+
+        def loss(logits, targets):
+            value = logits.square().mean()
+            return value * float("nan") if next(calls) == 5 else value
+
+        return loss
+
+    with pytest.raises(CompError, match=r"fold 0, epoch 3: the training loss is nan. Set train.lr lower"):
+        fit_fold(train={"epochs": 4, "loss": "late_nan", "save_every": "1 update"})
+    values = read_tensors(Path("runs/fit0/last/state.pt"))
+    assert values["progress"]["update"] == 5
+    assert all(bool(tensor.isfinite().all()) for tensor in values["model"].values())
 
 
 def test_a_training_stopped_by_the_user_goes_on_from_the_last_epoch(competition, configure, comp):

@@ -93,10 +93,14 @@ class TrainingBatches(Sampler[list[Key]]):
         self._rows, self._weights, self._seed = rows, weights, seed
         self.batch_size, self._rank, self._processes, self._accumulate = batch_size, rank, processes, accumulate
         self.updates = len(rows) // batch_size  # optimizer updates an epoch
-        self.epoch = 0
+        self._epoch, self._first = 0, 0
 
     def __len__(self) -> int:
         return self.updates * self._accumulate
+
+    def start_at(self, epoch: int, batch: int = 0) -> None:
+        """Says which epoch is drawn next, and how many of its batches were seen before a restart."""
+        self._epoch, self._first = epoch, batch
 
     def order(self, epoch: int) -> np.ndarray:
         """All rows of an epoch, shuffled, or drawn with replacement by their weights."""
@@ -106,11 +110,11 @@ class TrainingBatches(Sampler[list[Key]]):
         return rng.choice(self._rows, size=len(self._rows), p=self._weights / self._weights.sum())
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = self.order(self.epoch)
+        order = self.order(self._epoch)
         share = self.batch_size // (self._processes * self._accumulate)
-        for start in range(0, self.updates * self.batch_size, share * self._processes):
-            first = start + self._rank * share
-            yield [(self.epoch, position, int(order[position])) for position in range(first, first + share)]
+        for batch in range(self._first, len(self)):
+            first = (batch * self._processes + self._rank) * share
+            yield [(self._epoch, position, int(order[position])) for position in range(first, first + share)]
 
 
 def balancing_weights(y: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from comp.errors import CompError
+from comp.interrupt import Stopped
 
 BASELINE, DEMO = Path("conf/baseline.yaml"), Path("conf/demo.yaml")
 COMMANDS = {
@@ -41,8 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
     except CompError as error:
         return _complain(str(error))
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        print("\nstopped; the same command goes on from what was saved last", file=sys.stderr)
         return 130
+    except Stopped as stopped:
+        print("stopped; the state is saved, the same command goes on from here", file=sys.stderr)
+        return 128 + stopped.number
     except BrokenPipeError:
         return 1
     except OSError as error:

@@ -1,9 +1,6 @@
 """The Accelerator of this process: device, precision, how many processes there are."""
 
-import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Literal
 
@@ -25,7 +22,6 @@ def accelerator_for(config: Config) -> Accelerator:
         raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
     return Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
-        gradient_accumulation_steps=config.train.accumulate,
         cpu=not torch.cuda.is_available() and not torch.backends.mps.is_available(),
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(RunDir.of(config).path),
@@ -44,26 +40,6 @@ def resolve_precision(wanted: str) -> Precision:
         return "fp32"
     capability = min(torch.cuda.get_device_capability(number) for number in range(torch.cuda.device_count()))
     return "bf16" if capability >= (8, 0) else "fp16"
-
-
-@contextmanager
-def memory_errors_explained() -> Iterator[None]:
-    """Turns "CUDA out of memory" into a line that says what to change."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise CompError(
-            "the GPU's memory does not suffice: train.accumulate=2 (or 4), train.grad_checkpointing=true, a smaller "
-            f"model.image_size, or a smaller predict.batch_size ({str(error).splitlines()[0]})"
-        ) from error
-
-
-def release_memory(accelerator: Accelerator) -> None:
-    """Gives back what the fold before held, before the next one needs it."""
-    accelerator.free_memory()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def workers_for(config: Config, accelerator: Accelerator) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3, distribute_bn
@@ -20,13 +19,15 @@ from comp.config import Config
 from comp.config.schema import Train
 from comp.devices import workers_for
 from comp.errors import CompError
-from comp.files import write_text
+from comp.interrupt import stop_requests
 from comp.losses import Loss, balanced_weights, build_loss
+from comp.memory import fewest_pieces, step_fits
 from comp.metrics import greater_is_better, log_loss, score
 from comp.model import Classifier, build_model
 from comp.optimize import build_optimizer, learning_rate, set_learning_rate
 from comp.pixels import Pixels, Streamed
 from comp.predict import predict_rows
+from comp.saving import Saving, not_finite
 from comp.state import Progress, State, read_tensors, write_tensors
 from comp.tables import Targets
 
@@ -46,79 +47,117 @@ class Fold:
 def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> Classifier:
     """The trained model of one fold, with the weights that `train.keep` asks for.
 
-    After each epoch it writes `history.csv` and `last/state.pt`; a training that was cut short goes on from there.
+    It writes `history.csv` after each epoch and its state to `last/` every `train.save_every`; a training that was cut
+    short goes on from there.
 
     Raises:
-        CompError: the loss is not finite, or the settings do not fit the data or the number of processes.
+        CompError: the loss is not finite, or the settings do not fit the data, the memory or the number of processes.
+        Stopped: a signal asked for it; the state is saved.
     """
-    settings = config.train
-    torch.manual_seed(_seed(config.seed, fold.number))
+    settings, seed = config.train, (config.seed, fold.number)
+    torch.manual_seed(_seed(*seed))
     model = _model(config, fold, accelerator.device)
     loss_of = _loss(config, fold, accelerator.device)
     ema = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
     optimizer = accelerator.prepare(build_optimizer(model, settings))
-    batches = _batches(config, fold, accelerator)
-    seed = (config.seed, fold.number)
+    state = State(model, ema, optimizer, torch.zeros((), device=accelerator.device), Progress())
+    _resume(state, folder / "last", accelerator)
+    progress = state.progress
+    progress.pieces = progress.pieces or settings.pieces or _pieces_that_fit(config, fold, model, loss_of, accelerator)
+    accelerator.gradient_accumulation_steps = progress.pieces
+    batches = _batches(config, fold, progress.pieces, accelerator)
     images = TrainingImages(fold.pixels, fold.y, config.model.image_size, config.augment, seed)
     loading = loader(images, batches, workers_for(config, accelerator), accelerator.device)
     augment = OnDevice(config.augment)
     order = memory_order(settings)
 
-    if accelerator.scaler is not None:  # one serves all folds: each starts with it as new
-        accelerator.scaler.load_state_dict({**accelerator.scaler.state_dict(), "scale": 2.0**16, "_growth_tracker": 0})
-    state = State(model, ema, optimizer, Progress())
-    _resume(state, folder, accelerator)
-    progress = state.progress
-    wrapped: Any = None
-    while progress.epoch < settings.epochs and not _stops_early(progress, config):
-        epoch = progress.epoch
-        if wrapped is None or epoch == settings.freeze_epochs:
-            wrapped = _wrapped(model, epoch < settings.freeze_epochs, settings.compile, accelerator)
-        _training_mode(model, epoch < settings.freeze_epochs)
-        mix = epoch < settings.epochs - config.augment.mix_off_epochs
-        total = torch.zeros((), device=accelerator.device)
-        started = time.perf_counter()
-        batches.epoch = epoch
-        for index, batch in enumerate(_progress_bar(loading, fold.number, epoch, settings.epochs, accelerator)):
-            lr = learning_rate(progress.update, batches.updates, settings)
-            set_learning_rate(optimizer, lr)
-            torch.manual_seed(_seed(*seed, epoch, index, accelerator.process_index))  # dropout, mixing
-            with accelerator.accumulate(wrapped):
-                inputs = batch.images.to(accelerator.device, non_blocking=True, memory_format=order)
-                targets = batch.targets.to(accelerator.device, non_blocking=True)
-                inputs, targets = augment(inputs, targets, mix)
-                with accelerator.autocast():
-                    logits = wrapped(inputs)
-                loss = loss_of(logits.float(), targets)
-                accelerator.backward(loss)
-                if accelerator.sync_gradients and settings.clip_norm:
-                    accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
-                optimizer.step()
-                optimizer.zero_grad()
-            total += loss.detach()
-            if accelerator.sync_gradients:
-                progress.update += 1
-                if ema is not None:
-                    ema.update(model, step=progress.update)
-        train_loss = float(accelerator.reduce(total, "mean")) / len(batches)
-        seconds = time.perf_counter() - started
-        _refuse_nan(train_loss, fold.number, epoch)
+    with stop_requests() as request:
+        saving = Saving(state, fold.number, folder, settings, accelerator, request)
+        wrapped: Any = None
+        while progress.epoch < settings.epochs and not _stops_early(progress, config):
+            epoch = progress.epoch
+            if wrapped is None or epoch == settings.freeze_epochs:
+                wrapped = _wrapped(model, epoch < settings.freeze_epochs, settings.compile, accelerator)
+            _training_mode(model, epoch < settings.freeze_epochs)
+            mix = epoch < settings.epochs - config.augment.mix_off_epochs
+            batches.start_at(epoch, progress.batch)
+            began = time.perf_counter() - progress.seconds
+            for batch in (bar := _progress_bar(loading, fold.number, progress, settings.epochs, accelerator)):
+                lr = learning_rate(progress.update, batches.updates, settings)
+                set_learning_rate(optimizer, lr)
+                torch.manual_seed(_seed(*seed, epoch, progress.batch, accelerator.process_index))  # dropout, mixing
+                with accelerator.accumulate(wrapped):
+                    inputs = batch.images.to(accelerator.device, non_blocking=True, memory_format=order)
+                    targets = batch.targets.to(accelerator.device, non_blocking=True)
+                    inputs, targets = augment(inputs, targets, mix)
+                    with accelerator.autocast():
+                        logits = wrapped(inputs)
+                    loss = loss_of(logits.float(), targets)
+                    accelerator.backward(loss)
+                    if accelerator.sync_gradients and settings.clip_norm:
+                        accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                state.loss += loss.detach()
+                progress.batch += 1
+                progress.seconds = time.perf_counter() - began
+                if accelerator.sync_gradients:
+                    progress.update += 1
+                    if ema is not None:
+                        ema.update(model, step=progress.update)
+                    if progress.update % settings.log_every == 0:
+                        bar.set_postfix_str(f"loss {_mean_loss(state, fold.number, accelerator):.4f}")
+                    saving.after_update()
+            train_loss = _mean_loss(state, fold.number, accelerator)
+            progress.seconds = time.perf_counter() - began
 
-        _share_batch_statistics([model] if ema is None else [model, ema.module], accelerator)
-        validated = model if ema is None or settings.keep == "last" else ema.module
-        row = {
-            "epoch": epoch + 1,
-            "lr": lr,
-            "train_loss": train_loss,
-            **_validate(validated, config, fold, accelerator),
-        }
-        row |= {"seconds": round(seconds, 2), "images_per_s": round(batches.updates * batches.batch_size / seconds, 1)}
-        progress.epoch += 1
-        progress.history.append(row)
-        _judge(progress, row, validated, config, folder, accelerator)
-        _tell(row, fold.number, config, accelerator)
-        _save(state, folder, accelerator)
+            _share_batch_statistics([model] if ema is None else [model, ema.module], accelerator)
+            validated = model if ema is None or settings.keep == "last" else ema.module
+            row = {
+                "epoch": epoch + 1,
+                "lr": learning_rate(progress.update - 1, batches.updates, settings),
+                "train_loss": train_loss,
+                **_validate(validated, config, fold, accelerator),
+                "seconds": round(progress.seconds, 2),
+                "images_per_s": round(batches.updates * batches.batch_size / progress.seconds, 1),
+            }
+            progress.history.append(row)
+            _judge(progress, row, validated, config, folder, accelerator)
+            _tell(row, fold.number, config, accelerator)
+            progress.epoch, progress.batch, progress.seconds = epoch + 1, 0, 0.0
+            state.loss.zero_()
+            saving.after_epoch()
     return _kept(state, config, folder, accelerator)
+
+
+def _mean_loss(state: State, fold: int, accelerator: Accelerator) -> float:
+    """Of the epoch so far, over all processes. Reading it waits for the device, so this is done now and then.
+
+    Raises:
+        CompError: it is not finite.
+    """
+    loss = float(accelerator.reduce(state.loss, "mean")) / state.progress.batch
+    if not math.isfinite(loss):
+        raise not_finite(loss, fold, state.progress.epoch)
+    return loss
+
+
+def _pieces_that_fit(config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator) -> int:
+    """For `train.accumulate: auto`. Tells what was found."""
+
+    def step(images: int) -> None:
+        size = config.model.image_size
+        inputs = torch.zeros(images, 3, size, size, device=accelerator.device)
+        targets = torch.full((images, fold.y.shape[1]), 1 / fold.y.shape[1], device=accelerator.device)
+        with accelerator.autocast():
+            logits = model.train()(inputs.to(memory_format=memory_order(config.train)))
+        accelerator.backward(loss_of(logits.float(), targets))
+
+    batch_size = _batches(config, fold, 1, accelerator).batch_size
+    pieces = fewest_pieces(batch_size, lambda images: step_fits(model, step, images), accelerator)
+    if accelerator.is_main_process:
+        print(f"memory  a batch of {batch_size} is cut into {pieces} on each of {accelerator.num_processes} processes")
+    return pieces
 
 
 def _model(config: Config, fold: Fold, device: torch.device) -> Classifier:
@@ -145,16 +184,16 @@ def _loss(config: Config, fold: Fold, device: torch.device) -> Loss:
     return build_loss(config.train, fold.targets, weights)
 
 
-def _batches(config: Config, fold: Fold, accelerator: Accelerator) -> TrainingBatches:
+def _batches(config: Config, fold: Fold, pieces: int, accelerator: Accelerator) -> TrainingBatches:
     weighted = config.train.sampler == "weighted"
     return TrainingBatches(
         fold.train_rows,
-        config.train.batch_size,
+        config.train.images_per_update,
         seed=(config.seed, fold.number),
         weights=balancing_weights(fold.y[fold.train_rows]) if weighted else None,
         rank=accelerator.process_index,
         processes=accelerator.num_processes,
-        accumulate=config.train.accumulate,
+        accumulate=pieces,
     )
 
 
@@ -225,17 +264,11 @@ def _stops_early(progress: Progress, config: Config) -> bool:
     return stop is not None and progress.epochs_without_gain >= stop.patience
 
 
-def _refuse_nan(train_loss: float, fold: int, epoch: int) -> None:
-    if not math.isfinite(train_loss):
-        raise CompError(
-            f"fold {fold}, epoch {epoch + 1}: the training loss is {train_loss}. Set train.lr lower, train.clip_norm=1 "
-            "or train.precision=fp32; the state of the epoch before is kept"
-        )
-
-
-def _progress_bar(loading: Any, fold: int, epoch: int, epochs: int, accelerator: Accelerator) -> Any:
+def _progress_bar(loading: Any, fold: int, progress: Progress, epochs: int, accelerator: Accelerator) -> Any:
     quiet = None if accelerator.is_local_main_process else True  # None: quiet where no terminal shows it
-    return tqdm(loading, f"fold {fold} epoch {epoch + 1}/{epochs}", leave=False, disable=quiet)
+    return tqdm(
+        loading, f"fold {fold} epoch {progress.epoch + 1}/{epochs}", initial=progress.batch, leave=False, disable=quiet
+    )
 
 
 def _tell(row: dict[str, Any], fold: int, config: Config, accelerator: Accelerator) -> None:
@@ -247,20 +280,10 @@ def _tell(row: dict[str, Any], fold: int, config: Config, accelerator: Accelerat
         accelerator.log({f"fold{fold}/{name}": value for name, value in row.items() if name != "epoch"}, step)
 
 
-def _save(state: State, folder: Path, accelerator: Accelerator) -> None:
-    if accelerator.is_main_process:
-        history = pd.DataFrame(state.progress.history)
-        write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n"))
-        state.save(folder / "last" / "state.pt", accelerator)
-    accelerator.wait_for_everyone()
-
-
 def _resume(state: State, folder: Path, accelerator: Accelerator) -> None:
-    path = folder / "last" / "state.pt"
-    if path.is_file():
-        state.load(path, accelerator)
-        if accelerator.is_main_process:
-            print(f"resume  {folder} after epoch {state.progress.epoch}")
+    if state.load(folder, accelerator) and accelerator.is_main_process:
+        batches = f" and {state.progress.batch} batches" if state.progress.batch else ""
+        print(f"resume  {folder.parent} after epoch {state.progress.epoch}{batches}")
 
 
 def _kept(state: State, config: Config, folder: Path, accelerator: Accelerator) -> Classifier:

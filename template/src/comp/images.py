@@ -14,8 +14,9 @@ class BadImage(Exception):
     """A file that is no readable image, and why."""
 
 
-def decode(path: Path, background: Rgb = (255, 255, 255), short_side_px: int | None = None) -> np.ndarray:
-    """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF says, transparency laid over `background`.
+def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: int | None = None) -> np.ndarray:
+    """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF says, transparency laid over `background`,
+    or ignored with None: then the colours stand as the file has them, those of invisible pixels too.
 
     With `short_side_px`, an image whose short side is longer is shrunk to it, its proportions kept; none is enlarged.
 
@@ -58,11 +59,13 @@ def _shrunk(size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _to_rgb(image: Image.Image, background: Rgb) -> Image.Image:
+def _to_rgb(image: Image.Image, background: Rgb | None) -> Image.Image:
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         image = _to_8_bit(image)
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         layer = image.convert("RGBA")
+        if background is None:
+            return layer.convert("RGB")
         backdrop = Image.new("RGBA", layer.size, (*background, 255))
         return Image.alpha_composite(backdrop, layer).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")

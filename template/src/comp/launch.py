@@ -2,10 +2,14 @@
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -13,8 +17,11 @@ from accelerate import Accelerator
 from comp.competition import Competition, open_competition
 from comp.config import Config
 from comp.devices import accelerator_for
+from comp.interrupt import Stopped, stop_requests
 
 TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
+POLL_S = 0.2
+SAVING_S = 60  # that a process has to save its state in, once it is asked to stop
 
 
 def on_all_devices(
@@ -23,11 +30,12 @@ def on_all_devices(
     prepare: Callable[[], None],
     check: Callable[[Competition, int], None],
     work: Callable[[Competition, Accelerator], None],
+    jobs: Callable[[Competition], bool] = lambda _: False,
 ) -> int:
     """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
 
     `prepare` runs once, and so does the decoding; `check` gets the number of processes: what is wrong with data or
-    settings is said before any process starts.
+    settings is said before any process starts. `jobs` may do all of the work in its own way; it says whether it did.
     """
     if is_launched():
         accelerator = accelerator_for(config)
@@ -39,7 +47,9 @@ def on_all_devices(
         check(competition, accelerator.num_processes)
     else:
         prepare()
-        competition = open_competition(config)
+        competition = open_competition(config, quiet=TOLD in os.environ)
+        if jobs(competition):
+            return 0
         processes = processes_wanted(config)
         check(competition, processes)
         if processes > 1:
@@ -55,11 +65,11 @@ def processes_wanted(config: Config) -> int:
     if config.train.processes != "auto":
         return config.train.processes
     visible = max(1, torch.cuda.device_count())
-    fitting = [n for n in range(1, visible + 1) if config.train.batch_size % (n * config.train.accumulate) == 0]
+    fitting = [n for n in range(1, visible + 1) if config.train.images_per_update % (n * (config.train.pieces or 1)) == 0]
     wanted = max(fitting, default=visible)
     if wanted < visible:
         print(
-            f"launch  {wanted} of {visible} GPUs: train.batch_size={config.train.batch_size} divides by no more of them"
+            f"launch  {wanted} of {visible} GPUs: train.batch_size={config.train.images_per_update} divides by no more of them"
         )
     return wanted
 
@@ -70,7 +80,11 @@ def is_launched() -> bool:
 
 
 def launch(processes: int, arguments: list[str]) -> int:
-    """Runs `comp ARGUMENTS` in `processes` processes and returns their exit status."""
+    """Runs `comp ARGUMENTS` in `processes` processes and returns their exit status.
+
+    Raises:
+        Stopped: a signal asked for it; the processes have saved what they save.
+    """
     command = [sys.executable, "-m", "comp.launch", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", str(_free_port())]
@@ -78,7 +92,60 @@ def launch(processes: int, arguments: list[str]) -> int:
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     environment = {**os.environ, "OMP_NUM_THREADS": threads, TOLD: "yes"}
     print(f"launch  {processes} processes through accelerate", flush=True)
-    return subprocess.call([*command, "-m", "comp", *arguments], env=environment)
+    process = start([*command, "-m", "comp", *arguments], environment)
+    with stop_requests() as request:
+        try:
+            while process.poll() is None and request.number is None:
+                time.sleep(POLL_S)
+        finally:
+            stop([process])
+    if request.number is not None:
+        raise Stopped(request.number)
+    return process.returncode
+
+
+class Process(Protocol):
+    """What is asked of a process, here or elsewhere."""
+
+    def poll(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+def start(command: list[str], environment: dict[str, str], output: int | None = None) -> "subprocess.Popen[bytes]":
+    """Starts a process that lives no longer than this one, if it calls `end_with_starter`.
+
+    It has a session of its own: Ctrl-C reaches this process alone, which asks the other one to stop, once.
+    """
+    errors = None if output is None else subprocess.STDOUT
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=errors, start_new_session=True
+    )
+
+
+def stop(processes: Sequence[Process]) -> None:
+    """Asks processes to end, and makes those that still run after `SAVING_S` seconds."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + SAVING_S
+    try:
+        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+    finally:  # a second Ctrl-C comes here too
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+
+
+def end_with_starter() -> None:
+    """From now on this process is asked to stop, as by SIGTERM, when the one that started it is no more."""
+
+    def watch() -> None:
+        os.read(0, 1)  # nothing is ever written: it returns when the starter's end of the pipe is closed
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _free_port() -> int:
@@ -88,14 +155,16 @@ def _free_port() -> int:
 
 
 def _accelerate_launch() -> None:
-    """`accelerate launch` without its own traceback: the process that failed has said why."""
+    """`accelerate launch` without its own traceback: the process that failed or was stopped has said why."""
     from accelerate.commands.launch import main
+    from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     logging.disable(logging.ERROR)
+    end_with_starter()
     try:
         main()
-    except ChildFailedError:
+    except (ChildFailedError, SignalException):
         sys.exit(1)
 
 

@@ -25,8 +25,12 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
         groups = param_groups_weight_decay(model.backbone, **common)
     groups += param_groups_weight_decay(model.head, weight_decay=settings.weight_decay)
     groups = [group for group in groups if group["params"]]
+    common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
     try:
-        return create_optimizer_v2(groups, opt=settings.optimizer, lr=settings.lr, weight_decay=settings.weight_decay)
+        try:
+            return create_optimizer_v2(groups, **common, fused=True)
+        except (TypeError, RuntimeError):  # one that has no fused step, here or at all
+            return create_optimizer_v2(groups, **common)
     except (AssertionError, KeyError, ValueError) as error:
         raise CompError(f"train.optimizer={settings.optimizer}: {error}") from None
 

@@ -30,7 +30,7 @@ class Decoding:
     """How files become pixels; two caches with the same files and the same decoding are the same."""
 
     short_side_px: int
-    background: Rgb
+    background: Rgb | None
     frame: str
     frame_px: int | None
 

@@ -20,7 +20,7 @@ RUNS = Path("runs")
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
-FREE_KEYS |= {"data.test_path", "data.sample_submission", "data.solution"}
+FREE_KEYS |= {"data.test_path", "data.sample_submission", "data.solution", "train.save_every", "train.log_every"}
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import gather_object
 from timm.utils import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 
 from comp.files import written_whole
 
@@ -18,7 +19,11 @@ class Progress:
     """Where a training stands, apart from the tensors."""
 
     epoch: int = 0  # epochs done
+    batch: int = 0  # batches of the epoch after them that are done
     update: int = 0  # optimizer updates done
+    seconds: float = 0.0  # that the batches of this epoch took
+    pieces: int | None = None  # that each process cuts its share of a batch into; None: not chosen yet
+    augment_on: str | None = None  # cpu or device; None: not chosen yet
     history: list[dict[str, Any]] = field(default_factory=list)  # a row an epoch
     best: float | None = None  # of the metric so far, greater is better; for train.keep=best
     stop_best: float | None = None  # of what early stopping watches, greater is better
@@ -32,19 +37,36 @@ class State:
     model: nn.Module
     ema: ModelEmaV3 | None
     optimizer: AcceleratedOptimizer
+    loss: Tensor  # sum over the batches of this epoch, on this process
     progress: Progress
 
-    def save(self, path: Path, accelerator: Accelerator) -> None:
-        values = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+    def is_finite(self) -> bool:
+        """Whether the weights are numbers; a loss tells of a step that went wrong only one step later."""
+        return all(bool(weight.isfinite().all()) for weight in [self.loss, *self.model.parameters()])
+
+    def save(self, folder: Path, accelerator: Accelerator) -> None:
+        """Writes `state.pt`; the one before it stays as `before.pt`. All processes take part, the first one writes."""
+        own = gather_object([self._own()])
+        if not accelerator.is_main_process:
+            return
+        values = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "own": own}
         values["progress"] = asdict(self.progress)
         if self.ema is not None:
             values["ema"] = self.ema.module.state_dict()
         if accelerator.scaler is not None:
             values["scaler"] = accelerator.scaler.state_dict()
-        write_tensors(path, values)
+        last = folder / "state.pt"
+        with written_whole(last) as beside:
+            _write(beside, values)
+            if last.exists():
+                last.replace(folder / "before.pt")
 
-    def load(self, path: Path, accelerator: Accelerator) -> None:
-        values = read_tensors(path)
+    def load(self, folder: Path, accelerator: Accelerator) -> bool:
+        """Takes over what was saved last, if anything was, and says whether."""
+        found = [path for path in (folder / "state.pt", folder / "before.pt") if path.is_file()]
+        if not found:
+            return False
+        values = read_tensors(found[0])
         self.model.load_state_dict(values["model"])
         self.optimizer.load_state_dict(values["optimizer"])
         self.progress = Progress(**values["progress"])
@@ -52,10 +74,37 @@ class State:
             self.ema.module.load_state_dict(values["ema"])
         if accelerator.scaler is not None and "scaler" in values:
             accelerator.scaler.load_state_dict(values["scaler"])
+        own = values["own"]
+        self._take_own(own[accelerator.process_index] if len(own) == accelerator.num_processes else _mean(own))
+        return True
+
+    def _own(self) -> dict[str, Tensor]:
+        """What differs from process to process until the end of the epoch: the loss and the batch statistics."""
+        return {name: tensor.cpu().clone() for name, tensor in self._own_tensors().items()}
+
+    def _take_own(self, saved: dict[str, Tensor]) -> None:
+        for name, tensor in self._own_tensors().items():
+            tensor.copy_(saved[name])
+
+    def _own_tensors(self) -> dict[str, Tensor]:
+        tensors = {"loss": self.loss, **{f"model.{name}": buffer for name, buffer in self.model.named_buffers()}}
+        if self.ema is not None:
+            tensors |= {f"ema.{name}": buffer for name, buffer in self.ema.module.named_buffers()}
+        return tensors
+
+
+def _mean(own: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """For another number of processes than before: the best that is known."""
+    return {name: torch.stack([each[name].float() for each in own]).mean(dim=0) for name in own[0]}
 
 
 def write_tensors(path: Path, values: dict[str, Any]) -> None:
-    with written_whole(path) as beside, beside.open("wb") as file:
+    with written_whole(path) as beside:
+        _write(beside, values)
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    with path.open("wb") as file:
         torch.save(values, file)  # given a path, it would not say that the disk is full
 
 

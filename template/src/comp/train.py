@@ -10,11 +10,11 @@ from comp.batches import TrainingBatches
 from comp.collect import collect
 from comp.competition import Competition
 from comp.config import Config
-from comp.devices import memory_errors_explained, release_memory
 from comp.errors import CompError
 from comp.fit import Fold, fit
 from comp.launch import on_all_devices
 from comp.losses import build_loss
+from comp.memory import memory_errors_explained, release_memory
 from comp.metrics import score
 from comp.model import save_checkpoint
 from comp.predict_fold import predict_fold
@@ -53,8 +53,13 @@ def _check(config: Config, competition: Competition, processes: int) -> None:
         train_rows, valid_rows = competition.rows(number)
         if not len(train_rows) or not len(valid_rows):
             raise CompError(f"fold {number} has {len(train_rows)} training and {len(valid_rows)} validated rows")
-        accumulate = config.train.accumulate
-        TrainingBatches(train_rows, config.train.batch_size, (number,), processes=processes, accumulate=accumulate)
+        TrainingBatches(
+            train_rows,
+            config.train.images_per_update,
+            (number,),
+            processes=processes,
+            accumulate=config.train.pieces or 1,
+        )
 
 
 def _train_folds(config: Config, competition: Competition, run: RunDir, accelerator: Accelerator) -> None:

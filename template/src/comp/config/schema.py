@@ -9,8 +9,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-VIEW = r"^(identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+|(top_left|top_right|bottom_left|bottom_right|centre)_\d\d?)$"
-View = Annotated[str, Field(pattern=VIEW)]  # rotate+5: degrees; centre_85: a crop of 85 % of each side, enlarged
+TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
+CROPPED = r"(top_left|top_right|bottom_left|bottom_right|centre)_[1-9]\d"
+View = Annotated[str, Field(pattern=f"^({TURNED}|{CROPPED})$")]  # rotate+5: degrees; centre_85: % of each side, enlarged
+Step = Literal["split", "cache", "train", "predict", "submit", "score", "report"]
 
 
 class Section(BaseModel):
@@ -44,7 +46,7 @@ class Data(Section):
     sample_submission: str = "auto"
     solution: str = "solution.csv"  # for comp score, where there is one
     on_bad_image: Literal["error", "drop"] = "error"
-    background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pixels
+    background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
     frame: Literal["none", "square", "native"] = "none"  # grey to a square; native: small images keep their scale
     cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
 
@@ -76,7 +78,7 @@ class EarlyStop(Section):
 
 class Train(Section):
     epochs: Positive = 10
-    batch_size: Literal["auto"] | Positive = 32  # images an optimizer update, over all processes and pieces
+    batch_size: Literal["auto"] | Positive = 32  # images an update, over all processes and pieces; auto: 32, as fits
     accumulate: Literal["auto"] | Positive = 1  # cuts batch_size into so many pieces; auto: as few as fit on the GPU
     optimizer: str = "adamw"  # any that timm knows
     lr: Annotated[float, Field(gt=0)] = 1e-4
@@ -105,6 +107,16 @@ class Train(Section):
     log_every: Positive = 50  # updates between two readings of the loss
     workers: Literal["auto"] | Count = "auto"
     processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
+
+    @property
+    def images_per_update(self) -> int:
+        """`batch_size`, or what stands for auto."""
+        return 32 if self.batch_size == "auto" else self.batch_size
+
+    @property
+    def pieces(self) -> int | None:
+        """`accumulate`; None: to be found by trying what fits."""
+        return None if "auto" in (self.batch_size, self.accumulate) else self.accumulate  # type: ignore[return-value]
 
     @property
     def chooses_on_validated_rows(self) -> bool:
@@ -191,7 +203,7 @@ class Config(Section):
     jobs: Jobs = Jobs()
     submit: Submit = Submit()
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
-    steps: list[Literal["split", "cache", "train", "predict", "submit", "score", "report"]] = ["split", "train", "submit"]
+    steps: list[Step] = ["split", "train", "submit"]
 
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Config":

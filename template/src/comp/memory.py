@@ -1,0 +1,78 @@
+"""The GPU's memory: into how many pieces a batch must be cut to fit, and what to say when it does not."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from comp.errors import CompError
+
+
+def fewest_pieces(batch_size: int, fits: Callable[[int], bool], accelerator: Accelerator) -> int:
+    """The smallest number of equal pieces of each process's share of a batch that fits every process's memory.
+
+    `fits(n)` tries `n` images on this process.
+
+    Raises:
+        CompError: not even single images fit, or the batch cannot be dealt out equally.
+    """
+    share, rest = divmod(batch_size, accelerator.num_processes)
+    if rest or not share:
+        raise CompError(
+            f"train.batch_size={batch_size} cannot be dealt out to {accelerator.num_processes} processes: "
+            f"set it to a multiple of {accelerator.num_processes}"
+        )
+    for pieces in (number for number in range(1, share + 1) if share % number == 0):
+        mine = torch.tensor([fits(share // pieces)], device=accelerator.device)
+        if bool(accelerator.gather(mine).all()):
+            return pieces
+    raise CompError(
+        "the memory does not suffice for a single image: train.grad_checkpointing=true, a smaller model.image_size or "
+        "a smaller backbone"
+    )
+
+
+def step_fits(model: nn.Module, step: Callable[[int], None], images: int) -> bool:
+    """Whether `step(images)`, forward and backward, fits beside what an optimizer needs. The model stays as it is."""
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    kept: list[torch.Tensor] = []
+    try:
+        kept += [torch.empty_like(weight) for weight in model.parameters() for _ in range(3)]  # AdamW's two, DDP's one
+        step(images)
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        kept.clear()
+        model.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, before in zip(model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        _empty()
+    return True
+
+
+@contextmanager
+def memory_errors_explained() -> Iterator[None]:
+    """Turns "CUDA out of memory" into a line that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise CompError(
+            "the GPU's memory does not suffice: train.accumulate=auto, train.grad_checkpointing=true, a smaller "
+            f"model.image_size, or a smaller predict.batch_size ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def release_memory(accelerator: Accelerator) -> None:
+    """Gives back what the fold before held, before the next one needs it."""
+    accelerator.free_memory()
+    _empty()
+
+
+def _empty() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

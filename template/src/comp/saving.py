@@ -1,0 +1,80 @@
+"""When the state of a training is saved: every so often, and when a signal asks the training to stop."""
+
+import math
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from comp.config.schema import Train
+from comp.errors import CompError
+from comp.files import write_text
+from comp.interrupt import Stopped, StopRequest
+from comp.state import State
+
+
+class Saving:
+    """Called after every update and every epoch; all processes save and stop at the same update."""
+
+    def __init__(
+        self, state: State, fold: int, folder: Path, settings: Train, accelerator: Accelerator, request: StopRequest
+    ) -> None:
+        amount, unit = settings.save_every.split()
+        self._amount, self._unit = int(amount), unit.rstrip("s")
+        self._state, self._fold, self._folder = state, fold, folder
+        self._accelerator, self._request = accelerator, request
+        self._log_every, self._saved = settings.log_every, time.monotonic()
+
+    def after_update(self) -> None:
+        """Saves if it is time to.
+
+        Raises:
+            Stopped: a signal asked for it; the state is saved.
+            CompError: the weights are not finite; nothing is saved.
+        """
+        update = self._state.progress.update
+        if self._unit == "update" and update % self._amount == 0:
+            self._save()
+        if self._accelerator.num_processes == 1 or update % self._log_every == 0:  # to agree costs the others' time
+            self._save_if_asked()
+
+    def after_epoch(self) -> None:
+        """The same between two epochs. The history is written anyway."""
+        if self._accelerator.is_main_process:
+            text = pd.DataFrame(self._state.progress.history).to_csv(index=False, lineterminator="\n")
+            write_text(self._folder / "history.csv", text)
+        if self._unit != "epoch" or self._state.progress.epoch % self._amount == 0:
+            self._save()
+        self._save_if_asked()
+
+    def _save_if_asked(self) -> None:
+        late = self._unit == "minute" and time.monotonic() - self._saved >= 60 * self._amount
+        due, signal = self._agreed(int(late), self._request.number or 0)
+        if due or signal:
+            self._save()
+        if signal:
+            raise Stopped(signal)
+
+    def _agreed(self, *wishes: int) -> list[int]:
+        """The largest of all processes' wishes."""
+        if self._accelerator.num_processes == 1:
+            return list(wishes)
+        mine = torch.tensor([wishes], device=self._accelerator.device)
+        return self._accelerator.gather(mine).amax(dim=0).tolist()
+
+    def _save(self) -> None:
+        if self._agreed(int(not self._state.is_finite()))[0]:
+            raise not_finite(math.nan, self._fold, self._state.progress.epoch)
+        self._state.save(self._folder / "last", self._accelerator)
+        self._accelerator.wait_for_everyone()
+        self._saved = time.monotonic()
+
+
+def not_finite(loss: float, fold: int, epoch: int) -> CompError:
+    """What to say of a loss that is no number; `epoch` counts from 0."""
+    return CompError(
+        f"fold {fold}, epoch {epoch + 1}: the training loss is {loss}. Set train.lr lower, train.clip_norm=1 or "
+        "train.precision=fp32; the last good state is kept"
+    )
