@@ -340,6 +340,24 @@ def test_a_constant_schedule_stays_where_the_warm_up_ends():
     assert [learning_rate(update, 4, settings) for update in range(4)] == pytest.approx([1 / 3, 2 / 3, 1, 1])
 
 
+def test_on_a_plateau_the_rate_falls_after_the_patience():
+    settings = Train(lr=1.0, schedule="plateau", plateau={"patience": 2, "factor": 0.5}, min_lr=0.3)
+    falling = [3.0, 2.0, 1.0]
+    rates = [learning_rate(0, 4, settings, falling + [1.0] * stuck) for stuck in range(10)]
+    assert rates == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3]
+    assert learning_rate(0, 4, settings, [*falling, 1.0, 1.0, 0.9, 0.9, 0.9]) == 1.0
+
+
+def test_frozen_epochs_have_a_rate_of_their_own_and_the_schedule_starts_after_them():
+    frozen = Train(lr=1.0, epochs=5, freeze_epochs=2, freeze_lr=7.0, warmup_epochs=1)
+    after = Train(lr=1.0, epochs=3, warmup_epochs=1)
+    rates = [learning_rate(update, 4, frozen) for update in range(20)]
+    assert rates[:8] == [7.0] * 8
+    assert rates[8:] == [learning_rate(update, 4, after) for update in range(12)]
+    plateau = Train(lr=1.0, freeze_epochs=2, freeze_lr=7.0, schedule="plateau", plateau={"patience": 1})
+    assert learning_rate(8, 4, plateau, [1.0, 1.0, 9.0]) == 1.0  # frozen epochs are no plateau
+
+
 def test_the_history_holds_the_rate_that_was_used(fit_fold):
     _, history = fit_fold(model={"backbone": "small_cnn"}, train={**WHOLE, "epochs": 3, "schedule": "cosine"})
     assert list(history["lr"]) == pytest.approx([0.01, 0.0075, 0.0025])

@@ -81,9 +81,10 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             _training_mode(model, epoch < settings.freeze_epochs)
             mix = epoch < settings.epochs - config.augment.mix_off_epochs
             batches.start_at(epoch, progress.batch)
+            val_losses = [row["val_loss"] for row in progress.history]
             began = time.perf_counter() - progress.seconds
             for batch in (bar := _progress_bar(loading, fold.number, progress, settings.epochs, accelerator)):
-                lr = learning_rate(progress.update, batches.updates, settings)
+                lr = learning_rate(progress.update, batches.updates, settings, val_losses)
                 set_learning_rate(optimizer, lr)
                 torch.manual_seed(_seed(*seed, epoch, progress.batch, accelerator.process_index))  # dropout, mixing
                 with accelerator.accumulate(wrapped):
@@ -115,7 +116,7 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             validated = model if ema is None or settings.keep == "last" else ema.module
             row = {
                 "epoch": epoch + 1,
-                "lr": learning_rate(progress.update - 1, batches.updates, settings),
+                "lr": learning_rate(progress.update - 1, batches.updates, settings, val_losses),
                 "train_loss": train_loss,
                 **_validate(validated, config, fold, accelerator),
                 "seconds": round(progress.seconds, 2),

@@ -27,10 +27,51 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
     for override in overrides or []:
         _apply(override, values, source)
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         faults = {_explain(dict(fault), source, path) for fault in error.errors()}
         raise CompError("\n".join(sorted(faults))) from None
+    members = {str(member.get("name")): each for member, each in zip(config.members, members_of(config), strict=True)}
+    if config.member is None:
+        return config
+    if config.member not in members:
+        raise CompError(f"member={config.member}: there is no such member; there are {', '.join(members) or 'none'}")
+    return members[config.member]
+
+
+def members_of(config: Config) -> list[Config]:
+    """The experiments that `members` lists: this one with each member's overrides, called <name>-<member>.
+
+    Raises:
+        CompError: a member has no name of its own, an unknown key or a wrong type.
+    """
+    return [_member(config, number, member) for number, member in enumerate(config.members)]
+
+
+def changed(config: Config, **sections: Any) -> Config:
+    """A copy with other values; a dictionary changes what it names of its section.
+
+    Raises:
+        CompError: an unknown key or a wrong type.
+    """
+    values = config.model_dump(mode="json")
+    _merge(values, sections, {}, "")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        faults = sorted({_explain(dict(fault), {}, Path(config.name)) for fault in error.errors()})
+        raise CompError("\n".join(faults)) from None
+
+
+def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
+    names = [each.get("name") for each in config.members]
+    if not isinstance(names[number], str) or names.count(names[number]) > 1:
+        raise CompError(f"members[{number}] needs a name that no other member has, such as name: b0")
+    try:
+        return changed(config, **{**member, "name": f"{config.name}-{names[number]}", "members": [], "member": None})
+    except CompError as error:
+        said = [line.removeprefix(f"{config.name}: ") for line in str(error).splitlines()]
+        raise CompError("\n".join(f"members[{number}] ({names[number]}): {line}" for line in said)) from None
 
 
 def to_yaml(config: Config) -> str:

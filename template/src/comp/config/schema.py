@@ -11,7 +11,9 @@ Count = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
 CROPPED = r"(top_left|top_right|bottom_left|bottom_right|centre)_[1-9]\d"
-View = Annotated[str, Field(pattern=f"^({TURNED}|{CROPPED})$")]  # rotate+5: degrees; centre_85: % of each side, enlarged
+View = Annotated[
+    str, Field(pattern=f"^({TURNED}|{CROPPED})$")
+]  # rotate+5: degrees; centre_85: % of each side, enlarged
 Step = Literal["split", "cache", "train", "predict", "submit", "score", "report"]
 
 
@@ -67,6 +69,8 @@ class Model(Section):
     image_size: Positive = 224
     head: str = "linear"  # linear, mlp, or a registered name
     head_args: dict[str, Any] = {}
+    metadata: list[str] = []  # height, width, has_alpha, or columns of the tables: they join the image's features
+    metadata_args: dict[str, Any] = {}  # hidden: 64, dropout: 0.1, drop: 0.15 (how often the whole vector is hidden)
     mean: tuple[float, float, float] | None = None  # null: what the backbone was trained with
     std: tuple[float, float, float] | None = None
 
@@ -74,6 +78,13 @@ class Model(Section):
 class EarlyStop(Section):
     patience: Positive = 3  # epochs without improvement
     watch: Literal["loss", "metric"] = "loss"  # of the validation rows
+
+
+class Plateau(Section):
+    """For train.schedule=plateau: lowers the rate where the validation loss stops falling."""
+
+    patience: Positive = 7  # epochs without a lower loss
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # the rate is then multiplied by it
 
 
 class Train(Section):
@@ -84,10 +95,12 @@ class Train(Section):
     lr: Annotated[float, Field(gt=0)] = 1e-4
     weight_decay: NotNegative = 0.05
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    plateau: Plateau = Plateau()
     warmup_epochs: NotNegative = 0.0
     min_lr: NotNegative = 0.0
     freeze_epochs: Count = 0  # first epochs that train the head alone
+    freeze_lr: Annotated[float, Field(gt=0)] | None = None  # their rate; the schedule starts after them
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -120,8 +133,8 @@ class Train(Section):
 
     @property
     def chooses_on_validated_rows(self) -> bool:
-        """Whether the rows that a fold is scored on also chose its last or best epoch: then the score flatters."""
-        return self.keep == "best" or self.early_stop is not None
+        """Whether the rows that a fold is scored on also chose its epochs or rates: then the score flatters."""
+        return self.keep == "best" or self.early_stop is not None or self.schedule == "plateau"
 
     @model_validator(mode="after")
     def _ema_is_on_where_it_is_kept(self) -> "Train":
@@ -181,6 +194,27 @@ class Predict(Section):
     resize: Literal["squash", "crop"] = "squash"  # how an image that is not square becomes so
 
 
+class Pretrain(Section):
+    """Training on another data set first; every fold starts from its weights."""
+
+    data: dict[str, Any]  # as data: above, for the other set; it needs no test
+    map: dict[str, str | None] = {}  # its labels → classes of this competition; null, or not named here: left out
+    train: dict[str, Any] = {}  # as train: above, where it differs
+    augment: dict[str, Any] = {}
+
+
+class Pseudo(Section):
+    """Test rows that the teachers are sure of join the training rows; the members are trained further with them."""
+
+    teacher: Literal["fold", "ensemble"] = "fold"  # fold: models that never saw the fold's validation rows
+    threshold: Share = 0.95  # least probability
+    labels: Literal["hard", "soft"] = "hard"
+    temperature: Annotated[float, Field(gt=0)] = 1.0  # of soft labels: below 1 sharpens
+    quota: Positive | None = None  # at most so many rows a class, the surest ones
+    rounds: Positive = 1
+    train: dict[str, Any] = {"epochs": 3, "lr": 1e-5}  # as train: above, where it differs
+
+
 class Submit(Section):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
     postprocess: list[str] = []  # registered in custom.py
@@ -201,6 +235,10 @@ class Config(Section):
     augment: Augment = Augment()
     predict: Predict = Predict()
     jobs: Jobs = Jobs()
+    members: list[dict[str, Any]] = []  # each a name and overrides of this experiment: one model of the ensemble
+    member: str | None = None  # only this one of them
+    pretrain: Pretrain | None = None
+    pseudo: Pseudo = Pseudo()
     submit: Submit = Submit()
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     steps: list[Step] = ["split", "train", "submit"]
