@@ -1,12 +1,13 @@
-"""Augmentation: what the fused warp does to pixels, and what mixing does to images and targets."""
+"""Augmentation: what the fused warp and colours do to pixels, and what mixing does to images and targets."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 
-from comp.augment import OnDevice, augmented, fitted
-from comp.config.schema import Augment
+from comp.augment import OnDevice, augmented, fitted, generators
+from comp.config.schema import Augment, RandAugment
 
 OFF = {"crop_scale": (1, 1), "crop_ratio": (1, 1), "hflip": 0}
 EVERYTHING = Augment(
@@ -14,9 +15,14 @@ EVERYTHING = Augment(
     vflip=0.5,
     rotate_deg=30,
     shear_deg=10,
+    translate=0.3,
     brightness=1,
     contrast=1,
     saturation=1,
+    solarize=0.5,
+    posterize=0.5,
+    equalize=0.5,
+    rand_augment=RandAugment(ops=3),
     erase=1,
 )
 
@@ -90,6 +96,55 @@ def test_a_rotation_turns_around_the_middle_by_at_most_its_angle():
     assert min(angles) < 0 < max(angles)
 
 
+def test_a_shift_is_one_of_whole_pixels_and_mirrors_what_comes_in():
+    padded = np.pad(noise(), ((5, 5), (5, 5), (0, 0)), mode="reflect")
+    shifts = {(y, x): padded[y : y + 16, x : x + 16].tobytes() for y in range(11) for x in range(11)}
+    found = set()
+    for seed in range(60):
+        shifted = view(noise(), 16, seed, translate=0.3).tobytes()
+        found |= {shift for shift, pixels in shifts.items() if pixels == shifted}
+    assert len(found) > 30
+    assert {y for y, _ in found} | {x for _, x in found} == set(range(11))  # 0.3 × 16 pixels, either way
+
+
+def test_a_large_image_keeps_its_place_when_it_shrinks():
+    ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(256, axis=0).repeat(3, axis=2)
+    for image in (ramp, ramp.swapaxes(0, 1)):
+        levels = np.sort(view(image, 16)[1:-1, 1:-1, 0], axis=None).reshape(14, 14).mean(axis=1)
+        assert levels == pytest.approx(7.5 + 16 * np.arange(1, 15), abs=1)
+
+
+def test_an_image_that_shrinks_in_one_direction_keeps_the_other_sharp():
+    stripes = np.zeros((16, 400, 3), np.uint8)
+    stripes[::2] = 255
+    shrunk = view(stripes, 16)
+    assert (shrunk[::2] == 255).all()
+    assert (shrunk[1::2] == 0).all()
+
+
+def test_solarize_inverts_what_is_above_a_random_threshold():
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    thresholds = set()
+    for seed in range(10):
+        solarized = view(ramp, 16, seed, solarize=1)[:, :, 0].ravel()
+        threshold = int((solarized == np.arange(256)).argmin())
+        assert np.array_equal(solarized, [level if level < threshold else 255 - level for level in range(256)])
+        thresholds.add(threshold)
+    assert len(thresholds) > 5
+
+
+def test_posterize_leaves_four_to_seven_bits():
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    left = {len(np.unique(view(ramp, 16, seed, posterize=1))) for seed in range(30)}
+    assert left == {16, 32, 64, 128}
+
+
+def test_equalize_makes_histograms_flat_as_pil_does():
+    image = (noise(64, 64) // 4 + np.array([10, 60, 120], np.uint8)).astype(np.uint8)
+    expected = np.asarray(ImageOps.equalize(Image.fromarray(image)))
+    assert np.array_equal(view(image, 64, equalize=1), expected)
+
+
 def test_brightness_shifts_and_contrast_stretches():
     grey = np.full((8, 8, 3), 128, np.uint8)
     grey[:4] = 100
@@ -134,6 +189,16 @@ def test_the_key_alone_decides_the_view():
     assert not np.array_equal(first, other)
 
 
+def test_random_numbers_depend_on_seed_epoch_and_position_alone():
+    def numbers(seed, epoch, positions) -> list[list[float]]:
+        return [rng.random(100).tolist() for rng in generators(seed, epoch, positions)]
+
+    forward = numbers((1, 2), 3, [0, 1, 7])
+    assert numbers((1, 2), 3, [7, 0]) == [forward[2], forward[0]]
+    streams = [*forward, *numbers((1, 2), 4, [0]), *numbers((1, 3), 3, [0]), *numbers((2, 2), 3, [0])]
+    assert len({number for stream in streams for number in stream}) == 600
+
+
 def test_the_image_itself_is_not_written_to():
     image = noise()
     image.flags.writeable = False
@@ -156,18 +221,20 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 def test_mixup_blends_images_and_targets_by_the_same_share():
     images, targets = batch()
     torch.manual_seed(0)
-    mixed, soft = OnDevice(Augment(mixup=1.0))(images, targets, mix=True)
+    mixed, soft, told = OnDevice(Augment(mixup=1.0))(images, targets, mix=True)
     assert torch.allclose(mixed, torch.einsum("bn,nchw->bchw", soft, images.float()), atol=1e-3)
     assert ((soft > 0).sum(dim=1) == 2).all()
+    assert told
 
 
 def test_cutmix_pastes_a_box_and_shares_the_target_by_its_area():
     images, targets = batch()
     torch.manual_seed(1)
-    mixed, soft = OnDevice(Augment(cutmix=1.0))(images, targets, mix=True)
+    mixed, soft, told = OnDevice(Augment(cutmix=1.0))(images, targets, mix=True)
     own = (mixed == images.float()).all(dim=1)  # (B, H, W)
     assert own.float().mean(dim=(1, 2)).tolist() == pytest.approx(soft.diagonal().tolist(), abs=0.01)
     assert 0 < soft.diagonal()[0] < 1
+    assert told
 
 
 def test_with_both_each_batch_draws_one_of_them():
@@ -176,13 +243,14 @@ def test_with_both_each_batch_draws_one_of_them():
     pasted = []
     for seed in range(20):
         torch.manual_seed(seed)
-        mixed, _ = augment(images, targets, mix=True)
+        mixed, _, _ = augment(images, targets, mix=True)
         pasted.append(bool(((mixed == images.float()) | (mixed == images.float().roll(1, 0))).all()))
     assert 3 < sum(pasted) < 17
 
 
 def test_without_mixing_images_only_become_floats():
     images, targets = batch()
-    same, hard = OnDevice(Augment(mixup=1.0, cutmix=1.0))(images, targets, mix=False)
+    same, hard, told = OnDevice(Augment(mixup=1.0, cutmix=1.0))(images, targets, mix=False)
     assert torch.equal(same, images.float())
     assert hard is targets
+    assert not told

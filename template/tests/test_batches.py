@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from comp.batches import PlainImages, TrainingBatches, TrainingImages, balancing_weights, loader
-from comp.config.schema import Augment
+from comp.batches import PlainImages, TrainingBatches, TrainingImages, balancing_weights, loader, to_device
+from comp.config.schema import Augment, RandAugment
 from comp.errors import CompError
 
 ROWS = np.arange(100, 123)
 SEED = (42, 0)
+CPU = torch.device("cpu")
+VARIED = Augment(crop_scale=(0.4, 1), rotate_deg=20, erase=0.5, saturation=0.3, rand_augment=RandAugment())
 
 
 def rows_of(batches: TrainingBatches, epoch: int = 0) -> list[list[int]]:
-    batches.epoch = epoch
+    batches.start_at(epoch)
     return [[row for _, _, row in keys] for keys in batches]
 
 
@@ -102,25 +104,55 @@ def test_weights_of_labels_favour_rows_with_rare_ones_and_drop_none():
     assert (weights > 0).all()
 
 
+@pytest.mark.parametrize("on", ["cpu", "device"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_workers_change_nothing(workers):
+def test_workers_change_nothing(workers, on):
     y = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
-    training = TrainingImages(images(), y, 8, Augment(rotate_deg=20, erase=0.5), SEED)
+    training = TrainingImages(images(), y, 8, VARIED, SEED, on)
     batches = TrainingBatches(np.arange(30), 7, SEED)
     expected = [training.__getitems__(keys) for keys in batches]
-    loaded = list(loader(training, batches, workers, torch.device("cpu")))
+    loaded = list(loader(training, batches, workers, CPU))
     assert len(loaded) == len(expected) == 4
     for got, wanted in zip(loaded, expected, strict=True):
-        assert torch.equal(got.images, wanted.images)
+        assert torch.equal(to_device(got, CPU)[0], to_device(wanted, CPU)[0])
         assert torch.equal(got.targets, wanted.targets)
         assert torch.equal(got.rows, wanted.rows)
+
+
+@pytest.mark.parametrize("on", ["cpu", "device"])
+def test_a_view_depends_on_seed_epoch_and_position_alone(on):
+    y = np.zeros((30, 1), np.float32)
+
+    def views(seed, *keys) -> torch.Tensor:
+        return to_device(TrainingImages(images(), y, 8, VARIED, seed, on).__getitems__(list(keys)), CPU)[0].int()
+
+    batch = views(SEED, (2, 5, 9), (2, 6, 9), (2, 7, 1))
+    assert (views(SEED, (2, 6, 9))[0] - batch[1]).abs().max() <= 1  # another canvas rounds otherwise
+    for other in [batch[0], views(SEED, (3, 6, 9))[0], views((42, 1), (2, 6, 9))[0]]:
+        assert (other - batch[1]).abs().max() > 20
+
+
+def test_augmented_on_the_device_a_batch_is_what_the_cpu_makes_of_it():
+    y = np.eye(30, dtype=np.float32)
+    batches = [
+        TrainingImages(images(), y, 12, Augment(rotate_deg=20, hflip=0.5), SEED, on).__getitems__(
+            [(0, position, position) for position in range(30)]
+        )
+        for on in ("cpu", "device")
+    ]
+    assert batches[0].images.shape != batches[1].images.shape
+    (finished, _, targets), (made, _, same) = (to_device(batch, CPU, torch.channels_last) for batch in batches)
+    assert finished.dtype == made.dtype == torch.uint8
+    assert (finished.int() - made.int()).abs().max() <= 8  # of noise; OpenCV 4 interpolates in steps of 1/32 pixel
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(targets, same)
 
 
 def test_a_batch_pairs_each_image_with_its_own_target():
     y = np.arange(30, dtype=np.float32)[:, None]
     colours = [np.full((5, 6, 3), row, np.uint8) for row in range(30)]
     training = TrainingImages(colours, y, 4, Augment(), SEED)
-    for batch in loader(training, TrainingBatches(np.arange(30), 8, SEED), 0, torch.device("cpu")):
+    for batch in loader(training, TrainingBatches(np.arange(30), 8, SEED), 0, CPU):
         assert batch.images.shape[1:] == (3, 4, 4)
         assert torch.equal(batch.images[:, 0, 0, 0].float(), batch.targets[:, 0])
         assert torch.equal(batch.rows.float(), batch.targets[:, 0])

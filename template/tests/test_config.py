@@ -111,7 +111,7 @@ def test_a_key_in_the_wrong_section_is_told_where_it_belongs(refusal):
 
 def test_a_key_like_no_other_is_told_the_known_ones(refusal):
     message = refusal("folds: {xyzzy: 1}")
-    assert "known here: n, kind, use" in message
+    assert "known here: n, kind, " in message
 
 
 def test_a_wrong_type_is_refused_with_file_key_and_value(refusal):

@@ -108,7 +108,7 @@ def test_a_checkpoint_holds_weights_normalisation_and_classes(tmp_path):
 def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
     path = tmp_path / "best.safetensors"
     save_checkpoint(build("test_resnet"), path, {"classes": ["a", "b", "c", "d"]})
-    with pytest.raises(CompError, match=r"does not fit model\.backbone=test_vit"):
+    with pytest.raises(CompError, match="does not fit the model"):
         load_checkpoint(Model(backbone="test_vit", image_size=32), path)
 
 

@@ -11,12 +11,20 @@ from conftest import picture
 from torch import nn
 
 from comp.devices import accelerator_for
-from comp.predict import predict_rows, viewed
+from comp.predict import predict_rows
 from comp.predictions import read_predictions
 from comp.tables import Targets
 
 TARGETS = Targets("multiclass", ("a", "b"))
-IMAGES = [np.random.default_rng(row).integers(0, 256, (8, 8, 3), dtype=np.uint8) for row in range(23)]
+
+
+class InMemory(list):
+    """Images by row number, as a cache has them."""
+
+    streamed = False
+
+
+IMAGES = InMemory(np.random.default_rng(row).integers(0, 256, (8, 8, 3), dtype=np.uint8) for row in range(23))
 
 
 class LeftBrightness(nn.Module):
@@ -48,20 +56,27 @@ def test_every_row_is_predicted_in_its_place_for_any_batch_size(batch_size, conf
     assert np.allclose(predicted(configure, rows[:5], batch_size=batch_size), expected[rows[:5]], atol=1e-6)
 
 
-def test_a_view_undone_is_the_image():
-    images = torch.arange(2 * 3 * 4 * 4).view(2, 3, 4, 4)
-    for there, back in [("hflip", "hflip"), ("vflip", "vflip"), ("rot180", "rot180"), ("rot90", "rot270")]:
-        assert not torch.equal(viewed(images, there), images)
-        assert torch.equal(viewed(viewed(images, there), back), images)
-    assert torch.equal(viewed(images, "identity"), images)
-    assert torch.equal(viewed(images, "hflip")[0, 0, 0], torch.tensor([3, 2, 1, 0]))
-    assert torch.equal(viewed(viewed(images, "hflip"), "vflip"), viewed(images, "rot180"))
-
-
 def test_views_are_averaged(configure):
     plain, flipped = predicted(configure), predicted(configure, views=["hflip"])
     assert not np.allclose(plain, flipped, atol=0.01)
     assert np.allclose(predicted(configure, views=["identity", "hflip"]), (plain + flipped) / 2, atol=1e-6)
+
+
+def test_all_views_of_an_image_come_from_one_decode(configure):
+    class Counted(InMemory):
+        accesses = 0
+
+        def __getitem__(self, row):
+            self.accesses += 1
+            return super().__getitem__(row)
+
+    pixels, config = Counted(IMAGES), configure(model={"image_size": 8}, predict={"batch_size": 5})
+    views = ["identity", "hflip", "rotate+10", "rotate-10", "top_left_90", "centre_85"]
+    together = predict_rows(LeftBrightness(), pixels, np.arange(23), TARGETS, config, accelerator_for(config), views)
+    assert pixels.accesses == 23
+    one_by_one = np.stack([predicted(configure, views=[view]) for view in views])
+    assert np.ptp(one_by_one, axis=0).max() > 0.05
+    assert np.allclose(together, one_by_one.mean(axis=0), atol=1e-6)
 
 
 def test_views_can_be_averaged_as_logits(configure):
@@ -124,7 +139,7 @@ def test_a_run_copied_into_another_repository_predicts_there(trained, comp, tmp_
 
 def test_other_views_change_the_predictions_and_their_score(trained, comp):
     before, metrics = p_of(trained / "runs/small", "test"), Path("runs/small/metrics.json").read_text()
-    assert comp("predict", "predict.views=[hflip,rot90]")[0] == 0
+    assert comp("predict", "predict.views=[hflip,rotate+10,centre_85]")[0] == 0
     assert not np.allclose(p_of(trained / "runs/small", "test"), before, atol=1e-6)
     assert Path("runs/small/metrics.json").read_text() != metrics
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,23 @@ def test_an_error_in_the_processes_is_one_line_and_no_traceback(competition, con
     expected = "error: model.weights=nothing.safetensors: there is no such file or folder"
     assert [line for line in finished.stderr.splitlines() if line] == [expected]
     assert "next " not in finished.stdout
+
+
+def test_a_signal_to_the_starter_saves_and_ends_all_processes(competition, configure, comp):
+    configure(train={"epochs": 2000, "batch_size": 4, "log_every": 1, "save_every": "1000 epochs"}, **UNEVEN)
+    comp("split")
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "comp", "train", "train.processes=2"]
+    starter = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folder, deadline = Path("runs/small/fold0"), time.monotonic() + 120
+    while not (folder / "history.csv").is_file() and starter.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    starter.send_signal(signal.SIGTERM)
+    _, errors = starter.communicate(timeout=60)  # returns once nobody writes any more
+    assert starter.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in errors
+    assert "the state is saved, the same command goes on" in errors
+    assert (folder / "last" / "state.pt").is_file()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Folds: fair shares, nothing that belongs together is parted, and one file that is never changed in silence."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +58,18 @@ def test_each_label_of_many_is_spread_over_the_folds():
         assert positives.max() - positives.min() <= 1
 
 
+def test_groups_of_several_labels_are_spread_and_never_parted():
+    rng = np.random.default_rng(0)
+    values = {"x": (rng.random(300) < 0.2).astype(int), "y": (rng.random(300) < 0.1).astype(int)}
+    groups = [f"g{number}" for number in rng.integers(0, 200, 300)]
+    rows = table(np.zeros(300), group=groups, **values).astype(str)
+    fold = pd.Series(folds_of(rows, "multilabel_group", ["x", "y"]))
+    assert fold.groupby(groups).nunique().max() == 1
+    for name in ("x", "y"):
+        positives = fold[rows[name] == "1"].value_counts().reindex(range(5), fill_value=0)
+        assert positives.max() - positives.min() <= 4
+
+
 @pytest.mark.parametrize(
     "times", [[f"{number}" for number in range(90)], list(pd.date_range("2020", periods=90).astype(str))]
 )
@@ -83,6 +97,17 @@ def test_a_holdout_parts_no_group():
     assert (fold == 0).sum() == 30
 
 
+def test_a_holdout_of_groups_has_its_share_of_each_class():
+    fold = folds_of(table(LABELS * 4, group=[f"g{number // 2}" for number in range(360)]), "holdout")
+    assert pd.Series(LABELS * 4)[fold == 0].value_counts().to_dict() == {"a": 40, "b": 24, "c": 8}
+
+
+def test_a_group_counts_as_the_rarest_of_its_classes():
+    labels = ["a", "rare"] * 10 + ["a"] * 80
+    fold = folds_of(table(labels, group=[f"g{number // 2}" for number in range(100)]), "holdout")
+    assert (pd.Series(labels)[fold == 0] == "rare").sum() == 2
+
+
 @pytest.mark.parametrize("kind", ["stratified", "group", "stratified_group", "time", "holdout"])
 def test_shuffled_rows_get_the_same_folds(kind):
     rows = table(LABELS, group=GROUPS, time=[f"{number}" for number in range(90)])
@@ -104,7 +129,8 @@ def test_a_class_with_one_row_still_splits():
     [
         (table(["a", "b", "a"]), "stratified", "3 training rows, too few for 5 folds"),
         (table(LABELS, group=["g1"] * 45 + ["g2"] * 45), "group", "2 groups, too few for 5 folds"),
-        (table(list("abcd") * 2, group=list("12345678")), "stratified_group", "folds.kind=stratified_group"),
+        (table(LABELS, group=["g"] * 90), "holdout", "folds.kind=holdout"),
+        (table(list("aabbb"), time=list("12345")), "time", "nothing to validate in fold 4"),
         (table(LABELS, time=["2020-01-01"] * 89 + ["soon"]), "time", "'soon'"),
     ],
 )
@@ -140,7 +166,7 @@ def test_ids_with_leading_zeros_come_back_from_the_file(competition, configure, 
     configure()
     comp("split")
     lines = (competition / "folds.csv").read_text().splitlines()
-    assert lines[1] == "id,fold"
+    assert lines[1] == "id,fold,group"
     assert [line.split(",")[0] for line in lines[2:5]] == ["0000", "0001", "0002"]
 
 
@@ -149,6 +175,8 @@ def test_ids_with_leading_zeros_come_back_from_the_file(competition, configure, 
     [
         ("folds.n=3", "n=2, the configuration asks for folds.n=3"),
         ("folds.seed=7", "seed=42, the configuration asks for folds.seed=7"),
+        ("folds.near_duplicates=4", "near_duplicates=8, the configuration asks for folds.near_duplicates=4"),
+        ("folds.near_duplicates=null", "the configuration asks for folds.near_duplicates=null"),
         ("folds.kind=holdout", "folds.n=1"),
     ],
 )
@@ -162,6 +190,7 @@ def test_other_settings_than_the_file_has_are_refused(competition, configure, co
     assert (competition / "folds.csv").read_bytes() == before
     assert comp("split", override, "--force")[0] == 0
     assert (competition / "folds.csv").read_bytes() != before
+    assert comp("split", override)[0] == 0
 
 
 def test_another_share_of_a_holdout_is_refused(competition, configure, comp):
@@ -211,6 +240,62 @@ def test_a_file_of_another_make_is_refused(competition, configure, comp, text):
     status, _, err = comp("split")
     assert (status, err.count("\n")) == (1, 1)
     assert "folds.csv" in err
+
+
+def older(path, kind=None):
+    """The file as it was before duplicates were looked for."""
+    header, *_ = path.read_text().split("\n", 1)
+    header = re.sub(r" near_duplicates=\w+", "", header)
+    header = re.sub(r"kind=\w+", f"kind={kind}", header) if kind else header
+    table = pd.read_csv(path, skiprows=1, dtype=str)[["id", "fold"]]
+    path.write_text(header + "\n" + table.to_csv(index=False))
+
+
+def test_an_older_file_still_holds(competition, configure, comp):
+    configure()
+    comp("split")
+    older(competition / "folds.csv")
+    before = (competition / "folds.csv").read_bytes()
+    status, out, _ = comp("split", "folds.near_duplicates=4")
+    assert status == 0
+    assert "comp split --force" in out
+    assert (competition / "folds.csv").read_bytes() == before
+
+
+def test_older_groups_of_several_labels_still_hold(competition, configure, comp):
+    rng = np.random.default_rng(0)
+    values = {name: rng.integers(0, 2, 36).astype(str) for name in ("x", "y")}
+    patients = [f"p{number // 4}" for number in range(36)]
+    changed(competition, lambda train: train[["id"]].assign(patient=patients, **values))
+    (competition / "sample_submission.csv").unlink()
+    configure(data={"group": "patient", "target": ["x", "y"]})
+    assert comp("split")[0] == 0
+    assert "kind=multilabel_group" in (competition / "folds.csv").read_text()
+    older(competition / "folds.csv", kind="group")
+    status, out, _ = comp("split")
+    assert status == 0
+    assert "9 groups of 4 to 4 rows, 0 of them in more than one fold" in out
+
+
+def test_a_file_that_parts_a_group_is_refused(competition, configure, comp):
+    configure()
+    comp("split")
+    path = competition / "folds.csv"
+    path.write_text(re.sub(r"(,\d),\d+", r"\1,one", path.read_text()))
+    status, _, err = comp("split")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "group 'one' in more than one fold: run comp split --force" in err
+
+
+def test_the_largest_difference_of_a_class_share_is_told(competition, configure, comp):
+    changed(competition, lambda train: train.assign(label=["rare"] * 4 + list("ab" * 15) + ["c"] * 2))
+    configure(folds={"n": 4})
+    _, out, _ = comp("split")
+    fold = pd.read_csv(competition / "folds.csv", skiprows=1)["fold"]
+    label = pd.read_csv(competition / "train.csv")["label"]
+    shares = pd.crosstab(fold, label, normalize="index") - label.value_counts(normalize=True)
+    k, name = shares.abs().stack().idxmax()
+    assert f"class share {100 * shares.abs().max(axis=None):.1f} points ({name} in fold {k})" in out
 
 
 def test_training_without_folds_asks_for_them(competition, configure, comp):

@@ -4,19 +4,19 @@ Everything random here is a function of (seed, epoch, position): no generator ca
 number of workers changes nothing, all processes agree without talking, and a run can go on from any batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from comp.augment import augmented, fitted
+from comp.augment import draw, fitted, generators, on_cpu, on_device
 from comp.config.schema import Augment
 from comp.errors import CompError
-from comp.pixels import Pixels, Streamed
+from comp.pixels import Images
 
 Seed = tuple[int, ...]
 Key = tuple[int, int, int]  # epoch, position in the epoch, row of the table
@@ -27,38 +27,69 @@ class Batch:
     images: Tensor  # (B, 3, H, W) uint8, channels last in memory
     targets: Tensor  # (B, K) float32
     rows: Tensor  # (B,) int64, row numbers of the table
+    metadata: Tensor | None = None  # (B, M) float32, as `MetadataEncoder` gives it
+    draws: on_device.Draws | None = None  # what the device still has to do to the images
 
     def pin_memory(self) -> "Batch":
-        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory())
+        draws = None if self.draws is None else self.draws.pin_memory()
+        metadata = None if self.metadata is None else self.metadata.pin_memory()
+        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory(), metadata, draws)
+
+
+def to_device(
+    batch: Batch, device: torch.device, order: torch.memory_format = torch.preserve_format
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Images (B, 3, S, S) uint8, metadata (B, M) and targets (B, K) on `device`.
+
+    The images are augmented there if the CPU left it to the device.
+    """
+    images = batch.images.to(device, non_blocking=True)
+    if batch.draws is not None:
+        images = on_device.applied(images, batch.draws.to(device))
+    metadata = None if batch.metadata is None else batch.metadata.to(device, non_blocking=True)
+    return images.to(memory_format=order), metadata, batch.targets.to(device, non_blocking=True)
 
 
 class TrainingImages(Dataset[Batch]):
-    """Random views of the rows, each decided by its key."""
+    """Random views of the rows, each decided by its key; made here, or left to `to_device` with what was drawn."""
 
-    def __init__(self, pixels: Pixels | Streamed, y: np.ndarray, size_px: int, augment: Augment, seed: Seed) -> None:
-        self._pixels, self._y, self._size_px = pixels, y, size_px
-        self._augment, self._seed = augment, seed
+    def __init__(
+        self,
+        pixels: Images,
+        y: np.ndarray,
+        size_px: int,
+        augment: Augment,
+        seed: Seed,
+        on: Literal["cpu", "device"] = "cpu",
+        metadata: np.ndarray | None = None,
+    ) -> None:
+        self._pixels, self._y, self._size_px, self._metadata = pixels, y, size_px, metadata
+        self._augment, self._seed, self._on = augment, seed, on
 
     def __getitems__(self, keys: list[Key]) -> Batch:
-        images = np.empty((len(keys), self._size_px, self._size_px, 3), np.uint8)
-        for place, (epoch, position, row) in enumerate(keys):
-            rng = np.random.default_rng((*self._seed, epoch, position))
-            images[place] = augmented(self._pixels[row], self._size_px, self._augment, rng)
-        rows = np.array([row for _, _, row in keys])
-        return _batch(images, self._y[rows], rows)
+        epochs, positions, rows = zip(*keys, strict=True)
+        y, size_px = self._y[list(rows)], self._size_px
+        images = [self._pixels[row] for row in rows]
+        random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
+        draws = [draw(self._augment, image.shape, size_px, rng) for image, rng in zip(images, random, strict=True)]
+        if self._on == "device":
+            canvas, tensors = on_device.packed(images, draws, size_px)
+            return _batch(canvas, y, rows, self._metadata, tensors)
+        views = [on_cpu.applied(image, drawn, size_px) for image, drawn in zip(images, draws, strict=True)]
+        return _batch(np.stack(views), y, rows, self._metadata)
 
 
 class PlainImages(Dataset[Batch]):
     """The rows as they are, for validation and prediction."""
 
-    def __init__(self, pixels: Pixels | Streamed, size_px: int, resize: str) -> None:
-        self._pixels, self._size_px, self._resize = pixels, size_px, resize
+    def __init__(self, pixels: Images, size_px: int, resize: str, metadata: np.ndarray | None = None) -> None:
+        self._pixels, self._size_px, self._resize, self._metadata = pixels, size_px, resize, metadata
 
     def __getitems__(self, rows: list[int]) -> Batch:
         images = np.empty((len(rows), self._size_px, self._size_px, 3), np.uint8)
         for place, row in enumerate(rows):
             images[place] = fitted(self._pixels[row], self._size_px, self._resize)
-        return _batch(images, np.zeros((len(rows), 0), np.float32), np.array(rows))
+        return _batch(images, np.zeros((len(rows), 0), np.float32), rows, self._metadata)
 
 
 class TrainingBatches(Sampler[list[Key]]):
@@ -144,5 +175,12 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
-def _batch(images: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Batch:
-    return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(y), torch.from_numpy(rows))
+def _batch(
+    images: np.ndarray,
+    y: np.ndarray,
+    rows: Sequence[int],
+    metadata: np.ndarray | None,
+    draws: on_device.Draws | None = None,
+) -> Batch:
+    beside = None if metadata is None else torch.from_numpy(metadata[list(rows)])
+    return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(y), torch.tensor(rows), beside, draws)

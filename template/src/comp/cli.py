@@ -16,8 +16,14 @@ COMMANDS = {
     "demo-data": "write a small demo competition into data.root, offline (CONFIG defaults to conf/demo.yaml)",
     "config": "print the resolved configuration",
     "split": "write folds.csv, once for all runs",
+    "cache": "decode all images ahead of training, into one file a table",
+    "pretrain": "train on another data set first: every fold starts from these weights",
     "train": "train the folds, go on with what was cut short, write the predictions",
     "predict": "predict again from the checkpoints: other views, other test images",
+    "blend": "combine runs by a mean or by weights",
+    "stack": "combine runs, and features of the images, by a learned combiner",
+    "pseudo": "train students that also learn from the test rows which the models are sure of",
+    "soup": "average the weights of runs, fold by fold",
     "submit": "write the submission, checked against the sample submission",
     "score": "score the submission against a local solution.csv",
     "report": "draw the run: an HTML page, its plots as PNG beside it",
@@ -77,6 +83,11 @@ def _do(given: argparse.Namespace, words: list[str]) -> int:
 
         split(config, given.force)
         _next("train", arguments)
+    elif given.command == "cache":
+        from comp.competition import cache
+
+        cache(config)
+        _next("train", arguments)
     elif given.command == "train":
         from comp.train import train
 
@@ -85,6 +96,23 @@ def _do(given: argparse.Namespace, words: list[str]) -> int:
         from comp.repredict import repredict
 
         return repredict(config, words) or _next("submit", arguments)
+    elif given.command == "pretrain":
+        from comp.pretrain import pretrain
+
+        return pretrain(config, words) or _next("train", arguments)
+    elif given.command == "pseudo":
+        from comp.pseudo import pseudo
+
+        return pseudo(config) or _next("blend", arguments)
+    elif given.command in {"blend", "stack"}:
+        from comp.ensemble import combine
+
+        (combine.blend if given.command == "blend" else combine.stack)(config)
+        _next("submit", arguments)
+    elif given.command == "soup":
+        from comp.ensemble.soup import soup
+
+        return soup(config, words) or _next("submit", arguments)
     elif given.command == "submit":
         from comp.submit import submit
 

@@ -1,6 +1,7 @@
 """Joins the folds' predictions into the run's two tables, scores them and notes them in the leaderboard."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from comp.config import Config
 from comp.errors import CompError
 from comp.metrics import score
 from comp.predictions import read_predictions, write_predictions
-from comp.rundir import RunDir, note_in_leaderboard, write_json
+from comp.rundir import UNSCORED, RunDir, note_in_leaderboard, write_json
 from comp.tables import Targets
 
 
-def collect(config: Config, train_ids: pd.Series, run: RunDir) -> dict[str, Any]:
-    """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
+def collect(
+    config: Config, train_ids: pd.Series, run: RunDir, facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done; `facts` join the last.
 
     The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
 
@@ -38,7 +41,7 @@ def collect(config: Config, train_ids: pd.Series, run: RunDir) -> dict[str, Any]
     oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
     write_predictions(run.oof, oof, targets, folds)
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
-    metrics = _scores(config, oof, targets, run, done)
+    metrics = {**_scores(config, oof, targets, run, done), **(facts or {})}
     write_json(run.metrics, metrics)
     _tell(config, metrics, run, len(train_ids))
     return metrics
@@ -67,24 +70,31 @@ def _scores(config: Config, oof: pd.DataFrame, targets: Targets, run: RunDir, do
     files = [run.fold(number) / "metrics.json" for number in done]
     seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
-    return {**facts, "flatters": run.trained_config().train.chooses_on_validated_rows, "scores": scores}
+    return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}
+
+
+def _made_of(config: Config, metrics: dict[str, Any]) -> str:
+    combines = metrics.get("combines")
+    return f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.model.backbone
 
 
 def _tell(config: Config, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
-    main = metrics["scores"][config.metric]
+    main, unscored = metrics["scores"][config.metric], metrics.get("unscored")
     line = {
         "name": config.name,
         "metric": config.metric,
-        "cv": f"{main['oof']:.5f}",
-        "mean": f"{main['mean']:.5f}",
+        "cv": UNSCORED if unscored else f"{main['oof']:.5f}",
+        "mean": UNSCORED if unscored else f"{main['mean']:.5f}",
         "std": f"{main['std']:.5f}",
         "n_folds": metrics["folds"],
         "folds": " ".join(f"{value:.5f}" for value in main["folds"].values()),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
-        "backbone": config.model.backbone,
+        "backbone": _made_of(config, metrics),
     }
     board = note_in_leaderboard(line)
-    for name, values in metrics["scores"].items():
+    if unscored:
+        print(f"cv      unscored: {unscored}")
+    for name, values in ({} if unscored else metrics["scores"]).items():
         each = " ".join(f"{value:.4f}" for value in values["folds"].values())
         print(f"cv      {name} {values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}")
     if metrics["rows"] < n_rows:

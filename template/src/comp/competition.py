@@ -1,13 +1,16 @@
 """A competition ready to train on: its tables, its folds and its decoded images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from comp.config import Config
 from comp.errors import CompError
+from comp.metadata import MetadataEncoder, read_metadata
 from comp.pixels import Decoding, Pixels, Streamed, open_pixels
+from comp.pixels.decoding import digest
 from comp.split import Split, load_split
 from comp.tables import Tables, read_tables
 
@@ -19,6 +22,18 @@ class Competition:
     y: np.ndarray  # (N, K) float32, targets of the training rows
     train_pixels: Pixels | Streamed
     test_pixels: Pixels | Streamed
+    columns: dict[str, pd.DataFrame] = field(default_factory=dict)  # of "train" and "test": those of model.metadata
+
+    def encoded(self, train_rows: np.ndarray) -> tuple[np.ndarray | None, MetadataEncoder | None]:
+        """The metadata (N, M) of the training table, and its encoder, which knows `train_rows` only."""
+        if not self.columns:
+            return None, None
+        encoder = MetadataEncoder.fitted(self.columns["train"].iloc[train_rows])
+        return self.metadata("train", encoder), encoder
+
+    def metadata(self, which: str, encoder: MetadataEncoder | None) -> np.ndarray | None:
+        """(N, M) of the table `which`, where there is an encoder."""
+        return None if encoder is None else encoder.encode(self.columns[which])
 
     def rows(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers that fold `fold` trains and validates on; rows of unreadable images are in neither.
@@ -44,17 +59,33 @@ def open_competition(config: Config, quiet: bool = False) -> Competition:
     if not quiet:
         print("\n".join(tables.told))
     split = load_split(config, tables)
-    train_pixels = _pixels(tables.train["path"].tolist(), config)
-    test_pixels = _pixels(tables.test["path"].tolist(), config)
-    _judge_bad_images(train_pixels, test_pixels, config, quiet)
-    return Competition(tables, split, tables.targets.encode(tables.train), train_pixels, test_pixels)
+    train_pixels, test_pixels = _open_both(config, tables, quiet)
+    both = {"train": tables.train, "test": tables.test}
+    wanted = config.model.metadata
+    found = {which: read_metadata(table, wanted, which) for which, table in both.items()} if wanted else {}
+    return Competition(tables, split, tables.targets.encode(tables.train), train_pixels, test_pixels, found)
 
 
-def _pixels(paths: list[str], config: Config) -> Pixels | Streamed:
-    decoding = Decoding.of(config)
-    if not config.data.cache:
-        return Streamed(paths, decoding)
-    return open_pixels(paths, Path(config.data.work or config.data.root) / "cache", decoding)
+def cache(config: Config) -> None:
+    """`comp cache`: decodes the images of both tables ahead of training, and tells of the unreadable ones.
+
+    Raises:
+        CompError: whatever is wrong with files or images.
+    """
+    tables = read_tables(config.data)
+    print("\n".join(tables.told))
+    _open_both(config, tables, quiet=False)
+
+
+def _open_both(config: Config, tables: Tables, quiet: bool) -> tuple[Pixels | Streamed, Pixels | Streamed]:
+    data, decoding = config.data, Decoding.of(config)
+    folder = Path(data.work or data.root) / "cache"
+    train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))
+    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
+    test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
+    _judge_bad_images(train, test, config, quiet)
+    return train, test
 
 
 def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config: Config, quiet: bool) -> None:

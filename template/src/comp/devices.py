@@ -42,11 +42,14 @@ def resolve_precision(wanted: str) -> Precision:
     return "bf16" if capability >= (8, 0) else "fp16"
 
 
-def workers_for(config: Config, accelerator: Accelerator) -> int:
-    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on."""
+def workers_for(config: Config, accelerator: Accelerator, streamed: bool) -> int:
+    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on.
+
+    `streamed`: each image is decoded anew, which is too slow to wait for.
+    """
     if config.train.workers != "auto":
         return config.train.workers
-    if accelerator.device.type == "cpu" and config.data.cache:
+    if accelerator.device.type == "cpu" and not streamed:
         return 0
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
     return max(1, min(8, (os.cpu_count() or 1) // local))

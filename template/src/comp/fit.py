@@ -2,11 +2,9 @@
 
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3, distribute_bn
@@ -14,34 +12,27 @@ from torch import nn
 from tqdm import tqdm
 
 from comp.augment import OnDevice
-from comp.batches import TrainingBatches, TrainingImages, balancing_weights, loader
+from comp.batches import TrainingImages, loader, to_device
 from comp.config import Config
-from comp.config.schema import Train
 from comp.devices import workers_for
-from comp.errors import CompError
+from comp.fold import Fold
 from comp.interrupt import stop_requests
-from comp.losses import Loss, balanced_weights, build_loss
-from comp.memory import fewest_pieces, step_fits
 from comp.metrics import greater_is_better, log_loss, score
-from comp.model import Classifier, build_model
+from comp.model import Classifier
 from comp.optimize import build_optimizer, learning_rate, set_learning_rate
-from comp.pixels import Pixels, Streamed
 from comp.predict import predict_rows
+from comp.preparation import (
+    batches_for,
+    loss_for,
+    memory_order,
+    model_for,
+    pieces_that_fit,
+    place_to_augment,
+    seed_of,
+    wrapped_for,
+)
 from comp.saving import Saving, not_finite
 from comp.state import Progress, State, read_tensors, write_tensors
-from comp.tables import Targets
-
-
-@dataclass(frozen=True)
-class Fold:
-    """What one fold trains and validates on. Rows are numbers of the training table; `y` (N, K) covers all of it."""
-
-    number: int
-    train_rows: np.ndarray
-    valid_rows: np.ndarray
-    y: np.ndarray
-    pixels: Pixels | Streamed
-    targets: Targets
 
 
 def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> Classifier:
@@ -55,44 +46,47 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
         Stopped: a signal asked for it; the state is saved.
     """
     settings, seed = config.train, (config.seed, fold.number)
-    torch.manual_seed(_seed(*seed))
-    model = _model(config, fold, accelerator.device)
-    loss_of = _loss(config, fold, accelerator.device)
+    torch.manual_seed(seed_of(*seed))
+    model = model_for(config, fold, accelerator.device)
+    loss_of = loss_for(config, fold, accelerator.device)
     ema = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
     optimizer = accelerator.prepare(build_optimizer(model, settings))
     state = State(model, ema, optimizer, torch.zeros((), device=accelerator.device), Progress())
     _resume(state, folder / "last", accelerator)
     progress = state.progress
-    progress.pieces = progress.pieces or settings.pieces or _pieces_that_fit(config, fold, model, loss_of, accelerator)
+    progress.pieces = progress.pieces or settings.pieces or pieces_that_fit(config, fold, model, loss_of, accelerator)
     accelerator.gradient_accumulation_steps = progress.pieces
-    batches = _batches(config, fold, progress.pieces, accelerator)
-    images = TrainingImages(fold.pixels, fold.y, config.model.image_size, config.augment, seed)
-    loading = loader(images, batches, workers_for(config, accelerator), accelerator.device)
+    batches = batches_for(config, fold, progress.pieces, accelerator)
+    progress.augment_on = on = progress.augment_on or place_to_augment(
+        config, fold, model, loss_of, progress.pieces, accelerator
+    )
+    size_px = config.model.image_size
+    images = TrainingImages(fold.pixels, fold.y, size_px, config.augment, seed, on, fold.metadata)
+    loading = loader(images, batches, workers_for(config, accelerator, fold.pixels.streamed), accelerator.device)
     augment = OnDevice(config.augment)
     order = memory_order(settings)
 
     with stop_requests() as request:
-        saving = Saving(state, fold.number, folder, settings, accelerator, request)
+        saving = Saving(state, fold.label, folder, settings, accelerator, request)
         wrapped: Any = None
         while progress.epoch < settings.epochs and not _stops_early(progress, config):
             epoch = progress.epoch
             if wrapped is None or epoch == settings.freeze_epochs:
-                wrapped = _wrapped(model, epoch < settings.freeze_epochs, settings.compile, accelerator)
+                wrapped = wrapped_for(model, epoch < settings.freeze_epochs, settings.compile, accelerator)
             _training_mode(model, epoch < settings.freeze_epochs)
             mix = epoch < settings.epochs - config.augment.mix_off_epochs
             batches.start_at(epoch, progress.batch)
             val_losses = [row["val_loss"] for row in progress.history]
             began = time.perf_counter() - progress.seconds
-            for batch in (bar := _progress_bar(loading, fold.number, progress, settings.epochs, accelerator)):
+            for batch in (bar := _progress_bar(loading, fold.label, progress, settings.epochs, accelerator)):
                 lr = learning_rate(progress.update, batches.updates, settings, val_losses)
                 set_learning_rate(optimizer, lr)
-                torch.manual_seed(_seed(*seed, epoch, progress.batch, accelerator.process_index))  # dropout, mixing
+                torch.manual_seed(seed_of(*seed, epoch, progress.batch, accelerator.process_index))  # dropout, mixing
                 with accelerator.accumulate(wrapped):
-                    inputs = batch.images.to(accelerator.device, non_blocking=True, memory_format=order)
-                    targets = batch.targets.to(accelerator.device, non_blocking=True)
-                    inputs, targets = augment(inputs, targets, mix)
+                    inputs, metadata, targets = to_device(batch, accelerator.device, order)
+                    inputs, targets, mixed = augment(inputs, targets, mix)
                     with accelerator.autocast():
-                        logits = wrapped(inputs)
+                        logits = wrapped(inputs, None if mixed else metadata)
                     loss = loss_of(logits.float(), targets)
                     accelerator.backward(loss)
                     if accelerator.sync_gradients and settings.clip_norm:
@@ -107,9 +101,9 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
                     if ema is not None:
                         ema.update(model, step=progress.update)
                     if progress.update % settings.log_every == 0:
-                        bar.set_postfix_str(f"loss {_mean_loss(state, fold.number, accelerator):.4f}")
+                        bar.set_postfix_str(f"loss {_mean_loss(state, fold.label, accelerator):.4f}")
                     saving.after_update()
-            train_loss = _mean_loss(state, fold.number, accelerator)
+            train_loss = _mean_loss(state, fold.label, accelerator)
             progress.seconds = time.perf_counter() - began
 
             _share_batch_statistics([model] if ema is None else [model, ema.module], accelerator)
@@ -124,14 +118,14 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             }
             progress.history.append(row)
             _judge(progress, row, validated, config, folder, accelerator)
-            _tell(row, fold.number, config, accelerator)
+            _tell(row, fold, config, accelerator)
             progress.epoch, progress.batch, progress.seconds = epoch + 1, 0, 0.0
             state.loss.zero_()
             saving.after_epoch()
     return _kept(state, config, folder, accelerator)
 
 
-def _mean_loss(state: State, fold: int, accelerator: Accelerator) -> float:
+def _mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
     """Of the epoch so far, over all processes. Reading it waits for the device, so this is done now and then.
 
     Raises:
@@ -139,80 +133,8 @@ def _mean_loss(state: State, fold: int, accelerator: Accelerator) -> float:
     """
     loss = float(accelerator.reduce(state.loss, "mean")) / state.progress.batch
     if not math.isfinite(loss):
-        raise not_finite(loss, fold, state.progress.epoch)
+        raise not_finite(loss, label, state.progress.epoch)
     return loss
-
-
-def _pieces_that_fit(config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator) -> int:
-    """For `train.accumulate: auto`. Tells what was found."""
-
-    def step(images: int) -> None:
-        size = config.model.image_size
-        inputs = torch.zeros(images, 3, size, size, device=accelerator.device)
-        targets = torch.full((images, fold.y.shape[1]), 1 / fold.y.shape[1], device=accelerator.device)
-        with accelerator.autocast():
-            logits = model.train()(inputs.to(memory_format=memory_order(config.train)))
-        accelerator.backward(loss_of(logits.float(), targets))
-
-    batch_size = _batches(config, fold, 1, accelerator).batch_size
-    pieces = fewest_pieces(batch_size, lambda images: step_fits(model, step, images), accelerator)
-    if accelerator.is_main_process:
-        print(f"memory  a batch of {batch_size} is cut into {pieces} on each of {accelerator.num_processes} processes")
-    return pieces
-
-
-def _model(config: Config, fold: Fold, device: torch.device) -> Classifier:
-    model = build_model(config.model, len(fold.targets.classes))
-    if config.train.grad_checkpointing:
-        try:
-            model.backbone.set_grad_checkpointing(True)  # type: ignore[operator]
-        except (AttributeError, AssertionError):
-            raise CompError(
-                f"train.grad_checkpointing: the backbone {config.model.backbone} does not support it"
-            ) from None
-    return model.to(device, memory_format=memory_order(config.train))  # type: ignore[call-overload]
-
-
-def memory_order(settings: Train) -> torch.memory_format:
-    """How weights and images lie in memory. A convolution computes channels-last as soon as one of the two does."""
-    return torch.channels_last if settings.channels_last else torch.contiguous_format
-
-
-def _loss(config: Config, fold: Fold, device: torch.device) -> Loss:
-    weights = None
-    if config.train.class_weights == "balanced":
-        weights = balanced_weights(torch.from_numpy(fold.y[fold.train_rows]), fold.targets).to(device)
-    return build_loss(config.train, fold.targets, weights)
-
-
-def _batches(config: Config, fold: Fold, pieces: int, accelerator: Accelerator) -> TrainingBatches:
-    weighted = config.train.sampler == "weighted"
-    return TrainingBatches(
-        fold.train_rows,
-        config.train.images_per_update,
-        seed=(config.seed, fold.number),
-        weights=balancing_weights(fold.y[fold.train_rows]) if weighted else None,
-        rank=accelerator.process_index,
-        processes=accelerator.num_processes,
-        accumulate=pieces,
-    )
-
-
-def _seed(*numbers: int) -> int:
-    """One seed from several numbers. Nothing random depends on what was drawn before, so no generator needs saving."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _wrapped(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:
-    """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
-    model.backbone.requires_grad_(not frozen)
-    wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
-    if not compile_with:
-        return wrapped
-    try:
-        return torch.compile(wrapped, backend=compile_with if isinstance(compile_with, str) else "inductor")
-    except RuntimeError as error:
-        raise CompError(f"train.compile={compile_with}: {str(error).splitlines()[0]}") from None
 
 
 def _training_mode(model: Classifier, frozen: bool) -> None:
@@ -229,7 +151,9 @@ def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -
 
 
 def _validate(model: nn.Module, config: Config, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
-    p = predict_rows(model, fold.pixels, fold.valid_rows, fold.targets, config, accelerator, views=["identity"])
+    p = predict_rows(
+        model, fold.pixels, fold.valid_rows, fold.targets, config, accelerator, ["identity"], fold.metadata
+    )
     y = fold.y[fold.valid_rows]
     measured = {name: score(name, y, p, fold.targets) for name in dict.fromkeys([config.metric, *config.metrics])}
     return {"val_loss": log_loss(y, p, fold.targets), **measured}
@@ -265,20 +189,22 @@ def _stops_early(progress: Progress, config: Config) -> bool:
     return stop is not None and progress.epochs_without_gain >= stop.patience
 
 
-def _progress_bar(loading: Any, fold: int, progress: Progress, epochs: int, accelerator: Accelerator) -> Any:
+def _progress_bar(loading: Any, label: str, progress: Progress, epochs: int, accelerator: Accelerator) -> Any:
     quiet = None if accelerator.is_local_main_process else True  # None: quiet where no terminal shows it
     return tqdm(
-        loading, f"fold {fold} epoch {progress.epoch + 1}/{epochs}", initial=progress.batch, leave=False, disable=quiet
+        loading, f"{label} epoch {progress.epoch + 1}/{epochs}", initial=progress.batch, leave=False, disable=quiet
     )
 
 
-def _tell(row: dict[str, Any], fold: int, config: Config, accelerator: Accelerator) -> None:
+def _tell(row: dict[str, Any], fold: Fold, config: Config, accelerator: Accelerator) -> None:
     figures = "  ".join(f"{name} {row[name]:.4f}" for name in ("train_loss", "val_loss", config.metric))
     if accelerator.is_main_process:
-        tqdm.write(f"fold {fold}  epoch {row['epoch']:>3}  {figures}  {row['images_per_s']:.0f} images/s")
+        tqdm.write(f"{fold.label}  epoch {row['epoch']:>3}  {figures}  {row['images_per_s']:.0f} images/s")
     if config.tracker != "none":
-        step = fold * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
-        accelerator.log({f"fold{fold}/{name}": value for name, value in row.items() if name != "epoch"}, step)
+        step = fold.number * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
+        accelerator.log(
+            {f"{fold.label.replace(' ', '')}/{name}": value for name, value in row.items() if name != "epoch"}, step
+        )
 
 
 def _resume(state: State, folder: Path, accelerator: Accelerator) -> None:

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 Rgb = tuple[int, int, int]
 FRAME: Rgb = (124, 116, 104)  # the mean of ImageNet: zero after normalisation
 Image.MAX_IMAGE_PIXELS = 2**30  # slides and scans are large; a competition's files are no attack
+NO_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError, IndexError)  # what PIL raises
 
 
 class BadImage(Exception):
@@ -26,15 +27,28 @@ def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: 
     try:
         with Image.open(path) as image:
             if short_side_px is not None:
-                image.draft("RGB", _shrunk(image.size, short_side_px))  # JPEG: decode at a fraction of the size
+                image.draft("RGB", shrunk(image.size, short_side_px))  # JPEG: decode at a fraction of the size
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            rgb = _to_rgb(upright, background)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError, IndexError) as error:
+            ImageOps.exif_transpose(image, in_place=True)
+            rgb = _to_rgb(image, background)
+            if short_side_px is not None and min(rgb.size) > short_side_px:
+                rgb = rgb.resize(shrunk(rgb.size, short_side_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
+            return np.asarray(rgb)
+    except NO_IMAGE as error:
         raise BadImage(f"{path}: {error or type(error).__name__}") from error
-    if short_side_px is not None and min(rgb.size) > short_side_px:
-        rgb = rgb.resize(_shrunk(rgb.size, short_side_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(rgb)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height as the file's header says, before it is turned as its EXIF says.
+
+    Raises:
+        BadImage: the file has no readable header.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except NO_IMAGE as error:
+        raise BadImage(f"{path}: {error or type(error).__name__}") from error
 
 
 def framed(image: np.ndarray, side_px: int | None = None) -> np.ndarray:
@@ -54,7 +68,8 @@ def framed(image: np.ndarray, side_px: int | None = None) -> np.ndarray:
     return square
 
 
-def _shrunk(size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
+def shrunk(size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
+    """Width and height with the short side at most `short_side_px`, the proportions kept."""
     factor = min(1.0, short_side_px / min(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 

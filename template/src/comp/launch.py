@@ -2,14 +2,10 @@
 
 import logging
 import os
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
@@ -18,10 +14,9 @@ from comp.competition import Competition, open_competition
 from comp.config import Config
 from comp.devices import accelerator_for
 from comp.interrupt import Stopped, stop_requests
+from comp.processes import POLL_S, end_with_starter, start, stop
 
 TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
-POLL_S = 0.2
-SAVING_S = 60  # that a process has to save its state in, once it is asked to stop
 
 
 def on_all_devices(
@@ -65,12 +60,10 @@ def processes_wanted(config: Config) -> int:
     if config.train.processes != "auto":
         return config.train.processes
     visible = max(1, torch.cuda.device_count())
-    fitting = [n for n in range(1, visible + 1) if config.train.images_per_update % (n * (config.train.pieces or 1)) == 0]
-    wanted = max(fitting, default=visible)
+    batch_size, pieces = config.train.images_per_update, config.train.pieces or 1
+    wanted = max((n for n in range(1, visible + 1) if batch_size % (n * pieces) == 0), default=visible)
     if wanted < visible:
-        print(
-            f"launch  {wanted} of {visible} GPUs: train.batch_size={config.train.images_per_update} divides by no more of them"
-        )
+        print(f"launch  {wanted} of {visible} GPUs: train.batch_size={batch_size} divides by no more of them")
     return wanted
 
 
@@ -90,9 +83,8 @@ def launch(processes: int, arguments: list[str]) -> int:
     command += ["--main_process_port", str(_free_port())]
     command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, TOLD: "yes"}
     print(f"launch  {processes} processes through accelerate", flush=True)
-    process = start([*command, "-m", "comp", *arguments], environment)
+    process = start([*command, "-m", "comp", *arguments], {"OMP_NUM_THREADS": threads, TOLD: "yes"})
     with stop_requests() as request:
         try:
             while process.poll() is None and request.number is None:
@@ -102,50 +94,6 @@ def launch(processes: int, arguments: list[str]) -> int:
     if request.number is not None:
         raise Stopped(request.number)
     return process.returncode
-
-
-class Process(Protocol):
-    """What is asked of a process, here or elsewhere."""
-
-    def poll(self) -> int | None: ...
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
-
-
-def start(command: list[str], environment: dict[str, str], output: int | None = None) -> "subprocess.Popen[bytes]":
-    """Starts a process that lives no longer than this one, if it calls `end_with_starter`.
-
-    It has a session of its own: Ctrl-C reaches this process alone, which asks the other one to stop, once.
-    """
-    errors = None if output is None else subprocess.STDOUT
-    return subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=errors, start_new_session=True
-    )
-
-
-def stop(processes: Sequence[Process]) -> None:
-    """Asks processes to end, and makes those that still run after `SAVING_S` seconds."""
-    running = [process for process in processes if process.poll() is None]
-    for process in running:
-        process.terminate()
-    deadline = time.monotonic() + SAVING_S
-    try:
-        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-    finally:  # a second Ctrl-C comes here too
-        for process in running:
-            if process.poll() is None:
-                process.kill()
-
-
-def end_with_starter() -> None:
-    """From now on this process is asked to stop, as by SIGTERM, when the one that started it is no more."""
-
-    def watch() -> None:
-        os.read(0, 1)  # nothing is ever written: it returns when the starter's end of the pipe is closed
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _free_port() -> int:

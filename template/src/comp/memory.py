@@ -37,21 +37,30 @@ def fewest_pieces(batch_size: int, fits: Callable[[int], bool], accelerator: Acc
 
 def step_fits(model: nn.Module, step: Callable[[int], None], images: int) -> bool:
     """Whether `step(images)`, forward and backward, fits beside what an optimizer needs. The model stays as it is."""
-    buffers = [buffer.clone() for buffer in model.buffers()]
     kept: list[torch.Tensor] = []
+    with unchanged(model):
+        try:
+            kept += [torch.empty_like(weight) for weight in model.parameters() for _ in range(3)]  # AdamW's two, DDP's
+            step(images)
+        except torch.OutOfMemoryError:
+            return False
+        finally:
+            kept.clear()
+    return True
+
+
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Within the block, steps may be tried: gradients and batch statistics are undone, memory is given back."""
+    buffers = [buffer.clone() for buffer in model.buffers()]
     try:
-        kept += [torch.empty_like(weight) for weight in model.parameters() for _ in range(3)]  # AdamW's two, DDP's one
-        step(images)
-    except torch.OutOfMemoryError:
-        return False
+        yield
     finally:
-        kept.clear()
         model.zero_grad(set_to_none=True)
         with torch.no_grad():
             for buffer, before in zip(model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
         _empty()
-    return True
 
 
 @contextmanager

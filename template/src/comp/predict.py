@@ -7,52 +7,48 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from comp.batches import PlainImages, loader
+from comp.batches import PlainImages, loader, to_device
 from comp.config import Config
 from comp.devices import workers_for
-from comp.pixels import Pixels, Streamed
+from comp.pixels import Images
 from comp.tables import Targets
+from comp.views import viewed
 
 NOBODY = -1  # fills up the shares of processes that have a row less
 
 
 def predict_rows(
     model: nn.Module,
-    pixels: Pixels | Streamed,
+    pixels: Images,
     rows: np.ndarray,
     targets: Targets,
     config: Config,
     accelerator: Accelerator,
     views: Sequence[str],
+    metadata: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probabilities (N, K) float32 of `rows` (N,), in their order, averaged over `views`.
 
+    `metadata` (all rows, M) is of all rows of `pixels`.
+
+    Each image is decoded and sent to the device once; its views are made there, one after the other.
     The rows are dealt out to the processes and come back by their place, each exactly once, whatever the number of
     processes and the batch size.
     """
     world, rank = accelerator.num_processes, accelerator.process_index
     places = np.arange(len(rows))[rank::world]
-    images = PlainImages(pixels, config.model.image_size, config.predict.resize)
+    images = PlainImages(pixels, config.model.image_size, config.predict.resize, metadata)
     batches = _Cut(rows[places].tolist(), config.predict.batch_size)
-    loading = loader(images, batches, workers_for(config, accelerator), accelerator.device)
+    loading = loader(images, batches, workers_for(config, accelerator, pixels.streamed), accelerator.device)
     collected: list[Tensor] = []
     model.train().eval()  # some backbones keep what they derive from their weights until they are in training again
     with torch.inference_mode(), accelerator.autocast():
         for batch in loading:
-            inputs = batch.images.to(accelerator.device, non_blocking=True)
-            outputs = [model(viewed(inputs, view)).float() for view in views]
+            inputs, beside, _ = to_device(batch, accelerator.device)
+            outputs = [model(viewed(inputs, view), *([] if beside is None else [beside])).float() for view in views]
             collected.append(_averaged(outputs, targets, config.predict.average))
     mine = torch.cat(collected) if collected else torch.zeros(0, len(targets.classes), device=accelerator.device)
     return _gathered(mine, places, len(rows), accelerator)
-
-
-def viewed(images: Tensor, view: str) -> Tensor:
-    """One test-time view of a batch (B, 3, S, S)."""
-    if view == "identity":
-        return images
-    if view in {"hflip", "vflip"}:
-        return images.flip(3 if view == "hflip" else 2)
-    return torch.rot90(images, {"rot90": 1, "rot180": 2, "rot270": 3}[view], dims=(2, 3))
 
 
 class _Cut:

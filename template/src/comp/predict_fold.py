@@ -20,9 +20,10 @@ def predict_fold(
     tables, targets, split = competition.tables, competition.tables.targets, competition.split
     views = config.predict.views
     train_rows, valid_rows = competition.rows(number)
-    oof = predict_rows(model, competition.train_pixels, valid_rows, targets, config, accelerator, views)
+    known, known_of_test = (competition.metadata(which, model.encoder) for which in ("train", "test"))
+    oof = predict_rows(model, competition.train_pixels, valid_rows, targets, config, accelerator, views, known)
     test_rows = np.arange(len(tables.test))
-    test = predict_rows(model, competition.test_pixels, test_rows, targets, config, accelerator, views)
+    test = predict_rows(model, competition.test_pixels, test_rows, targets, config, accelerator, views, known_of_test)
     test[list(competition.test_pixels.bad)] = competition.y[train_rows].mean(axis=0)  # the training prior
     if accelerator.is_main_process:
         table = oof_table(tables.train, valid_rows, np.full(len(valid_rows), number), oof, targets)

@@ -9,11 +9,13 @@ from comp.competition import Competition
 from comp.config import Config
 from comp.errors import CompError
 from comp.launch import on_all_devices
+from comp.members import for_each_member
 from comp.model import load_checkpoint
 from comp.predict_fold import predict_fold
 from comp.rundir import RunDir, write_json
 
 
+@for_each_member
 def repredict(config: Config, arguments: list[str]) -> int:
     """Writes the predictions of all trained folds anew and returns the exit status.
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from comp.metrics import greater_is_better
 from comp.registry import names
 
 RUNS = Path("runs")
+UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
-TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment")
+TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
 FREE_KEYS |= {"data.test_path", "data.sample_submission", "data.solution", "train.save_every", "train.log_every"}
 
@@ -30,6 +32,10 @@ class RunDir:
     @classmethod
     def of(cls, config: Config) -> "RunDir":
         return cls(RUNS / config.name)
+
+    @classmethod
+    def of_name(cls, name: str) -> "RunDir":
+        return cls(RUNS / name)
 
     @property
     def oof(self) -> Path:
@@ -46,6 +52,10 @@ class RunDir:
     @property
     def folds(self) -> Path:
         return self.path / "folds.txt"
+
+    @property
+    def pretrained(self) -> Path:
+        return self.path / "pretrain" / "best.safetensors"
 
     @property
     def metrics(self) -> Path:
@@ -69,7 +79,8 @@ class RunDir:
         """
         if fresh and self.path.exists():
             shutil.rmtree(self.path)
-        if self.config.is_file() and any(self.path.glob("fold*/*")):  # else nothing was trained with it
+        begun = any(self.path.glob("fold*/*")) or any(self.path.glob("pretrain/*"))
+        if self.config.is_file() and begun:  # else nothing was trained with it
             before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))
             now = _flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
@@ -127,6 +138,8 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
 
 def _rank(line: dict[str, Any]) -> float:
     """Smaller is better; a metric that custom.py no longer has counts as an accuracy."""
+    if line["cv"] == UNSCORED:
+        return math.inf
     known = line["metric"] in names("metric")
     return float(line["cv"]) * (1 if known and not greater_is_better(line["metric"]) else -1)
 

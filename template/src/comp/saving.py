@@ -19,11 +19,11 @@ class Saving:
     """Called after every update and every epoch; all processes save and stop at the same update."""
 
     def __init__(
-        self, state: State, fold: int, folder: Path, settings: Train, accelerator: Accelerator, request: StopRequest
+        self, state: State, label: str, folder: Path, settings: Train, accelerator: Accelerator, request: StopRequest
     ) -> None:
         amount, unit = settings.save_every.split()
         self._amount, self._unit = int(amount), unit.rstrip("s")
-        self._state, self._fold, self._folder = state, fold, folder
+        self._state, self._label, self._folder = state, label, folder
         self._accelerator, self._request = accelerator, request
         self._log_every, self._saved = settings.log_every, time.monotonic()
 
@@ -66,15 +66,15 @@ class Saving:
 
     def _save(self) -> None:
         if self._agreed(int(not self._state.is_finite()))[0]:
-            raise not_finite(math.nan, self._fold, self._state.progress.epoch)
+            raise not_finite(math.nan, self._label, self._state.progress.epoch)
         self._state.save(self._folder / "last", self._accelerator)
         self._accelerator.wait_for_everyone()
         self._saved = time.monotonic()
 
 
-def not_finite(loss: float, fold: int, epoch: int) -> CompError:
+def not_finite(loss: float, label: str, epoch: int) -> CompError:
     """What to say of a loss that is no number; `epoch` counts from 0."""
     return CompError(
-        f"fold {fold}, epoch {epoch + 1}: the training loss is {loss}. Set train.lr lower, train.clip_norm=1 or "
+        f"{label}, epoch {epoch + 1}: the training loss is {loss}. Set train.lr lower, train.clip_norm=1 or "
         "train.precision=fp32; the last good state is kept"
     )

@@ -1,4 +1,7 @@
-"""`comp split`: gives every training row its fold, once; all runs share the file."""
+"""`comp split`: gives every training row its fold, once; all runs share the file.
+
+Rows of one group share a fold: those of one `data.group`, and images that are (nearly) the same.
+"""
 
 import hashlib
 import math
@@ -11,20 +14,24 @@ import pandas as pd
 from sklearn import model_selection
 
 from comp.config.schema import Config, Folds
+from comp.duplicates import find_duplicates, group_names, in_sets, joined_groups, print_duplicates
 from comp.errors import CompError, shown
 from comp.files import write_text
 from comp.tables import Tables, Targets, read_tables
 
 HEADER = re.compile(
-    r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+)( holdout=(?P<holdout>\S+))? seed=(?P<seed>-?\d+) rows=(?P<rows>\w+)"
+    r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+)( holdout=(?P<holdout>\S+))? seed=(?P<seed>-?\d+)"
+    r"( near_duplicates=(?P<near_duplicates>\w+))? rows=(?P<rows>\w+)"
 )
+WITH_GROUPS = {"stratified": "stratified_group", "multilabel": "multilabel_group"}
 
 
 @dataclass(frozen=True)
 class Split:
-    """`fold` (N,) int, one a row of the training table, in its order; -1 is never validated on."""
+    """Of the rows of the training table, in its order."""
 
-    fold: np.ndarray
+    fold: np.ndarray  # (N,) int; -1 is never validated on
+    group: np.ndarray  # (N,) names; except with folds over time, rows of one group have one fold
     n: int
     kind: str
     rows: str  # a hash of ids, targets and folds: two prediction files with different ones do not mix
@@ -41,8 +48,10 @@ def split(config: Config, force: bool = False) -> Split:
     if path.exists() and not force:
         result = load_split(config, tables)
         print(f"folds   {path} is there and fits: kept")
+        if not _read_header(path)["near_duplicates"] and result.kind != "time":
+            print("        note: it is older than the search for duplicates: comp split --force keeps them together")
     else:
-        result = _write(path, tables, config.folds)
+        result = _write(path, tables, config)
         print(f"folds   {path} written")
     _print_shares(tables, result)
     return result
@@ -61,14 +70,13 @@ def load_split(config: Config, tables: Tables) -> Split:
     path = folds_path(config)
     if not path.exists():
         raise CompError(f"{path} does not exist: run comp split")
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    header = HEADER.match(first)
-    if not header:
-        raise CompError(f"{path} was not written by comp split: its first line must be `# folds n=… `")
+    header = _read_header(path)
     kind = _resolve_kind(config.folds, tables)
-    asked = {"n": str(_n_folds(config.folds, kind)), "kind": kind, "seed": str(config.folds.seed)}
-    if kind == "holdout":
-        asked["holdout"] = str(config.folds.holdout)
+    if header["kind"] == WITH_GROUPS.get(kind) or _was_auto(header["kind"], config.folds, tables):
+        kind = header["kind"]
+    asked = _settings(config.folds, kind)
+    if not header["near_duplicates"]:  # an older file
+        asked.pop("near_duplicates", None)
     for name, value in asked.items():
         if header[name] != value:
             raise CompError(
@@ -76,8 +84,11 @@ def load_split(config: Config, tables: Tables) -> Split:
                 "keep the first, or run comp split --force (older runs then no longer combine with new ones)"
             )
     try:
-        table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, skiprows=1)
+        table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
         fold = tables.train["id"].map(dict(zip(table["id"], table["fold"].astype(int), strict=True)))
+        group = group_names(tables.train)
+        if "group" in table:
+            group = tables.train["id"].map(dict(zip(table["id"], table["group"], strict=True)))
     except (KeyError, ValueError) as error:
         raise CompError(f"{path} is damaged ({error}): run comp split --force") from None
     if len(table) != len(tables.train) or fold.isna().any():
@@ -86,11 +97,13 @@ def load_split(config: Config, tables: Tables) -> Split:
             f"new ids {shown(unknown)}" if len(unknown) else f"it has {len(table)} rows, there are {len(tables.train)}"
         )
         raise CompError(f"{path} was made for other training rows ({detail}): run comp split --force")
-    result = Split(fold.to_numpy(dtype=np.int64), int(header["n"]), header["kind"], header["rows"])
+    fold_of_rows, group_of_rows = fold.to_numpy(dtype=np.int64), group.to_numpy(dtype=object)
+    result = Split(fold_of_rows, group_of_rows, int(header["n"]), header["kind"], header["rows"])
     if _hash(tables, result.fold) != result.rows:
         raise CompError(
             f"{path}: ids, labels, groups, times or folds changed since it was written: run comp split --force"
         )
+    _refuse_parted_groups(result)
     return result
 
 
@@ -103,46 +116,63 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folds, kind: str)
     order = np.argsort(train["id"].to_numpy(dtype=str), kind="stable")
     rows = train.iloc[order]
     y = targets.encode(rows)
-    label = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
     groups = rows["group"].to_numpy() if "group" in rows else None
     if groups is not None and "group" in kind and len(set(groups)) < folds.n:
-        raise CompError(f"there are {len(set(groups))} groups, too few for {folds.n} folds: set folds.n lower")
+        raise CompError(
+            f"there are {len(set(groups))} groups, too few for {folds.n} folds: set folds.n lower, "
+            "or folds.near_duplicates where different images count as one"
+        )
     if kind != "holdout" and len(rows) < folds.n:
         raise CompError(f"there are {len(rows)} training rows, too few for {folds.n} folds: set folds.n lower")
     try:
-        pairs = list(_splitter(kind, rows, y, label, groups, folds))
+        pairs = list(_splitter(kind, rows, y, groups, folds))
     except ValueError as error:
         raise CompError(f"folds.kind={kind} does not work with these rows: {error}") from None
     fold = np.full(len(rows), -1)
     for number, (_, validated) in enumerate(pairs):
         fold[validated] = number
+        if not len(validated):
+            raise CompError(f"folds.kind={kind} leaves nothing to validate in fold {number}: set folds.n lower")
     back = np.empty_like(fold)
     back[order] = fold
     return back
 
 
-def _splitter(kind, rows, y, label, groups, folds):  # type: ignore[no-untyped-def]
+def _splitter(kind, rows, y, groups, folds):  # type: ignore[no-untyped-def]
     """Pairs of (training, validated) positions in `rows`, one a fold."""
     shuffled = {"n_splits": folds.n, "shuffle": True, "random_state": folds.seed}
     nothing = np.zeros(len(rows))
+    label = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
     if kind == "stratified":
         return model_selection.StratifiedKFold(**shuffled).split(nothing, _without_tiny_classes(label, folds.n))
     if kind == "group":
         return model_selection.GroupKFold(**shuffled).split(nothing, groups=groups)
     if kind == "stratified_group":
+        label = _without_tiny_classes(label, folds.n)
         return model_selection.StratifiedGroupKFold(**shuffled).split(nothing, label, groups)
-    if kind == "multilabel":
-        from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
-
-        return MultilabelStratifiedKFold(**shuffled).split(nothing, y)
     if kind == "time":
         return _time_splits(rows["time"], folds.n)
-    if groups is not None:
-        holdout = model_selection.GroupShuffleSplit(1, test_size=folds.holdout, random_state=folds.seed)
-        return holdout.split(nothing, groups=groups)
+    number = np.arange(len(rows)) if groups is None or kind == "multilabel" else pd.factorize(groups)[0]
+    if kind.startswith("multilabel"):
+        from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+        labels = pd.DataFrame(y).groupby(number).max().to_numpy()  # those that the group has anywhere
+        return _of_rows(number, MultilabelStratifiedKFold(**shuffled).split(np.zeros(len(labels)), labels))
+    label = _rarest(label, number)
     holdout = model_selection.StratifiedShuffleSplit(1, test_size=folds.holdout, random_state=folds.seed)
-    rows_for_both = math.ceil(1 / min(folds.holdout, 1 - folds.holdout))
-    return holdout.split(nothing, _without_tiny_classes(label, rows_for_both))
+    groups_for_both = math.ceil(1 / min(folds.holdout, 1 - folds.holdout))
+    return _of_rows(number, holdout.split(np.zeros(len(label)), _without_tiny_classes(label, groups_for_both)))
+
+
+def _of_rows(number, pairs):  # type: ignore[no-untyped-def]
+    """The rows of the groups that `pairs` names; `number` (N,) is each row's group."""
+    return [tuple(np.flatnonzero(np.isin(number, groups)) for groups in pair) for pair in pairs]
+
+
+def _rarest(label: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """The label (G,) of each group: the rarest of its rows' labels (N,); `number` (N,) is each row's group."""
+    order = np.lexsort((np.bincount(label)[label], number))
+    return label[order][np.unique(number[order], return_index=True)[1]]
 
 
 def _without_tiny_classes(label: np.ndarray, n: int) -> np.ndarray:
@@ -169,34 +199,72 @@ def _time_splits(time: pd.Series, n: int) -> list[tuple[np.ndarray, np.ndarray]]
 def _resolve_kind(folds: Folds, tables: Tables) -> str:
     grouped = "group" in tables.train
     if folds.kind != "auto":
-        if grouped and folds.kind in {"stratified", "multilabel"}:
+        if grouped and folds.kind in WITH_GROUPS:
             raise CompError(
                 f"folds.kind={folds.kind} would put rows of one data.group into several folds: "
-                "set it to auto, group, stratified_group, time or holdout"
+                f"set it to auto, group, {WITH_GROUPS[folds.kind]}, time or holdout"
             )
         if "group" in folds.kind and not grouped:
             raise CompError(f"folds.kind={folds.kind} needs data.group, the column that names each row's group")
         if folds.kind == "time" and "time" not in tables.train:
             raise CompError("folds.kind=time needs data.time, the column to sort by")
         return folds.kind
-    if grouped:
-        return "group" if tables.targets.kind == "multilabel" else "stratified_group"
-    return "multilabel" if tables.targets.kind == "multilabel" else "stratified"
+    kind = "multilabel" if tables.targets.kind == "multilabel" else "stratified"
+    return WITH_GROUPS[kind] if grouped else kind
+
+
+def _was_auto(kind: str, folds: Folds, tables: Tables) -> bool:
+    """What an older version made of kind=auto, and is as good."""
+    return folds.kind == "auto" and kind == "group" and "group" in tables.train and tables.targets.kind == "multilabel"
 
 
 def _n_folds(folds: Folds, kind: str) -> int:
     return 1 if kind == "holdout" else folds.n
 
 
-def _write(path: Path, tables: Tables, folds: Folds) -> Split:
-    kind = _resolve_kind(folds, tables)
-    fold = assign_folds(tables.train, tables.targets, folds, kind)
-    result = Split(fold, _n_folds(folds, kind), kind, _hash(tables, fold))
-    table = pd.DataFrame({"id": tables.train["id"], "fold": fold})
-    share = f" holdout={folds.holdout}" if kind == "holdout" else ""
-    header = f"# folds n={result.n} kind={kind}{share} seed={folds.seed} rows={result.rows}\n"
-    write_text(path, header + table.to_csv(index=False, lineterminator="\n"))
+def _settings(folds: Folds, kind: str) -> dict[str, str]:
+    """What the folds depend on besides the rows, as the file's first line has it."""
+    settings = {"n": str(_n_folds(folds, kind)), "kind": kind}
+    if kind == "holdout":
+        settings["holdout"] = str(folds.holdout)
+    settings["seed"] = str(folds.seed)
+    if kind != "time":
+        settings["near_duplicates"] = "null" if folds.near_duplicates is None else str(folds.near_duplicates)
+    return settings
+
+
+def _read_header(path: Path) -> re.Match[str]:
+    header = HEADER.match(path.read_text(encoding="utf-8").partition("\n")[0])
+    if not header:
+        raise CompError(f"{path} was not written by comp split: its first line must be `# folds n=… `")
+    return header
+
+
+def _write(path: Path, tables: Tables, config: Config) -> Split:
+    folds, kind = config.folds, _resolve_kind(config.folds, tables)
+    found = find_duplicates(tables, config.data, folds.near_duplicates, path.parent / "cache")
+    print_duplicates(found, tables)
+    group = joined_groups(tables.train, found.near)
+    if len(in_sets(group)):
+        kind = WITH_GROUPS.get(kind, kind)
+    fold = assign_folds(tables.train.assign(group=group), tables.targets, folds, kind)
+    result = Split(fold, group, _n_folds(folds, kind), kind, _hash(tables, fold))
+    _refuse_parted_groups(result)
+    settings = " ".join(f"{name}={value}" for name, value in _settings(folds, kind).items())
+    table = pd.DataFrame({"id": tables.train["id"], "fold": fold, "group": group})
+    write_text(path, f"# folds {settings} rows={result.rows}\n" + table.to_csv(index=False, lineterminator="\n"))
     return result
+
+
+def _refuse_parted_groups(split: Split) -> None:
+    """Whatever wrote the folds: no group may stand in two of them. Over time, what belongs together may recur."""
+    if split.kind != "time" and (parted := _parted(split)):
+        raise CompError(f"folds.csv has group {parted[0]!r} in more than one fold: run comp split --force")
+
+
+def _parted(split: Split) -> list[str]:
+    folds = pd.Series(split.fold).groupby(split.group).nunique()
+    return list(folds.index[folds > 1])
 
 
 def _hash(tables: Tables, fold: np.ndarray) -> str:
@@ -209,10 +277,16 @@ def _hash(tables: Tables, fold: np.ndarray) -> str:
 def _print_shares(tables: Tables, result: Split) -> None:
     y = tables.targets.encode(tables.train)
     sizes = [int((result.fold == k).sum()) for k in range(result.n)]
-    print(f"        {result.n} folds of {min(sizes)} to {max(sizes)} rows")
-    if "group" in tables.train:
-        straddling = pd.Series(result.fold).groupby(tables.train["group"]).nunique().gt(1).sum()
-        print(f"        {tables.train['group'].nunique()} groups, {straddling} in more than one fold")
+    print(f"        {result.n} folds of {min(sizes)} to {max(sizes)} rows, {result.kind}")
+    groups = in_sets(result.group)
+    if len(groups):
+        several = f"{len(groups)} groups of {groups.min()} to {groups.max()} rows"
+        why = ": folds over time leave rows where they are" if result.kind == "time" else ""
+        print(f"        {several}, {len(_parted(result))} of them in more than one fold{why}")
+    drift = np.array([y[result.fold == k].mean(axis=0) - y.mean(axis=0) for k in range(result.n)])  # (n, K)
+    k, label = np.unravel_index(np.abs(drift).argmax(), drift.shape)
+    where = f"{tables.targets.classes[label]} in fold {k}"
+    print(f"classes largest difference of a class share {100 * abs(drift[k, label]):.1f} points ({where})")
     rare = [name for name, count in zip(tables.targets.classes, y.sum(axis=0), strict=True) if count < result.n]
     if rare:
         print(f"        warning: fewer rows than folds in {shown(rare)}: some folds validate none of them")

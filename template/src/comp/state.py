@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -23,7 +23,7 @@ class Progress:
     update: int = 0  # optimizer updates done
     seconds: float = 0.0  # that the batches of this epoch took
     pieces: int | None = None  # that each process cuts its share of a batch into; None: not chosen yet
-    augment_on: str | None = None  # cpu or device; None: not chosen yet
+    augment_on: Literal["cpu", "device"] | None = None  # cpu or device; None: not chosen yet
     history: list[dict[str, Any]] = field(default_factory=list)  # a row an epoch
     best: float | None = None  # of the metric so far, greater is better; for train.keep=best
     stop_best: float | None = None  # of what early stopping watches, greater is better

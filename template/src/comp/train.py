@@ -1,4 +1,4 @@
-"""`comp train`: fits the folds one after the other, predicts with each, and collects what they predicted."""
+"""`comp train`: fits the folds, predicts with each, and collects what they predicted."""
 
 import shutil
 import time
@@ -7,20 +7,28 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from comp.batches import TrainingBatches
+from comp.cluster import executor_for
 from comp.collect import collect
 from comp.competition import Competition
 from comp.config import Config
 from comp.errors import CompError
-from comp.fit import Fold, fit
-from comp.launch import on_all_devices
+from comp.fit import fit
+from comp.fold import Fold
+from comp.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
+from comp.launch import is_launched, on_all_devices
 from comp.losses import build_loss
+from comp.members import for_each_member
 from comp.memory import memory_errors_explained, release_memory
 from comp.metrics import score
 from comp.model import save_checkpoint
 from comp.predict_fold import predict_fold
+from comp.pretrain import pretrain
+from comp.processes import end_with_starter
+from comp.pseudo_labels import with_pseudo_labels
 from comp.rundir import RunDir, write_json
 
 
+@for_each_member
 def train(config: Config, arguments: list[str], fresh: bool = False) -> int:
     """Trains the folds that are not trained yet and returns the exit status.
 
@@ -30,13 +38,31 @@ def train(config: Config, arguments: list[str], fresh: bool = False) -> int:
         CompError: whatever is wrong with configuration or data, before any process is started.
     """
     run = RunDir.of(config)
+    if is_job() and not is_launched():
+        end_with_starter()
+    if config.pretrain is not None and not is_launched() and not is_job():
+        run.start(config, fresh)
+        fresh = False
+        if not run.pretrained.is_file():
+            status = pretrain(config, ["pretrain", *(word for word in arguments[1:] if word != "--fresh")])
+            if status:
+                return status
     return on_all_devices(
         config,
         [word for word in arguments if word != "--fresh"],
-        prepare=lambda: run.start(config, fresh),
+        prepare=lambda: _prepare(config, run, fresh),
         check=lambda competition, processes: _check(config, competition, processes),
         work=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
+        jobs=lambda competition: _train_folds_as_jobs(config, competition, run),
     )
+
+
+def _prepare(config: Config, run: RunDir, fresh: bool) -> None:
+    if is_job():
+        return
+    run.start(config, fresh)
+    if config.jobs.cluster != "none":
+        executor_for(config, run.path)  # what is wrong with it is said before the images are decoded
 
 
 def _check(config: Config, competition: Competition, processes: int) -> None:
@@ -49,6 +75,8 @@ def _check(config: Config, competition: Competition, processes: int) -> None:
     for name in [config.metric, *config.metrics]:
         score(name, competition.y, competition.y, targets)
     build_loss(config.train, targets, None)
+    if config.pretrain is not None and not run.pretrained.is_file():
+        raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
     for number in _folds_to_train(config, competition):
         train_rows, valid_rows = competition.rows(number)
         if not len(train_rows) or not len(valid_rows):
@@ -67,11 +95,11 @@ def _train_folds(config: Config, competition: Competition, run: RunDir, accelera
         if accelerator.is_main_process:
             print(line, flush=True)
 
-    if config.train.chooses_on_validated_rows:
-        why = "keep=best" if config.train.keep == "best" else "early_stop"
-        say(f"note    {why}: each fold's score is measured on the rows that chose its epoch, so it flatters")
+    if accelerator.is_main_process and not is_job():
+        _note(config)
     if config.tracker != "none":
-        named = {tracker: {"name": config.name} for tracker in ("wandb", "trackio")}
+        name = f"{config.name} fold {config.folds.use}" if is_job() else config.name
+        named = {tracker: {"name": name} for tracker in ("wandb", "trackio")}
         about = config.model_dump(mode="json")
         if config.tracker == "tensorboard":  # takes flat values only
             about = {"name": config.name, "backbone": config.model.backbone}
@@ -85,9 +113,44 @@ def _train_folds(config: Config, competition: Competition, run: RunDir, accelera
             _train_fold(config, competition, number, run, accelerator)
         release_memory(accelerator)
         say(f"fold {number}  done in {time.perf_counter() - started:.0f} s")
-    if accelerator.is_main_process:
-        collect(config, competition.tables.train["id"], run)
+    if accelerator.is_main_process and not is_job():
+        collect(config, competition.tables.train["id"], run, _facts(config))
     accelerator.wait_for_everyone()
+
+
+def _train_folds_as_jobs(config: Config, competition: Competition, run: RunDir) -> bool:
+    """Trains each fold in a process of its own and collects, where that is wanted; whether it was."""
+    folds = _folds_to_train(config, competition)
+    left = [number for number in folds if not run.is_done(number)]
+    gpus = len(visible_gpus())
+    classes = len(competition.tables.targets.classes)
+    per_device, why = folds_at_once(config, len(left), gpus, lambda: parameter_count(config, classes))
+    if not left or not per_device:
+        if why:
+            print(f"jobs    one fold after the other on {gpus} GPUs: {why}")
+        return False
+    _check(config, competition, 1 if config.train.processes == "auto" else config.train.processes)
+    on = " on each GPU" if gpus and config.jobs.cluster != "slurm" else ""
+    print(f"jobs    {len(left)} folds, {per_device} at a time{on}: {why}")
+    _note(config)
+    for number in sorted(set(folds) - set(left)):
+        print(f"fold {number}  is trained already")
+    train_as_jobs(config, run, left, per_device)
+    collect(config, competition.tables.train["id"], run, _facts(config))
+    return True
+
+
+def _facts(config: Config) -> dict[str, str]:
+    """What the run's metrics have to say beside the scores."""
+    if config.student is None or config.student.teacher == "fold":
+        return {}
+    return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
+
+
+def _note(config: Config) -> None:
+    why = config.train.chooses_on_validated_rows
+    if why:
+        print(f"note    {why}: each fold's score is measured on rows that chose its epoch or rates, so it flatters")
 
 
 def _folds_to_train(config: Config, competition: Competition) -> list[int]:
@@ -103,7 +166,19 @@ def _train_fold(config: Config, competition: Competition, number: int, run: RunD
     train_rows, valid_rows = competition.rows(number)
     started = time.perf_counter()
     targets, folder = competition.tables.targets, run.fold(number)
-    fold = Fold(number, train_rows, valid_rows, competition.y, competition.train_pixels, targets)
+    fold = Fold(
+        number,
+        train_rows,
+        valid_rows,
+        competition.y,
+        competition.train_pixels,
+        targets,
+        *competition.encoded(train_rows),
+        start=run.pretrained if config.pretrain else None,
+    )
+    if config.student is not None:
+        with accelerator.main_process_first():
+            fold = with_pseudo_labels(fold, config.student, competition, folder)
     model = fit(config, fold, folder, accelerator)
     scores = predict_fold(config, competition, number, model, folder, accelerator)
     if accelerator.is_main_process:

@@ -14,7 +14,9 @@ CROPPED = r"(top_left|top_right|bottom_left|bottom_right|centre)_[1-9]\d"
 View = Annotated[
     str, Field(pattern=f"^({TURNED}|{CROPPED})$")
 ]  # rotate+5: degrees; centre_85: % of each side, enlarged
-Step = Literal["split", "cache", "train", "predict", "submit", "score", "report"]
+Step = Literal[
+    "split", "cache", "pretrain", "train", "predict", "blend", "stack", "pseudo", "submit", "score", "report"
+]
 
 
 class Section(BaseModel):
@@ -55,7 +57,10 @@ class Data(Section):
 
 class Folds(Section):
     n: Annotated[int, Field(ge=2)] = 5
-    kind: Literal["auto", "stratified", "group", "stratified_group", "multilabel", "time", "holdout"] = "auto"
+    kind: Literal[
+        "auto", "stratified", "group", "stratified_group", "multilabel", "multilabel_group", "time", "holdout"
+    ] = "auto"
+    near_duplicates: Annotated[int, Field(ge=0, le=16)] | None = 8  # hash bits that may differ; null: identical only
     use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
     seed: Count = 42  # apart from the run's seed: all runs share one split
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
@@ -132,9 +137,14 @@ class Train(Section):
         return None if "auto" in (self.batch_size, self.accumulate) else self.accumulate  # type: ignore[return-value]
 
     @property
-    def chooses_on_validated_rows(self) -> bool:
-        """Whether the rows that a fold is scored on also chose its epochs or rates: then the score flatters."""
-        return self.keep == "best" or self.early_stop is not None or self.schedule == "plateau"
+    def chooses_on_validated_rows(self) -> str:
+        """What lets the rows that a fold is scored on choose its epochs or rates, so that the score flatters; or ""."""
+        choosing = {
+            "keep=best": self.keep == "best",
+            "early_stop": self.early_stop is not None,
+            "schedule=plateau": self.schedule == "plateau",
+        }
+        return ", ".join(name for name, chooses in choosing.items() if chooses)
 
     @model_validator(mode="after")
     def _ema_is_on_where_it_is_kept(self) -> "Train":
@@ -203,16 +213,65 @@ class Pretrain(Section):
     augment: dict[str, Any] = {}
 
 
-class Pseudo(Section):
-    """Test rows that the teachers are sure of join the training rows; the members are trained further with them."""
+class Selection(Section):
+    """Which test rows become training rows, and with which labels."""
 
     teacher: Literal["fold", "ensemble"] = "fold"  # fold: models that never saw the fold's validation rows
     threshold: Share = 0.95  # least probability
     labels: Literal["hard", "soft"] = "hard"
     temperature: Annotated[float, Field(gt=0)] = 1.0  # of soft labels: below 1 sharpens
     quota: Positive | None = None  # at most so many rows a class, the surest ones
-    rounds: Positive = 1
+
+
+class Pseudo(Selection):
+    """For `comp pseudo`: test rows join the training rows, and the models are trained further with them."""
+
+    rounds: Positive = 1  # the students of one are the teachers of the next
     train: dict[str, Any] = {"epochs": 3, "lr": 1e-5}  # as train: above, where it differs
+
+
+class Student(Selection):
+    """Written by `comp pseudo` into the experiments that it makes."""
+
+    start: str  # the run whose weights each fold starts from
+    teachers: list[str]  # the runs whose test predictions are the labels
+
+
+class Foreign(Section):
+    """Predictions of another tool, or of a friend: tables with `id` and a column a class, p_<class> or <class>."""
+
+    name: str
+    oof: str  # CSV or parquet: every training row once, predicted by models that never saw it
+    test: str
+
+
+class Combination(Section):
+    """What `comp blend` and `comp stack` combine."""
+
+    # Names of runs, their folders, or foreign tables; none: the members of this experiment, else all runs of its folds.
+    members: list[str | Foreign] = []
+
+
+class Blend(Combination):
+    """For `comp blend`: means and weights."""
+
+    kind: Literal["mean", "geometric", "rank", "power", "hill_climbing", "weights"] = "mean"  # rank: for ROC-AUC
+    power: Annotated[float, Field(gt=0)] = 2.0  # of kind=power
+    objective: Literal["log_loss", "metric"] = "log_loss"  # what hill_climbing and weights improve
+
+
+class Stack(Combination):
+    """For `comp stack`: learned combiners."""
+
+    kind: Literal["lightgbm", "logistic"] = "lightgbm"
+    features: list[str] = []  # image_statistics, height, width, has_alpha, or columns of the tables
+    args: dict[str, Any] = {}  # of LightGBM, or of scikit-learn's LogisticRegression
+
+
+class Soup(Section):
+    """For `comp soup`: runs whose weights are averaged, fold by fold."""
+
+    members: list[str] = []
 
 
 class Submit(Section):
@@ -239,6 +298,10 @@ class Config(Section):
     member: str | None = None  # only this one of them
     pretrain: Pretrain | None = None
     pseudo: Pseudo = Pseudo()
+    student: Student | None = None
+    blend: Blend = Blend()
+    stack: Stack = Stack()
+    soup: Soup = Soup()
     submit: Submit = Submit()
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     steps: list[Step] = ["split", "train", "submit"]

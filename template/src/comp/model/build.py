@@ -17,6 +17,8 @@ import comp.model.heads  # noqa: F401  (registers them)
 from comp.config.schema import Model
 from comp.errors import CompError
 from comp.files import written_whole
+from comp.metadata import MetadataEncoder
+from comp.model.metadata_branch import MetadataBranch
 from comp.model.weights import read_weights
 from comp.registry import find, names
 
@@ -25,26 +27,41 @@ BLANK = 7_340_033  # a seed that no weights file was initialised with
 
 
 class Classifier(nn.Module):
-    """Images (B, 3, H, W) on a scale of 0 to 255, of any number type → logits (B, K).
+    """Images (B, 3, H, W) on a scale of 0 to 255, of any number type, and metadata (B, M) or None → logits (B, K).
 
-    It normalises by itself, so a checkpoint carries what its backbone expects.
+    It normalises by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, mean: Rgb, std: Rgb) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        mean: Rgb,
+        std: Rgb,
+        metadata: MetadataBranch | None = None,
+        encoder: MetadataEncoder | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.metadata = metadata
+        self.encoder = encoder
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.backbone((images.float() / 255 - self.mean) / self.std))
+    def forward(self, images: Tensor, metadata: Tensor | None = None) -> Tensor:
+        features = self.backbone((images.float() / 255 - self.mean) / self.std)
+        if self.metadata is not None:
+            features = torch.cat([features, self.metadata(metadata, len(images)).to(features.dtype)], dim=1)
+        return self.head(features)
 
 
-def build_model(settings: Model, classes: int, load: bool = True) -> Classifier:
+def build_model(settings: Model, classes: int, load: bool = True, encoder: MetadataEncoder | None = None) -> Classifier:
     """The network of `settings` with `classes` logits; with `load`, its pretrained weights.
+
+    With an `encoder`, the metadata that it makes joins the pooled features before the head.
 
     Raises:
         CompError: no such backbone or head, the weights do not fit, or the hub cannot be reached.
@@ -54,16 +71,26 @@ def build_model(settings: Model, classes: int, load: bool = True) -> Classifier:
     else:
         backbone = _timm_backbone(settings, load)
     found = resolve_model_data_config(backbone)
+    features = _n_features(backbone, settings.image_size)
+    branch = None
+    if encoder is not None:
+        try:
+            branch = MetadataBranch(encoder.n_numbers, encoder.category_sizes, **settings.metadata_args)
+        except TypeError as error:
+            raise CompError(f"model.metadata_args: {error}") from None
+        features += branch.unknown.shape[0]
     try:
-        head = find("head", settings.head)(_n_features(backbone, settings.image_size), classes, **settings.head_args)
+        head = find("head", settings.head)(features, classes, **settings.head_args)
     except TypeError as error:
         raise CompError(f"model.head_args do not fit the head {settings.head!r}: {error}") from None
-    return Classifier(backbone, head, settings.mean or found["mean"], settings.std or found["std"])
+    return Classifier(backbone, head, settings.mean or found["mean"], settings.std or found["std"], branch, encoder)
 
 
 def save_checkpoint(model: Classifier, path: Path, facts: Mapping[str, object]) -> None:
     """Writes the weights and `facts` (JSON) as one safetensors file."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if model.encoder is not None:
+        facts = {**facts, "metadata": model.encoder.facts()}
     with written_whole(path) as beside:
         save_file(tensors, beside, metadata={"comp": json.dumps(facts)})
 
@@ -81,12 +108,25 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
             facts = json.loads((file.metadata() or {})["comp"])
     except (SafetensorError, KeyError):
         raise CompError(f"{path} is damaged or was not written by comp train") from None
-    model = build_model(settings, len(facts["classes"]), load=False)
-    try:
-        model.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        raise CompError(f"{path} does not fit model.backbone={settings.backbone}: {_first_line(error)}") from None
+    encoder = MetadataEncoder.from_facts(facts["metadata"]) if "metadata" in facts else None
+    model = build_model(settings, len(facts["classes"]), load=False, encoder=encoder)
+    load_weights(model, path)
     return model, facts
+
+
+def load_weights(model: Classifier, path: Path) -> None:
+    """Takes over the weights of the checkpoint at `path`; those of categories only as far as they are as many.
+
+    Raises:
+        CompError: it is missing, or of another architecture.
+    """
+    try:
+        tensors, own = load_file(path), model.state_dict()
+        other = {name for name in tensors if name in own and tensors[name].shape != own[name].shape}
+        kept = {name: own[name] for name in other if name.startswith("metadata.")}
+        model.load_state_dict({**tensors, **kept})
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise CompError(f"{path} does not fit the model: {_first_line(error)}") from None
 
 
 def _timm_backbone(settings: Model, load: bool) -> nn.Module:

@@ -28,7 +28,10 @@ class MetadataBranch(nn.Module):
     def forward(self, metadata: Tensor | None, rows: int) -> Tensor:
         """With None, "nothing known" of `rows` rows."""
         if metadata is None:
-            return self.unknown.expand(rows, -1)
+            if not self.training:
+                return self.unknown.expand(rows, -1)
+            nothing = self.unknown.new_zeros(rows, self._n_numbers + len(self.embeddings))
+            return self.unknown + 0 * self(nothing, rows)  # several processes expect a gradient of every parameter
         places = metadata[:, self._n_numbers :].long()
         embedded = [embedding(places[:, number]) for number, embedding in enumerate(self.embeddings)]
         found = self.mlp(torch.cat([metadata[:, : self._n_numbers], *embedded], dim=1))

@@ -35,11 +35,31 @@ def read_tables(data: Data) -> Tables:
     """
     if data.reader != "auto":
         return find("reader", data.reader)(data)
-    root = Path(data.root)
-    if not root.is_dir():
-        raise CompError(f"data.root={data.root} is no folder: put the competition's files there, or run comp demo-data")
     sample, line = read_sample(data)
     told = [line]
+    train, targets, id_column = _read_labelled(data, sample, told)
+    test = _read_test(data, Path(data.root), sample, id_column, told)
+    _refuse_twice(test["id"], "test")
+    told.append(f"target  {targets.kind}: {_classes(targets)}")
+    return Tables(train, test.reset_index(drop=True), sample, targets, told)
+
+
+def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
+    """The training table alone, its targets, and what to tell of it: for data that has no test.
+
+    Raises:
+        CompError: as `read_tables`.
+    """
+    told: list[str] = []
+    if data.reader != "auto":
+        tables = find("reader", data.reader)(data)
+        return tables.train, tables.targets, tables.told
+    train, targets, _ = _read_labelled(data, None, told)
+    return train, targets, told
+
+
+def _read_labelled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> tuple[pd.DataFrame, Targets, str]:
+    root = Path(data.root)
     train, labels, id_column = _read_train(data, root, sample, told)
     _refuse_twice(train["id"], "train")
     for role in ("group", "time"):
@@ -49,10 +69,7 @@ def read_tables(data: Data) -> Tables:
     train, targets = find_targets(train, labels, data.kind)
     unasked = [role for role in ("group", "time") if getattr(data, role) is None]
     train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
-    test = _read_test(data, root, sample, id_column, told)
-    _refuse_twice(test["id"], "test")
-    told.append(f"target  {targets.kind}: {_classes(targets)}")
-    return Tables(train.reset_index(drop=True), test.reset_index(drop=True), sample, targets, told)
+    return train.reset_index(drop=True), targets, id_column
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -94,6 +111,8 @@ def _read_train(
     data: Data, root: Path, sample: pd.DataFrame | None, told: list[str]
 ) -> tuple[pd.DataFrame, list[str], str]:
     """The training table with `id` and `path`, its label columns, and what the id column was called."""
+    if not root.is_dir():
+        raise CompError(f"data.root={data.root} is no folder: put the competition's files there, or run comp demo-data")
     source = _train_source(data, root)
     if source.is_dir():
         train = _read_class_folders(source)

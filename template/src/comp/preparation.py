@@ -1,0 +1,137 @@
+"""What the training of a fold needs before its first step: the model, the loss, the batches, and how they are cut."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from comp.augment import cores, cpu_images_per_s, where_to_augment
+from comp.batches import TrainingBatches, balancing_weights
+from comp.config import Config
+from comp.config.schema import Train
+from comp.devices import workers_for
+from comp.errors import CompError
+from comp.fold import Fold
+from comp.losses import Loss, balanced_weights, build_loss
+from comp.memory import fewest_pieces, step_fits, unchanged
+from comp.model import Classifier, build_model, load_weights
+
+MEASURED_STEPS = 5  # with which it is found how fast the model trains
+
+
+def model_for(config: Config, fold: Fold, device: torch.device) -> Classifier:
+    """The model with the weights that it starts from, on `device`."""
+    model = build_model(config.model, len(fold.targets.classes), fold.start is None, fold.encoder)
+    if fold.start is not None:
+        load_weights(model, fold.start)
+    if config.train.grad_checkpointing:
+        try:
+            model.backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+        except (AttributeError, AssertionError):
+            raise CompError(
+                f"train.grad_checkpointing: the backbone {config.model.backbone} does not support it"
+            ) from None
+    return model.to(device, memory_format=memory_order(config.train))  # type: ignore[call-overload]
+
+
+def memory_order(settings: Train) -> torch.memory_format:
+    """How weights and images lie in memory. A convolution computes channels-last as soon as one of the two does."""
+    return torch.channels_last if settings.channels_last else torch.contiguous_format
+
+
+def loss_for(config: Config, fold: Fold, device: torch.device) -> Loss:
+    """The loss, with class weights of the fold's training rows where they are asked for."""
+    weights = None
+    if config.train.class_weights == "balanced":
+        weights = balanced_weights(torch.from_numpy(fold.y[fold.train_rows]), fold.targets).to(device)
+    return build_loss(config.train, fold.targets, weights)
+
+
+def batches_for(config: Config, fold: Fold, pieces: int, accelerator: Accelerator) -> TrainingBatches:
+    """This process's share of the batches."""
+    weighted = config.train.sampler == "weighted"
+    return TrainingBatches(
+        fold.train_rows,
+        config.train.images_per_update,
+        seed=(config.seed, fold.number),
+        weights=balancing_weights(fold.y[fold.train_rows]) if weighted else None,
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+        accumulate=pieces,
+    )
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed from several numbers. Nothing random depends on what was drawn before, so no generator needs saving."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:
+    """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
+    model.backbone.requires_grad_(not frozen)
+    wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
+    if not compile_with:
+        return wrapped
+    try:
+        return torch.compile(wrapped, backend=compile_with if isinstance(compile_with, str) else "inductor")
+    except RuntimeError as error:
+        raise CompError(f"train.compile={compile_with}: {str(error).splitlines()[0]}") from None
+
+
+def pieces_that_fit(config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator) -> int:
+    """For `train.accumulate: auto`. Tells what was found."""
+    step = _rehearsal(config, fold, model, loss_of, accelerator)
+    batch_size = batches_for(config, fold, 1, accelerator).batch_size
+    pieces = fewest_pieces(batch_size, lambda images: step_fits(model, step, images), accelerator)
+    if accelerator.is_main_process:
+        print(f"memory  a batch of {batch_size} is cut into {pieces} on each of {accelerator.num_processes} processes")
+    return pieces
+
+
+def place_to_augment(
+    config: Config, fold: Fold, model: Classifier, loss_of: Loss, pieces: int, accelerator: Accelerator
+) -> Literal["cpu", "device"]:
+    """For `augment.on`: the same on all processes. Tells what `auto` found on a GPU."""
+    batch_size = batches_for(config, fold, pieces, accelerator).batch_size
+    images = batch_size // (pieces * accelerator.num_processes)
+    workers = max(1, min(cores(), workers_for(config, accelerator, fold.pixels.streamed)))
+
+    def supply_per_s() -> float:
+        return workers * cpu_images_per_s(fold.pixels, config.model.image_size, config.augment)
+
+    def demand_per_s() -> float:
+        step = _rehearsal(config, fold, model, loss_of, accelerator)
+        with unchanged(model):
+            step(images)
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+            for _ in range(MEASURED_STEPS):
+                step(images)
+            torch.cuda.synchronize()
+            return MEASURED_STEPS * images / (time.perf_counter() - began)
+
+    found = where_to_augment(config.augment.on, accelerator.device, supply_per_s, demand_per_s)
+    shared = broadcast_object_list([found]) if accelerator.num_processes > 1 else [found]
+    if config.augment.on == "auto" and accelerator.device.type != "cpu" and accelerator.is_main_process:
+        print(f"augment on the {shared[0]}: {workers} loader workers, measured against the model's own speed")
+    return shared[0]
+
+
+def _rehearsal(
+    config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator
+) -> Callable[[int], None]:
+    """A step of so many blank images, forward and backward, to measure with."""
+
+    def step(images: int) -> None:
+        size = config.model.image_size
+        inputs = torch.zeros(images, 3, size, size, device=accelerator.device)
+        targets = torch.full((images, fold.y.shape[1]), 1 / fold.y.shape[1], device=accelerator.device)
+        with accelerator.autocast():
+            logits = model.train()(inputs.to(memory_format=memory_order(config.train)))
+        accelerator.backward(loss_of(logits.float(), targets))
+
+    return step

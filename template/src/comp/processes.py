@@ -1,0 +1,62 @@
+"""Processes that this one starts: each is asked to stop before it is made to, and none outlives this one."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO, Protocol
+
+POLL_S = 0.2
+SAVING_S = 60  # that a process has to save its state in, once it is asked to stop
+
+
+class Process(Protocol):
+    """What is asked of a process, on this machine or on another."""
+
+    def poll(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+def start(
+    command: list[str], environment: Mapping[str, str], output: BinaryIO | None = None
+) -> "subprocess.Popen[bytes]":
+    """Starts a process, with `environment` added to this one's; it writes to `output`, or where this one writes.
+
+    It has a session of its own: Ctrl-C reaches this process alone, which asks the other one to stop, once.
+    """
+    return subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,  # see end_with_starter
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def stop(processes: Sequence[Process]) -> None:
+    """Asks processes to end, and makes those that still run after `SAVING_S` seconds."""
+    running = [process for process in processes if process.poll() is None]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + SAVING_S
+    try:
+        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+    finally:  # also when Ctrl-C comes a second time
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+
+
+def end_with_starter() -> None:
+    """From now on this process, begun with `start`, is asked to stop once the one that began it is no more."""
+
+    def watch() -> None:
+        os.read(0, 1)  # nothing is ever written: it returns when the starter's end of the pipe is closed
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
