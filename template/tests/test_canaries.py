@@ -5,6 +5,7 @@ join, they are forests, which find a row's neighbours.
 """
 
 import functools
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -26,11 +27,11 @@ from comp.tables import Targets
 TARGETS = Targets("binary", ("label",))
 MEANS = [Blend(kind="mean"), Blend(kind="geometric"), Blend(kind="rank"), Blend(kind="power")]
 FITTED = [Blend(kind="hill_climbing"), Blend(kind="weights"), Stack(kind="lightgbm"), Stack(kind="logistic")]
-EAGER = Stack(args={"num_leaves": 31, "min_data_in_leaf": 5, "num_iterations": 120, "learning_rate": 0.1})
+EAGER = Stack(args={"num_leaves": 31, "min_data_in_leaf": 5, "num_iterations": 80, "learning_rate": 0.15})
 FEATURES = slice(0, 6)  # the columns that forests, and stacks with features, know
 MODELS = {
     "bayes": [(GaussianNB(), slice(3 * m, 3 * m + 3)) for m in range(20)],
-    "forests": [(RandomForestClassifier(10, min_samples_leaf=3, random_state=m), FEATURES) for m in range(2)],
+    "forests": [(RandomForestClassifier(15, min_samples_leaf=3, random_state=0), FEATURES)],
 }
 
 
@@ -41,26 +42,23 @@ def trained(kind: str, seed: int) -> Members:
     p, inner = np.zeros((ROWS, len(models), 1)), np.zeros((FOLDS, ROWS, len(models), 1))
     for m, (model, columns) in enumerate(models):
         x = drawn.x[:, columns]
-
-        def says(unseen: list[int], of: int, x=x, model=model) -> np.ndarray:
-            seen = ~np.isin(drawn.fold, unseen)
-            return model.fit(x[seen], drawn.y[seen]).predict_proba(x[drawn.fold == of])[:, 1]
-
-        for k in range(FOLDS):
-            p[drawn.fold == k, m, 0] = says([k], k)
-            for j in set(range(FOLDS)) - {k}:
-                inner[k, drawn.fold == j, m, 0] = says([k, j], j)
-    others = {k: drawn.fold != k for k in range(FOLDS)}
-    nested = {k: Predicted(rows[rest], drawn.fold[rest], inner[k][rest]) for k, rest in others.items()}
-    names = [str(m) for m in range(len(models))]
-    tests = {k: p[:1] for k in range(FOLDS)}  # of no interest here
+        for j, k in itertools.combinations_with_replacement(range(FOLDS), 2):
+            seen, in_j, in_k = ~np.isin(drawn.fold, [j, k]), drawn.fold == j, drawn.fold == k
+            said = model.fit(x[seen], drawn.y[seen]).predict_proba(x)[:, 1]
+            if j == k:
+                p[in_k, m, 0] = said[in_k]
+            else:
+                inner[k, in_j, m, 0], inner[j, in_k, m, 0] = said[in_j], said[in_k]
+    rest = {k: drawn.fold != k for k in range(FOLDS)}
+    nested = {k: Predicted(rows[rest[k]], drawn.fold[rest[k]], inner[k][rest[k]]) for k in rest}
+    names, tests = [str(m) for m in range(len(models))], {k: p[:1] for k in rest}  # tests: of no interest here
     return Members(names, Predicted(rows, drawn.fold, p), tests, nested, [], [])
 
 
 def procedure(settings, scheme, kind="bayes", features="none", in_sample=False):
-    """How `settings` combine members of one kind: the scores of a noise's rows."""
-    multiclass = isinstance(settings, Stack)
-    fit = stack_fit(settings, 0, TARGETS) if multiclass else blend_fit(settings, "roc_auc", TARGETS)
+    """How `settings` combine the members of one kind: a function of the noise that gives the scores of its rows."""
+    learned = isinstance(settings, Stack)
+    fit = stack_fit(settings, 0, TARGETS) if learned else blend_fit(settings, "roc_auc", TARGETS)
 
     def scores(drawn):
         members, y, x = trained(kind, drawn.seed), drawn.y[:, None].astype(float), drawn.x[:, FEATURES]

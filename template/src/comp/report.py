@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -30,26 +31,35 @@ def report(config: Config) -> Path:
     trained = run.trained_config()
     oof, targets, _ = read_predictions(run.oof)
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
-    plots = {"Training": _save(_curves(run, trained), run.path / "curves.png")}
+    plots = {}
+    if metrics.get("combines") is None:  # what is combined was not trained
+        plots["Training"] = _save(_curves(run, trained), run.path / "curves.png")
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
         plots["Out-of-fold confusion"] = _save(_confusion(oof, targets), run.path / "confusion.png")
     page = jinja2.Environment(autoescape=True).from_string(PAGE.read_text(encoding="utf-8"))
     text = page.render(
         name=config.name,
-        backbone=trained.model.backbone,
-        image_size=trained.model.image_size,
-        keep=trained.train.keep,
+        what=_what(trained, metrics),
         minutes=f"{metrics['seconds'] / 60:.1f}",
         pictures={title: _embedded(path) for title, path in plots.items()},
         per_class_name="recall" if targets.kind == "multiclass" else "ROC-AUC",
         per_class=_per_class(oof, targets),
         configuration=to_yaml(trained),
+        unscored=metrics.get("unscored"),
         **{key: metrics[key] for key in ("rows", "flatters", "scores")},
     )
     path = run.path / "report.html"
     write_text(path, text)
     print(f"wrote   {path}, {', '.join(str(plot) for plot in plots.values())}")
     return path
+
+
+def _what(trained: Config, metrics: dict[str, Any]) -> str:
+    """One line on what the run is."""
+    combines = metrics.get("combines")
+    if combines:
+        return f"{combines['kind']} of {', '.join(combines['members'])}"
+    return f"{trained.model.backbone} at {trained.model.image_size} px · weights kept: {trained.train.keep}"
 
 
 def _curves(run: RunDir, config: Config) -> Figure:

@@ -60,9 +60,11 @@ def boosted(
     settings = {**LIGHTGBM, **(args or {}), "seed": seed}
     settings |= {"objective": "multiclass", "num_class": y.shape[1]} if multiclass else {"objective": "binary"}
     columns, start = _joined(p, x), _start(p, targets)
+    labels = [y.argmax(axis=1)] if multiclass else [label.copy() for label in y.T]
+    starts = [start] if multiclass or start is None else [first.copy() for first in start.T]
     boosters = [
-        lightgbm.train(settings, lightgbm.Dataset(columns, label, init_score=first))
-        for label, first in ([(y.argmax(axis=1), start)] if multiclass else zip(y.T, _each(start, y), strict=True))
+        lightgbm.train(settings, lightgbm.Dataset(columns, label, init_score=starts[k % len(starts)]))
+        for k, label in enumerate(labels)
     ]
 
     def combine(p: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -113,10 +115,6 @@ def _logarithms(p: np.ndarray, targets: Targets) -> np.ndarray:
 def _start(p: np.ndarray, targets: Targets) -> np.ndarray | None:
     """The scores (N, K) of the members' mean."""
     return _logarithms(p.mean(axis=1), targets) if p.shape[1] else None
-
-
-def _each(start: np.ndarray | None, y: np.ndarray) -> list[np.ndarray | None]:
-    return [None] * y.shape[1] if start is None else list(start.T)
 
 
 def _probabilities(scores: np.ndarray, targets: Targets) -> np.ndarray:
