@@ -49,6 +49,13 @@ def about_data(data: Path, work: Path) -> dict[str, Any]:
     }
 
 
+def keep_freed_memory() -> None:
+    """The engine's setting of the memory allocator, for the bound that it is measured against."""
+    from comp.devices import keep_freed_memory
+
+    keep_freed_memory()
+
+
 def augment_settings(rand_augment: bool = True) -> Any:
     """The section `augment` as the engine's own object."""
     from comp.config.schema import Augment

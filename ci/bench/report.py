@@ -50,10 +50,12 @@ def write_report(sessions: list[dict[str, Any]], out: Path) -> list[str]:
                 runs[_case(figures)][figures["contender"]].append(figures)
     latest = sessions[-1]
     lines = [line for session in sessions for line in headline(session)]
+    measured = [each for contenders in runs.values() for found in contenders.values() for each in found]
+    images = " or ".join(str(number) for number in sorted({each["epochs"][0]["images"] for each in measured}))
     sides = " to ".join(str(side) for side in sorted(set(latest["image_px"])))
     lines += [
         f"{latest['size_px']} px from JPEGs of {sides} px, batch {latest['batch_size']}, {latest['epochs']} epochs of "
-        f"about {latest['images']} images; {latest['workers']} workers for the peers. Medians over the runs. images/s: "
+        f"{images} images; {latest['workers']} workers for the peers. Medians over the runs. images/s: "
         "in training, after the first epoch, without validation. Wall time: the whole process with start-up, decoding "
         "and validation. Memory: the peak of the sum over all processes, as PSS (a page that several share counts "
         "once) and as RSS (it counts in each). Accuracy: of the validation images after the last epoch, mean ± "

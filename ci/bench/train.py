@@ -34,8 +34,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {  # script, settings of its
     "hf": ("hf_trainer.py", {}),
     "synthetic": ("synthetic.py", {}),
 }
-DATA, TRAINING = ("images", "valid", "image_px"), ("size_px", "epochs", "batch_size", "lr", "weight_decay")
-SHARED = (*DATA, *TRAINING, "workers", "device")  # by all runs of one table
+SHARED = ("valid", "image_px", "size_px", "epochs", "batch_size", "lr", "weight_decay", "workers", "device")
 
 
 def main() -> int:
@@ -139,8 +138,8 @@ def _options() -> argparse.Namespace:
     add("--rounds", type=int, default=3, help="each with its own seed")
     add("--first-seed", type=int, default=0, help="of the first round")
     add("--epochs", type=int, default=3, help="the first is not the steady state")
-    add("--images", type=int, default=768, help="training images, about")
-    add("--valid", type=int, default=400, help="validation images")
+    add("--images", type=int, default=512, help="training images, about; a light model needs more for a steady figure")
+    add("--valid", type=int, default=256, help="validation images")
     add("--image-px", type=int, nargs=2, default=[256, 256], help="sides of the JPEGs: from, to")
     add("--size", dest="size_px", type=int, default=96, help="px, of what the model sees")
     add("--batch-size", type=int, default=64, help=" ")

@@ -10,8 +10,10 @@ from comp.split import load_split
 from comp.tables import read_tables
 
 
-def make_run(config: Config, name: str, seed: int = 0, skill: float = 1.0, inner: bool = False) -> RunDir:
-    """`runs/<name>`, finished; the folds must be there. With `inner`, as nesting needs it."""
+def make_run(
+    config: Config, name: str, seed: int = 0, skill: float = 1.0, inner: bool = False, bad: int | None = None
+) -> RunDir:
+    """`runs/<name>`, finished; the folds must be there. With `inner`, as nesting needs it; row `bad` is unreadable."""
     config = config.model_copy(update={"name": name})
     tables = read_tables(config.data)
     split, targets, rng = load_split(config, tables), tables.targets, np.random.default_rng(seed)
@@ -27,7 +29,7 @@ def make_run(config: Config, name: str, seed: int = 0, skill: float = 1.0, inner
     run.start(config)
     run.bind_to_folds(split.rows)
     for k in range(split.n):
-        folder, rows = run.fold(k), np.flatnonzero(split.fold == k)
+        folder, rows = run.fold(k), np.setdiff1d(np.flatnonzero(split.fold == k), [] if bad is None else [bad])
         table = oof_table(tables.train, rows, np.full(len(rows), k), said(rows), targets)
         write_predictions(folder / "oof.parquet", table, targets, split.rows)
         p = said(rng.integers(0, len(y), len(tables.test)))

@@ -63,7 +63,7 @@ def test_the_geometric_mean_of_a_label_treats_yes_and_no_alike():
 
 
 def test_the_rank_mean_asks_for_order_only():
-    y, p = said(BINARY)
+    _, p = said(BINARY)
     bent = np.stack([p[:, 0] ** 3, p[:, 1] / 50, p[:, 2], p[:, 3]], axis=1)
     assert np.allclose(mean_of_kind(p, "rank", 2, BINARY), mean_of_kind(bent, "rank", 2, BINARY))
     assert np.ptp(mean_of_kind(p[:, :1], "rank", 2, BINARY)) > 0.95
@@ -208,6 +208,20 @@ def test_a_run_that_lacks_a_fold_is_named(runs, comp):
     assert (status, err.count("\n")) == (1, 1)
     assert "poor does not predict fold 1" in err
     assert "left out  poor: is not finished" in comp("blend")[1]
+
+
+def test_rows_of_unreadable_images_are_left_out_of_all_members_alike(runs, comp):
+    words = ["blend.members=[good,poor]", "blend.kind=weights", "data.on_bad_image=drop"]
+    friend = foreign("poor").removeprefix("blend.members=[good, ").removesuffix("]")  # has the row
+    make_run(runs, "good", seed=1, bad=5)
+    status, _, err = comp("blend", *words)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "the out-of-fold predictions of poor: 1 rows are none of the validated ones (ids '0005')" in err
+    make_run(runs, "poor", seed=2, bad=5)
+    assert comp("blend", *words, f"blend.members=[good,poor,{friend}]")[0] == 0
+    assert "0005" not in set(table_of("both")["id"])
+    assert len(table_of("both")) == 35
+    assert "good: 1 validated rows are missing (ids '0005')" in comp("blend", *words[:2])[2]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def trained(kind: str, seed: int) -> Members:
                 inner[k, in_j, m, 0], inner[j, in_k, m, 0] = said[in_j], said[in_k]
     rest = {k: drawn.fold != k for k in range(FOLDS)}
     nested = {k: Predicted(rows[rest[k]], drawn.fold[rest[k]], inner[k][rest[k]]) for k in rest}
-    names, tests = [str(m) for m in range(len(models))], {k: p[:1] for k in rest}  # tests: of no interest here
+    names, tests = [str(m) for m in range(len(models))], dict.fromkeys(rest, p[:1])  # tests: of no interest here
     return Members(names, Predicted(rows, drawn.fold, p), tests, nested, [], [])
 
 

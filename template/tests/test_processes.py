@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import SOURCE
+from safetensors.torch import load_file
 
 from comp.launch import processes_wanted
 
@@ -55,6 +57,8 @@ def test_two_processes_predict_what_one_predicts(competition, configure, comp, c
         assert two.index.is_unique
         assert np.allclose(one, two, atol=2e-4)
     assert list(probabilities("two", "oof").index) == list(pd.read_csv("data/train.csv", dtype=str)["id"])
+    weights = [load_file(f"runs/{run}/fold1/best.safetensors") for run in ("one", "two")]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=2e-4) for name in weights[0])
     losses = [pd.read_csv(f"runs/{run}/fold0/history.csv")["train_loss"] for run in ("one", "two")]
     assert np.allclose(*losses, atol=1e-4)
 

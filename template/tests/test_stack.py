@@ -221,6 +221,21 @@ def test_a_stack_of_stacks_that_met_the_fold_is_said_to_flatter(runs, comp):
     assert combines("mean")["met_scored_fold"]
 
 
+def test_training_never_takes_the_place_of_a_stack(runs, comp):
+    assert comp("stack", "stack.members=[a,b]")[0] == 0
+    status, _, err = comp("train")
+    assert (status, err) == (1, "error: runs/stacked is made of other runs: give this one another name (name=…)\n")
+
+
+def test_with_a_member_that_is_unscored_the_stack_is_unscored(runs, comp):
+    path = Path("runs/a/metrics.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "unscored": "its teachers saw the rows"}))
+    status, out, _ = comp("stack", "stack.members=[a,b]")
+    assert status == 0
+    assert "unscored: a member is: its teachers saw the rows" in out
+    assert pd.read_csv("runs/leaderboard.csv").set_index("name").loc["stacked", "cv"] == "unscored"
+
+
 def test_inner_predictions_of_the_fold_itself_are_refused(nested_runs, comp):
     path = Path("runs/a/fold0/inner_oof.parquet")
     for name in ("a", "b"):

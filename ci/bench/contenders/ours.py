@@ -33,7 +33,7 @@ def train(settings: Settings, folder: Path) -> Clock:
         watch.join()
     for row in csv.DictReader(history.read_text().splitlines()):
         seconds = float(row["seconds"])
-        images = round(float(row["images_per_s"]) * seconds)
+        images = settings.batch_size * round(float(row["images_per_s"]) * seconds / settings.batch_size)
         clock.epochs.append({"images": images, "seconds": seconds, "accuracy": float(row["accuracy"])})
     return clock
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common import Clock, Settings, autocast, build_model, cosine_lr, main, mean_and_std
+from common import Clock, Settings, autocast, build_model, cosine_lr, engine, main, mean_and_std
 
 BATCHES = 4  # different ones, in turn
 
@@ -11,6 +11,8 @@ def train(settings: Settings, folder: Path) -> Clock:
     import torch
     from timm.optim import param_groups_weight_decay
 
+    if settings.device == "cpu":
+        engine.keep_freed_memory()
     model = build_model(settings)
     mean, std = (torch.tensor(each, device=settings.device).view(1, 3, 1, 1) for each in mean_and_std(model))
     groups = param_groups_weight_decay(model, settings.weight_decay)

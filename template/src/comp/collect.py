@@ -14,12 +14,15 @@ from comp.predictions import read_predictions, write_predictions
 from comp.rundir import UNSCORED, RunDir, note_in_leaderboard, write_json
 from comp.tables import Targets
 
+LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that are no scores
+
 
 def collect(
     config: Config, train_ids: pd.Series, run: RunDir, facts: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done; `facts` join the last.
+    """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
 
+    `facts` join the last; without any, those that it had: to predict again does not change how a run was made.
     The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
 
     Raises:
@@ -41,7 +44,7 @@ def collect(
     oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
     write_predictions(run.oof, oof, targets, folds)
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
-    metrics = {**_scores(config, oof, targets, run, done), **(facts or {})}
+    metrics = {**_scores(config, oof, targets, run, done), **(_facts_of(run) if facts is None else facts)}
     write_json(run.metrics, metrics)
     _tell(config, metrics, run, len(train_ids))
     return metrics
@@ -58,6 +61,11 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
     mean = tables[0].copy()
     mean[targets.columns] = np.mean([table[targets.columns].to_numpy() for table in tables], axis=0)
     return mean
+
+
+def _facts_of(run: RunDir) -> dict[str, Any]:
+    before = json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}
+    return {key: before[key] for key in LASTING if key in before}
 
 
 def _scores(config: Config, oof: pd.DataFrame, targets: Targets, run: RunDir, done: list[int]) -> dict[str, Any]:

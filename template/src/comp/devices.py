@@ -1,6 +1,8 @@
 """The Accelerator of this process: device, precision, how many processes there are."""
 
+import ctypes
 import os
+from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
 
@@ -12,6 +14,7 @@ from comp.config import Config
 from comp.errors import CompError
 from comp.rundir import RunDir
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -20,9 +23,12 @@ def accelerator_for(config: Config) -> Accelerator:
     precision = resolve_precision(config.train.precision)
     if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
+    on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
+    if on_cpu:
+        keep_freed_memory()
     return Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
-        cpu=not torch.cuda.is_available() and not torch.backends.mps.is_available(),
+        cpu=on_cpu,
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(RunDir.of(config).path),
         kwargs_handlers=[
@@ -30,6 +36,17 @@ def accelerator_for(config: Config) -> Accelerator:
             DistributedDataParallelKwargs(broadcast_buffers=False),  # batch statistics are averaged once an epoch
         ],
     )
+
+
+def keep_freed_memory() -> None:
+    """Lets this process keep what it frees, for its next step.
+
+    glibc gives large blocks back to the system at once; each step would fetch and clear them anew, a fifth of its time.
+    """
+    with suppress(OSError, AttributeError):  # another libc
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def resolve_precision(wanted: str) -> Precision:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -31,9 +32,10 @@ def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: 
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             rgb = _to_rgb(image, background)
+            pixels = np.asarray(rgb)
             if short_side_px is not None and min(rgb.size) > short_side_px:
-                rgb = rgb.resize(shrunk(rgb.size, short_side_px), Image.Resampling.BICUBIC, reducing_gap=3.0)
-            return np.asarray(rgb)
+                pixels = cv2.resize(pixels, shrunk(rgb.size, short_side_px), interpolation=cv2.INTER_AREA)
+            return pixels
     except NO_IMAGE as error:
         raise BadImage(f"{path}: {error or type(error).__name__}") from error
 

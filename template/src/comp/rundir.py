@@ -79,6 +79,8 @@ class RunDir:
         """
         if fresh and self.path.exists():
             shutil.rmtree(self.path)
+        if self.metrics.is_file() and "combines" in json.loads(self.metrics.read_text(encoding="utf-8")):
+            raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
         begun = any(self.path.glob("fold*/*")) or any(self.path.glob("pretrain/*"))
         if self.config.is_file() and begun:  # else nothing was trained with it
             before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))

@@ -231,7 +231,9 @@ def _facts(config: Config, kind: str, given: Input, told: Output, targets: Targe
     if met and given.scheme == "own fold":
         print("warning: a member was fitted within the folds too: the score flatters; combine its members instead")
     names = dict.fromkeys([config.metric, *config.metrics])
+    unscored = [metrics["unscored"] for metrics in members.metrics if metrics.get("unscored")]
     return {
+        **({"unscored": f"a member is: {unscored[0]}"} if unscored else {}),
         "flatters": flatters or (met and given.scheme == "own fold"),
         "in_sample": {name: score(name, given.y[rows], told.in_sample, targets) for name in names},
         "combines": {

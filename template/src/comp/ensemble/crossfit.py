@@ -1,8 +1,9 @@
 """Fits combiners so that the rows which they are scored on had no part in them.
 
 Predictions of rows outside fold k come from models that were trained on fold k's labels. A combiner that is fitted on
-them and scored on fold k has therefore met the labels that it is scored with, and flatters where rows are few
-(docs/architecture.md has figures). Three ways are free of that:
+them and scored on fold k, as is usual, has met the labels that it is scored with: of 20 naive Bayes members on noise
+(600 rows, 3 folds) a logistic stack then measures an AUC of 0.59, weights 0.55. Three ways are free of that, and
+measure 0.49 to 0.51 (tests/test_canaries.py):
 
 - `inner`, nested: fitted on inner out-of-fold predictions of the fold's training rows, by models that never saw fold k;
 - `own fold`: fitted on nine tenths of fold k's own rows, which its models never saw, scored on the last tenth, in turn;

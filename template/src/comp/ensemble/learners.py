@@ -60,12 +60,10 @@ def boosted(
     settings = {**LIGHTGBM, **(args or {}), "seed": seed}
     settings |= {"objective": "multiclass", "num_class": y.shape[1]} if multiclass else {"objective": "binary"}
     columns, start = _joined(p, x), _start(p, targets)
-    labels = [y.argmax(axis=1)] if multiclass else [label.copy() for label in y.T]
-    starts = [start] if multiclass or start is None else [first.copy() for first in start.T]
-    boosters = [
-        lightgbm.train(settings, lightgbm.Dataset(columns, label, init_score=starts[k % len(starts)]))
-        for k, label in enumerate(labels)
-    ]
+    labels = [(y.argmax(axis=1), start)]
+    if not multiclass:
+        labels = [(y[:, k].copy(), None if start is None else start[:, k].copy()) for k in range(y.shape[1])]
+    boosters = [lightgbm.train(settings, lightgbm.Dataset(columns, label, init_score=first)) for label, first in labels]
 
     def combine(p: np.ndarray, x: np.ndarray) -> np.ndarray:
         raw = [np.asarray(booster.predict(_joined(p, x), raw_score=True)) for booster in boosters]

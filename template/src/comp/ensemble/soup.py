@@ -15,8 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from comp.collect import collect
 from comp.competition import Competition
-from comp.config import Config
+from comp.config import Config, to_yaml
 from comp.errors import CompError
+from comp.files import write_text
 from comp.launch import on_all_devices
 from comp.model import Classifier, load_checkpoint, save_checkpoint
 from comp.predict import predict_rows
@@ -39,15 +40,17 @@ def soup(config: Config, arguments: list[str]) -> int:
     merged = config.model_copy(update={"model": first.model, "data": data})
     flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
     run = RunDir.of(config)
+    combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
         for number in runs[0].done_folds():
             _cook(merged, competition, number, runs, run, accelerator)
         if accelerator.is_main_process:
-            collect(merged, competition.tables.train["id"], run, {"flatters": flatters, "soup": config.soup.members})
+            run.bind_to_folds(competition.split.rows)
+            collect(merged, competition.tables.train["id"], run, {"flatters": flatters, "combines": combines})
 
     def prepare() -> None:
-        run.start(first.model_copy(update={"name": config.name, "soup": config.soup}))
+        write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
 
     return on_all_devices(merged, arguments, prepare, check=lambda *_: None, work=work)
 

@@ -1,0 +1,44 @@
+"""Every recipe as it stands: it is resolved, its models are built at their real size, and a batch goes through each."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from comp.config import load_config
+from comp.config.load import members_of
+from comp.metadata import Column, MetadataEncoder
+from comp.model import build_model
+
+HERE = Path(__file__).resolve().parent.parent
+FOLDER = HERE / "conf" / "recipes" if any((HERE / "conf" / "recipes").glob("*.yaml")) else HERE.parent / "recipes"
+MODELS = [
+    (path, member.name, member)
+    for path in sorted(FOLDER.glob("*.yaml"))
+    for member in members_of(load_config(path)) or [load_config(path)]
+]
+
+
+def test_there_are_recipes():
+    assert len({path for path, _, _ in MODELS}) > 1
+
+
+@pytest.mark.parametrize(("path", "name", "config"), MODELS, ids=[f"{path.stem}:{name}" for path, name, _ in MODELS])
+def test_its_model_is_built_and_a_batch_goes_through(path, name, config):
+    settings = config.model
+    encoder = MetadataEncoder(tuple(Column(column) for column in settings.metadata)) if settings.metadata else None
+    model = build_model(settings, classes=7, load=False, encoder=encoder).eval()
+    images = torch.randint(0, 256, (2, 3, settings.image_size, settings.image_size), dtype=torch.uint8)
+    metadata = None if encoder is None else torch.zeros(2, encoder.n_numbers)
+    with torch.inference_mode():
+        logits = model(images, metadata)
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("path", sorted({path for path, _, _ in MODELS}), ids=lambda path: path.stem)
+def test_its_views_are_known(path):
+    from comp.views import viewed
+
+    images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    assert all(viewed(images, view).shape == images.shape for view in load_config(path).predict.views)
