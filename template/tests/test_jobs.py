@@ -16,9 +16,10 @@ from test_resume import assert_same_run
 from comp.cluster import LoggedCommand, executor_for, submit
 from comp.config import load_config
 from comp.errors import CompError
-from comp.jobs import LARGE, Job, folds_at_once, parameter_count, startable, visible_gpus
+from comp.jobs import LARGE, Job, folds_at_once, parameter_count, startable, train_as_jobs, visible_gpus
 from comp.model import build_model
 from comp.registry import register
+from comp.rundir import RunDir
 
 if TYPE_CHECKING:
     from comp.processes import Process
@@ -61,8 +62,8 @@ def test_folds_at_once_are_the_folds_one_after_the_other(competition, configure,
     assert board.iloc[0].equals(board.iloc[1])
 
 
-def test_a_failing_fold_lets_the_others_finish_and_the_same_command_goes_on(competition, configure, comp):
-    configure(folds={"n": 3})
+def test_after_a_failing_fold_the_same_command_goes_on(competition, configure, comp):
+    configure()
     comp("split")
     in_the_way = Path("runs/small/fold1/history.csv")
     in_the_way.mkdir(parents=True)
@@ -74,13 +75,29 @@ def test_a_failing_fold_lets_the_others_finish_and_the_same_command_goes_on(comp
     assert "next    " not in out
     assert not Path("runs/small/oof.parquet").exists()
     done = Path("runs/small/fold0/metrics.json").stat().st_mtime_ns
-    assert not Path("runs/small/fold2").exists()
     in_the_way.rmdir()
-    status, out, _ = comp("train", "jobs.per_gpu=2", "folds=[0,1]")  # one is left: no job of its own
+    status, out, _ = comp("train", "jobs.per_gpu=2")  # one is left: no job of its own
     assert status == 0
     assert "fold 0  is trained already" in out
     assert Path("runs/small/fold0/metrics.json").stat().st_mtime_ns == done
-    assert set(pd.read_parquet("runs/small/oof.parquet")["fold"]) == {0, 1}
+    assert len(pd.read_parquet("runs/small/oof.parquet")) == 36
+
+
+def test_when_a_fold_fails_those_beside_it_finish_and_no_other_begins(configure, monkeypatch, capsys):
+    beside = "while [ ! -e failed ]; do sleep 0.05; done; sleep 2; echo finished"
+    failing = "echo 'error: too bad'; touch failed; exit 3"
+    begun = []
+
+    def begin(number: int, device: str) -> Job:
+        begun.append(number)
+        work = LoggedCommand(["sh", "-c", [beside, failing, "true"][number]], {}, Path(f"{number}.log"))
+        return Job(number, device, work.start(), work.log, told=0)
+
+    monkeypatch.setattr("comp.jobs._beginner", lambda *_: begin)
+    with pytest.raises(CompError, match=r"^too bad \(1.log\)$"):
+        train_as_jobs(configure(), RunDir(Path("runs/small")), [0, 1, 2], per_device=2)
+    assert begun == [0, 1]
+    assert capsys.readouterr().out == "finished\n"
 
 
 def test_lines_are_told_once_and_an_error_is_kept_for_the_end(repo, capsys):

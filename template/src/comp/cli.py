@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _config_and_overrides(given: argparse.Namespace) -> tuple[Path, list[str]]:
     words: list[str] = given.words
-    if words and "=" not in words[0]:
+    if words and ("=" not in words[0] or Path(words[0]).is_file()):
         return Path(words[0]), words[1:]
     return (DEMO if given.command == "demo-data" and DEMO.exists() else BASELINE), words
 

@@ -23,6 +23,8 @@ def accelerator_for(config: Config) -> Accelerator:
     precision = resolve_precision(config.train.precision)
     if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+        raise CompError("FSDP is not supported yet: a model must fit on one GPU (train.grad_checkpointing=true helps)")
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     if on_cpu:
         keep_freed_memory()

@@ -73,13 +73,18 @@ def _do(step: str, config: Config, arguments: list[str], results: Results) -> in
     final = _of(config, results.last)
     others: dict[str, Callable[[], object]] = {
         "split": lambda: split(config),
-        "cache": lambda: [cache(member) for member in members_of(config) or [config]],
+        "cache": lambda: _cache(config),
         "submit": lambda: submit(final),
         "score": lambda: score_submission(final),
         "report": lambda: report(final),
     }
     others[step]()
     return 0
+
+
+def _cache(config: Config) -> None:
+    for each in members_of(config) or [config]:
+        cache(each)
 
 
 def _of(config: Config, name: str, **sections: object) -> Config:

@@ -81,8 +81,7 @@ class RunDir:
             shutil.rmtree(self.path)
         if self.metrics.is_file() and "combines" in json.loads(self.metrics.read_text(encoding="utf-8")):
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
-        begun = any(self.path.glob("fold*/*")) or any(self.path.glob("pretrain/*"))
-        if self.config.is_file() and begun:  # else nothing was trained with it
+        if self.config.is_file() and (self._trained() or any(self.path.glob("pretrain/*"))):  # else nothing was trained with it
             before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))
             now = _flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
@@ -101,13 +100,17 @@ class RunDir:
             CompError: it began with other folds; going on would train on rows that are validated now.
         """
         began_with = self.folds.read_text(encoding="utf-8").strip() if self.folds.is_file() else rows
-        if began_with != rows and any(self.path.glob("fold*/*")):
+        if began_with != rows and self._trained():
             raise CompError(
                 f"{self.path} was begun with other folds than folds.csv has now: give this one another name (name=…), "
                 "or run comp train --fresh to train it anew"
             )
         if began_with != rows or not self.folds.is_file():
             write_text(self.folds, rows + "\n")
+
+    def _trained(self) -> bool:
+        """Whether folds were begun; a job that failed at once has left nothing but its log."""
+        return any(path.name != "train.log" for path in self.path.glob("fold*/*"))
 
     def trained_config(self) -> Config:
         """The configuration that the run was trained with."""

@@ -122,14 +122,12 @@ def _input(
     Features tell which rows are neighbours, and so let a combiner find the labels that its members' predictions hold.
     """
     y = tables.targets.encode(tables.train)
-    part = (
-        parts_of_folds(tables.train, tables.targets, split)
-        if scheme == "own fold"
-        else np.zeros(len(y), dtype=np.int64)
-    )
+    within = scheme == "own fold"
+    part = parts_of_folds(tables.train, tables.targets, split) if within else np.zeros(len(y), dtype=np.int64)
     x, x_test = read_features(features, tables, config)
     if features and scheme != "inner":
-        print(f"features  a member of their own: {shown(members.without_inner)} have no inner out-of-fold predictions")
+        without = f"{shown(members.without_inner)} have no inner out-of-fold predictions"
+        print(f"features  a member of their own: {without if members.without_inner else 'the folds are over time'}")
         members = with_features_as_member(members, x, x_test, y, tables.targets, split, config.seed)
         x, x_test = x[:, :0], x_test[:, :0]
     return Input(members, scheme, x, x_test, y, part)
@@ -195,8 +193,10 @@ def _combine(config: Config, kind: str, fit: Fit, given: Input, tables: Tables, 
             table = oof_table(tables.train, inner.rows, inner.fold, told.inner[k], targets)
             write_predictions(folder / "inner_oof.parquet", table, targets, split.rows)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(told.tests)})
-    _print_table(config, given, told, targets)
-    collect(config, tables.train["id"], run, _facts(config, kind, given, told, targets))
+    facts = _facts(config, kind, given, told, targets)
+    if "unscored" not in facts:
+        _print_table(config, given, told, targets)
+    collect(config, tables.train["id"], run, facts)
 
 
 def _print_table(config: Config, given: Input, told: Output, targets: Targets) -> None:

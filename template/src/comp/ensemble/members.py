@@ -165,16 +165,14 @@ def _common_rows(members: list[Member], tables: Tables, split: Split, may_miss: 
     validated = tables.train["id"][split.fold >= 0]
     runs = [member for member in members if member.metrics is not None]
     if may_miss and runs:
-        validated = validated[validated.isin(set(runs[0].oof["id"]))]
+        validated = validated[validated.isin(runs[0].oof["id"])]
+    others = tables.train["id"][~tables.train["id"].isin(validated)]
     for member in members:
-        of_the_table = member.oof if member in runs else member.oof[~member.oof["id"].isin(_others(tables, validated))]
-        _check_ids(of_the_table, validated, f"the out-of-fold predictions of {member.name}", "validated")
+        oof = member.oof
+        if member.metrics is None:  # a foreign table may have them besides
+            oof = oof[~oof["id"].isin(others)]
+        _check_ids(oof, validated, f"the out-of-fold predictions of {member.name}", "validated")
     return validated.index.to_numpy()
-
-
-def _others(tables: Tables, validated: pd.Series) -> set[str]:
-    """Training rows that a foreign table may have besides."""
-    return set(tables.train["id"]) - set(validated)
 
 
 def _check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> None:

@@ -52,8 +52,8 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor, metadata: Tensor | None = None) -> Tensor:
-        scale = 1 / (255 * self.std)
-        features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), scale))  # one pass over the pixels
+        # One pass over the pixels: (images / 255 − mean) / std.
+        features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), 1 / (255 * self.std)))
         if self.metadata is not None:
             features = torch.cat([features, self.metadata(metadata, len(images)).to(features.dtype)], dim=1)
         return self.head(features)
