@@ -81,7 +81,8 @@ class RunDir:
             shutil.rmtree(self.path)
         if self.metrics.is_file() and "combines" in json.loads(self.metrics.read_text(encoding="utf-8")):
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
-        if self.config.is_file() and (self._trained() or any(self.path.glob("pretrain/*"))):  # else nothing was trained with it
+        begun = self._trained() or any(self.path.glob("pretrain/*"))
+        if self.config.is_file() and begun:  # else nothing was trained with it
             before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))
             now = _flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
