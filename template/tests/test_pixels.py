@@ -133,9 +133,9 @@ def test_a_cache_that_is_cut_short_is_refused_by_name(images, file):
 def test_a_stream_checks_its_files_once(images, monkeypatch):
     Path(images[1]).write_text("no picture")
     before = streamed(images).bad
-    monkeypatch.setattr("comp.pixels.decoding.decode", None)  # whoever decodes now, fails
-    assert streamed(images).bad == before
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("comp.pixels.decoding.decode", None)  # whoever decodes now, fails
+        assert streamed(images).bad == before
     Image.new("RGB", (4, 4)).save(images[1])
     assert streamed(images).bad == {}
     [memory] = places()  # the older one has gone
