@@ -160,7 +160,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported(render):
     repo = render()
     project = _project(repo)
     declared = {_name(requirement) for requirement in project["dependencies"]}
-    assert _imported(repo / "src") - declared == set()
+    extra = {_name(requirement) for requirement in project["optional-dependencies"]["cluster"]}
+    assert _imported(repo / "src") - declared == extra
     assert declared - _imported(repo / "src") - IMPORTED_BY_OTHERS == set()
     development = {_name(requirement) for requirement in project["optional-dependencies"]["dev"]}
     assert _imported(repo / "tests") - declared <= development
