@@ -93,9 +93,9 @@ def _tell(config: Config, metrics: dict[str, Any], run: RunDir, n_rows: int) -> 
         "metric": config.metric,
         "cv": UNSCORED if unscored else f"{main['oof']:.5f}",
         "mean": UNSCORED if unscored else f"{main['mean']:.5f}",
-        "std": f"{main['std']:.5f}",
+        "std": UNSCORED if unscored else f"{main['std']:.5f}",
         "n_folds": metrics["folds"],
-        "folds": " ".join(f"{value:.5f}" for value in main["folds"].values()),
+        "folds": UNSCORED if unscored else " ".join(f"{value:.5f}" for value in main["folds"].values()),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
         "backbone": _made_of(config, metrics),
     }
