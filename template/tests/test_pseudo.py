@@ -126,6 +126,12 @@ def test_students_of_another_choice_are_another_run(change, trained, comp):
     assert "student." + change.split("=")[0].removeprefix("pseudo.") in err
 
 
+def test_when_no_row_is_sure_enough_it_says_what_to_change(trained, comp):
+    status, out, _ = comp("pseudo", *QUICK, "pseudo.threshold=1", "folds=[0]")
+    assert status == 0
+    assert "fold 0  0 of 9 test rows join the training rows: set pseudo.threshold lower" in out
+
+
 def test_without_teachers_it_says_what_to_run(competition, configure, comp):
     configure()
     comp("split")

@@ -57,7 +57,8 @@ def _write_chosen(path: Path, number: int, student: Student, competition: Compet
     rows, labels = select(p, targets, student)
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
     write_predictions(path, chosen, targets, competition.split.rows)
-    print(f"fold {number}  {len(rows)} of {len(p)} test rows join the training rows", flush=True)
+    hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing keeps models from being sure)"
+    print(f"fold {number}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
 
 
 def _teaching(run: RunDir, number: int, student: Student, competition: Competition) -> np.ndarray:
