@@ -6,6 +6,7 @@ of them. All happens on a branch and from a clean checkout: git can give everyth
 """
 
 import shlex
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -43,14 +44,15 @@ def update(words: list[str], check: bool) -> int:
     here.require_commit()
     if not check:
         _require_clean(here)
-    if not newer_exists(here.folder) and not words:
+    newer = newer_exists(here.folder)
+    if not newer and not words:
         print(f"update  {origin.version} is the newest version of {origin.source}")
         return 0
     data = [part for word in words for part in ("--data", _answer(word))]
     with tempfile.TemporaryDirectory(prefix="comp-update-") as folder:
         temporary = Path(folder)
         old = render(here.folder, temporary / "old", origin.version, [])
-        new = render(here.folder, temporary / "new", None, data)
+        new = render(here.folder, temporary / "new", None if newer else origin.version, data)
         target = Origin.of(new)
         unknown = [word for word in words if word.partition("=")[0] not in target.answers]
         if unknown:
@@ -64,9 +66,9 @@ def update(words: list[str], check: bool) -> int:
             return NEWER
         _require_safe(here, old, new)
         before, branch = here.where(), _branch(here, target.version)
-        here.git("switch", "--quiet", "--force-create", branch)
         here.git("config", f"branch.{branch}.comp-update-from", before)
         try:
+            here.git("switch", "--quiet", "--force-create", branch)
             outcome = _attempt(here, origin, command, old, new)
         except BaseException:
             _back(here, before, branch)
@@ -86,7 +88,8 @@ def _require_clean(here: Checkout) -> None:
     if not names:
         return
     branch = here.where()
-    if _came_from(here, branch):
+    before = _came_from(here, branch)
+    if before and here.is_true("merge-base", "--is-ancestor", "HEAD", before):  # nothing is committed on it yet
         finish, undo = _commands(here, branch)
         raise CompError(f"an update is not finished here ({shown(names)})\nto finish it: {finish}\nto undo it: {undo}")
     raise CompError(
@@ -109,6 +112,8 @@ def _require_safe(here: Checkout, old: Path, new: Path) -> None:
 def _branch(here: Checkout, version: str) -> str:
     """The name of the branch for an update; one that is merged may be used again."""
     branch = f"template-{version}"
+    if here.where() == branch:
+        return f"{branch}-more"
     known = here.is_true("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
     if known and not here.is_true("merge-base", "--is-ancestor", branch, "HEAD"):
         raise CompError(
@@ -119,9 +124,12 @@ def _branch(here: Checkout, version: str) -> str:
 
 def _back(here: Checkout, before: str, branch: str) -> None:
     """After a failure, the checkout as it was. What copier has written by then goes to the stash, not to nothing."""
+    if here.where() != branch:
+        return
     if here.uncommitted():
         here.git("add", "--all")
         here.git("stash", "push", "--quiet", "--message", "comp update, cut short")
+        print("what was written by then is in git stash (git stash drop removes it)", file=sys.stderr)
     here.git("switch", "--quiet", *_place(here, before))
     here.git("branch", "--quiet", "-D", branch)
 
