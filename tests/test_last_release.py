@@ -1,0 +1,65 @@
+"""A repository of the last release: updated it equals a fresh one, and what was trained in it goes on working."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from copier import run_copy
+from releases import NEXT, last_and_next, last_release, recipes_at
+from rendering import RECIPES, answers, commit, comp, copier, files_in
+from test_ownership import owners
+from updating import comp_update
+
+RELEASE = last_release()
+SMALL = ("conf/demo.yaml", "folds.n=2", "train.epochs=1")
+
+pytestmark = pytest.mark.skipif(RELEASE is None, reason="not a git repository: no earlier release to come from")
+
+
+@pytest.fixture(scope="module")
+def template_of_two(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The template with the last release and the working tree; the former's tag."""
+    folder = tmp_path_factory.mktemp("releases")
+    return folder, last_and_next(folder, RELEASE or "")
+
+
+@pytest.mark.parametrize(("task", "recipe"), recipes_at(RELEASE) if RELEASE else [])
+def test_a_repository_that_nobody_touched_becomes_what_a_new_one_is(template_of_two, tmp_path, task, recipe):
+    source, before = template_of_two
+    data, repo, new = {"task": task, "recipe": recipe}, tmp_path / "repo", tmp_path / "new"
+    run_copy(str(source), repo, data=data, defaults=True, quiet=True, vcs_ref=before)
+    commit(repo, "From the template")
+    done = copier("update", "--defaults", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert answers(repo)["_commit"] == NEXT
+    run_copy(str(source), new, data=data, defaults=True, quiet=True, vcs_ref=NEXT)
+    updated, fresh = ({str(path.relative_to(top)): path.read_bytes() for path in files_in(top)} for top in (repo, new))
+    differ = {name for name in updated.keys() | fresh.keys() if updated.get(name) != fresh.get(name)}
+    assert {name for name in differ if owners(name) != {"yours"}} == set()  # what is the user's is written once
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_what_was_trained_before_predicts_stacks_and_submits_after(template_of_two, tmp_path, task):
+    source, before = template_of_two
+    if task not in {task for task, _ in recipes_at(RELEASE or "")}:
+        pytest.skip(f"{before} has no task {task}")
+    repo = tmp_path / "repo"
+    run_copy(str(source), repo, data={"task": task}, defaults=True, quiet=True, vcs_ref=before)
+    commit(repo, "From the template")
+    comp(repo, "demo-data")
+    comp(repo, "split", *SMALL)
+    for number, name in enumerate(("one", "two")):
+        comp(repo, "train", *SMALL, f"name={name}", f"seed={number}")
+    predicted = pd.read_parquet(repo / "runs/one/test.parquet")
+    done = comp_update(repo) if (repo / "src/comp/update.py").exists() else copier("update", "--defaults", cwd=repo)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (repo / "src/comp/of_the_next_release.py").is_file()
+    (repo / "runs/one/test.parquet").unlink()
+    comp(repo, "predict", *SMALL, "name=one")
+    again = pd.read_parquet(repo / "runs/one/test.parquet")
+    pd.testing.assert_frame_equal(again, predicted, rtol=1e-4, atol=1e-5)
+    comp(repo, "stack", *SMALL, "name=both", "stack.members=[one,two]")
+    comp(repo, "submit", *SMALL, "name=both")
+    sample = pd.read_csv(repo / "data/demo/sample_submission.csv", dtype=str)
+    assert list(pd.read_csv(repo / "submissions/both.csv", dtype=str)["id"]) == list(sample["id"])
+    comp(repo, "train", *SMALL, "name=one", "seed=0")  # it is done, and nothing of it is refused
