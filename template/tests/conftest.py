@@ -122,7 +122,7 @@ def fit_fold(competition: Path, configure: Callable[..., Config]) -> Callable[..
         opened = open_competition(config, quiet=True)
         _forget_accelerate()
         accelerator, folder = accelerator_for(config), next(folders)
-        fold = Fold(0, *opened.rows(0), opened.y, opened.train_pixels, opened.tables.targets)
+        fold = Fold((0,), *opened.rows(0), opened.y, opened.train_pixels, opened.tables.targets)
         return fit(config, fold, folder, accelerator), pd.read_csv(folder / "history.csv")
 
     return call

@@ -75,7 +75,7 @@ def _scores(config: Config, oof: pd.DataFrame, targets: Targets, run: RunDir, do
         each = [score(name, y[at], p[at], targets) for at in (oof["fold"].to_numpy() == number for number in done)]
         scores[name] = {"oof": score(name, y, p, targets), "mean": float(np.mean(each)), "std": float(np.std(each))}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
-    files = [run.fold(number) / "metrics.json" for number in done]
+    files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
     seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
     return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}

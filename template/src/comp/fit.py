@@ -45,7 +45,7 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
         CompError: the loss is not finite, or the settings do not fit the data, the memory or the number of processes.
         Stopped: a signal asked for it; the state is saved.
     """
-    settings, seed = config.train, (config.seed, fold.number)
+    settings, seed = config.train, (config.seed, *fold.left_out)
     torch.manual_seed(seed_of(*seed))
     model = model_for(config, fold, accelerator.device)
     loss_of = loss_for(config, fold, accelerator.device)
@@ -200,8 +200,8 @@ def _tell(row: dict[str, Any], fold: Fold, config: Config, accelerator: Accelera
     figures = "  ".join(f"{name} {row[name]:.4f}" for name in ("train_loss", "val_loss", config.metric))
     if accelerator.is_main_process:
         tqdm.write(f"{fold.label}  epoch {row['epoch']:>3}  {figures}  {row['images_per_s']:.0f} images/s")
-    if config.tracker != "none":
-        step = fold.number * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
+    if config.tracker != "none" and len(fold.left_out) == 1:
+        step = fold.left_out[0] * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
         accelerator.log(
             {f"{fold.label.replace(' ', '')}/{name}": value for name, value in row.items() if name != "epoch"}, step
         )

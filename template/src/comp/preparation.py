@@ -57,7 +57,7 @@ def batches_for(config: Config, fold: Fold, pieces: int, accelerator: Accelerato
     return TrainingBatches(
         fold.train_rows,
         config.train.images_per_update,
-        seed=(config.seed, fold.number),
+        seed=(config.seed, *fold.left_out),
         weights=balancing_weights(fold.y[fold.train_rows]) if weighted else None,
         rank=accelerator.process_index,
         processes=accelerator.num_processes,

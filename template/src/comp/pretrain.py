@@ -107,7 +107,7 @@ def _other_rows(other: Config, settings: Pretrain, competition: Competition, qui
     y = targets.encode(table)
     # The network has the metadata's part already, and learns to do without: the other images have none.
     _, encoder = competition.encoded(np.arange(len(competition.y)))
-    return Fold(competition.split.n, train_rows, valid_rows, y, pixels, targets, encoder=encoder, name="pretrain")
+    return Fold((competition.split.n,), train_rows, valid_rows, y, pixels, targets, encoder=encoder, name="pretrain")
 
 
 def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:

@@ -22,7 +22,14 @@ UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
-FREE_KEYS |= {"data.test_path", "data.sample_submission", "data.solution", "train.save_every", "train.log_every"}
+FREE_KEYS |= {
+    "data.test_path",
+    "data.sample_submission",
+    "data.solution",
+    "train.save_every",
+    "train.log_every",
+    "folds.nested",
+}
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,12 @@ class RunDir:
     def metrics(self) -> Path:
         return self.path / "metrics.json"
 
-    def fold(self, number: int) -> Path:
-        return self.path / f"fold{number}"
+    def fold(self, *numbers: int) -> Path:
+        """The folder of the model that leaves these folds out: `fold0`, or `fold0+1` of a nested one."""
+        return self.path / f"fold{'+'.join(map(str, numbers))}"
 
-    def is_done(self, number: int) -> bool:
-        return (self.fold(number) / "metrics.json").is_file()
+    def is_done(self, *numbers: int) -> bool:
+        return (self.fold(*numbers) / "metrics.json").is_file()
 
     def done_folds(self) -> list[int]:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]

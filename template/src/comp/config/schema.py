@@ -64,6 +64,7 @@ class Folds(Section):
     use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
     seed: Count = 42  # apart from the run's seed: all runs share one split
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
+    nested: bool = False  # also a model without each two folds: what a stack with features is fitted on (nested.py)
 
 
 class Model(Section):
