@@ -13,6 +13,7 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from comp.config import Config
 from comp.errors import CompError
 from comp.rundir import RunDir
+from comp.sharded import also_on_cpu, sharding
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -23,21 +24,22 @@ def accelerator_for(config: Config) -> Accelerator:
     precision = resolve_precision(config.train.precision)
     if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
-    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
-        raise CompError("FSDP is not supported yet: a model must fit on one GPU (train.grad_checkpointing=true helps)")
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     if on_cpu:
         keep_freed_memory()
-    return Accelerator(
+    plugin = sharding()
+    accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         cpu=on_cpu,
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(RunDir.of(config).path),
+        fsdp_plugin=plugin,
         kwargs_handlers=[
             InitProcessGroupKwargs(timeout=timedelta(hours=6)),  # one process may decode for long
             DistributedDataParallelKwargs(broadcast_buffers=False),  # batch statistics are averaged once an epoch
         ],
     )
+    return also_on_cpu(accelerator, plugin)
 
 
 def keep_freed_memory() -> None:

@@ -19,6 +19,7 @@ from comp.fold import Fold
 from comp.losses import Loss, balanced_weights, build_loss
 from comp.memory import fewest_pieces, step_fits, unchanged
 from comp.model import Classifier, build_model, load_weights
+from comp.sharded import is_sharded
 
 MEASURED_STEPS = 5  # with which it is found how fast the model trains
 
@@ -73,7 +74,10 @@ def seed_of(*numbers: int) -> int:
 def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:
     """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
     model.backbone.requires_grad_(not frozen)
-    wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
+    if is_sharded(accelerator):
+        wrapped = model
+    else:
+        wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
     if not compile_with:
         return wrapped
     try:
@@ -84,6 +88,8 @@ def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accel
 
 def pieces_that_fit(config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator) -> int:
     """For `train.accumulate: auto`. Tells what was found."""
+    if is_sharded(accelerator):  # a process without memory would leave the others waiting for its part
+        raise CompError("train.accumulate=auto and train.batch_size=auto are not for FSDP: set both to numbers")
     step = _rehearsal(config, fold, model, loss_of, accelerator)
     batch_size = batches_for(config, fold, 1, accelerator).batch_size
     pieces = fewest_pieces(batch_size, lambda images: step_fits(model, step, images), accelerator)
