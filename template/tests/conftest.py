@@ -16,7 +16,8 @@ import yaml
 from PIL import Image
 
 from comp.cli import main
-from comp.config import Config, load_config
+from comp.config import load_config
+from comp.config.schema import Config
 
 if TYPE_CHECKING:
     from comp.model import Classifier
@@ -112,7 +113,7 @@ def fit_fold(competition: Path, configure: Callable[..., Config]) -> Callable[..
     from comp.competition import open_competition
     from comp.devices import accelerator_for
     from comp.fit import Fold, fit
-    from comp.split import split
+    from comp.split_images import split
 
     folders = (Path("runs") / f"fit{number}" for number in itertools.count())
 

@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import SOURCE
 
-from comp.cli import COMMANDS
+from comp.cli import commands_here
 
 
 def python(code, cwd):
@@ -20,7 +19,7 @@ def python(code, cwd):
 def test_help_names_every_command(comp_process):
     result = comp_process("--help")
     assert result.returncode == 0
-    assert all(command in result.stdout for command in COMMANDS)
+    assert all(command in result.stdout for command in commands_here())
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
@@ -34,10 +33,10 @@ def test_help_answers_without_importing_what_is_slow(repo, words):
 
 
 def test_help_answers_within_a_second(comp_process):
-    def seconds():
-        started = time.perf_counter()
+    def seconds():  # of computing: other processes may keep this one waiting
+        before = os.times()
         comp_process("--help")
-        return time.perf_counter() - started
+        return sum(os.times()[2:4]) - sum(before[2:4])
 
     assert min(seconds() for _ in range(3)) < 1.0
 

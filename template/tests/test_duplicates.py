@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from comp.config.schema import Data
 from comp.duplicates import find_duplicates, in_sets, look_at, united
-from comp.tables import read_tables
+from comp.tables.read import read_tables
 
 WHITE = (255, 255, 255)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from comp.competition import open_competition
-from comp.config import Config
+from comp.config.schema import Config
 from comp.devices import accelerator_for
 from comp.errors import CompError
 from comp.fit import fit
@@ -17,7 +17,7 @@ from comp.fold import Fold
 from comp.nested import pairs_of
 from comp.predictions import read_predictions
 from comp.split import Split, load_split
-from comp.tables import read_tables
+from comp.tables.read import read_tables
 
 NESTED = {"folds": {"n": 3, "nested": True}, "stack": {"kind": "logistic", "features": ["image_statistics"]}}
 PAIRS = ("fold0+1", "fold0+2", "fold1+2")

@@ -18,7 +18,8 @@ from comp.ensemble.learners import stack_fit
 from comp.ensemble.statistics import STATISTICS, image_statistics, statistics_of
 from comp.metrics import score
 from comp.predictions import read_predictions, write_predictions
-from comp.split import Split, split
+from comp.split import Split
+from comp.split_images import split
 from comp.tables import Targets
 
 TARGETS = {

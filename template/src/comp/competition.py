@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.metadata import MetadataEncoder, read_metadata
 from comp.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.pixels.decoding import digest
 from comp.split import Split, load_split
-from comp.tables import Tables, read_tables
+from comp.tables import Tables
+from comp.tables.read import read_tables
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The Accelerator of this process: device, precision, how many processes there are."""
 
 import ctypes
-import os
 from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
@@ -10,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-from comp.config import Config
+from comp.config import Experiment
 from comp.errors import CompError
 from comp.rundir import RunDir
 from comp.sharded import also_on_cpu, sharding
@@ -19,7 +18,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def accelerator_for(config: Config) -> Accelerator:
+def accelerator_for(config: Experiment) -> Accelerator:
     """Accelerate as the configuration asks for it."""
     precision = resolve_precision(config.train.precision)
     if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
@@ -61,16 +60,3 @@ def resolve_precision(wanted: str) -> Precision:
         return "fp32"
     capability = min(torch.cuda.get_device_capability(number) for number in range(torch.cuda.device_count()))
     return "bf16" if capability >= (8, 0) else "fp16"
-
-
-def workers_for(config: Config, accelerator: Accelerator, streamed: bool) -> int:
-    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on.
-
-    `streamed`: each image is decoded anew, which is too slow to wait for.
-    """
-    if config.train.workers != "auto":
-        return config.train.workers
-    if accelerator.device.type == "cpu" and not streamed:
-        return 0
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
-    return max(1, min(8, (os.cpu_count() or 1) // local))

@@ -13,9 +13,8 @@ from torch import nn
 from tqdm import tqdm
 
 from comp.augment import OnDevice
-from comp.batches import TrainingImages, loader, to_device
-from comp.config import Config
-from comp.devices import workers_for
+from comp.batches import TrainingImages, loader, to_device, workers_for
+from comp.config.schema import Config
 from comp.fold import Fold
 from comp.interrupt import stop_requests
 from comp.metrics import greater_is_better, log_loss, score

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.predictions import read_predictions, write_predictions
 from comp.rundir import RunDir

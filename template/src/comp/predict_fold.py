@@ -6,7 +6,7 @@ import numpy as np
 from accelerate import Accelerator
 
 from comp.competition import Competition
-from comp.config import Config
+from comp.config.schema import Config
 from comp.metrics import score
 from comp.model import Classifier
 from comp.predict import predict_rows

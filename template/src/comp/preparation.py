@@ -10,10 +10,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from comp.augment import cores, cpu_images_per_s, where_to_augment
-from comp.batches import TrainingBatches, balancing_weights
-from comp.config import Config
-from comp.config.schema import Train
-from comp.devices import workers_for
+from comp.batches import TrainingBatches, balancing_weights, workers_for
+from comp.config.schema import Config, Train
 from comp.errors import CompError
 from comp.fold import Fold
 from comp.losses import Loss, balanced_weights, build_loss

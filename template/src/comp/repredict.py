@@ -5,8 +5,8 @@ import json
 from accelerate import Accelerator
 
 from comp.collect import collect
-from comp.competition import Competition
-from comp.config import Config
+from comp.competition import Competition, open_competition
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.fold import called
 from comp.launch import on_all_devices
@@ -41,7 +41,14 @@ def repredict(config: Config, arguments: list[str]) -> int:
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 
-    return on_all_devices(merged, arguments, prepare=lambda: None, check=lambda *_: None, work=work)
+    return on_all_devices(
+        merged,
+        arguments,
+        opened=lambda quiet: open_competition(merged, quiet),
+        prepare=lambda: None,
+        check=lambda *_: None,
+        work=work,
+    )
 
 
 def _predict(

@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from comp.config import Config, load_config, to_yaml
+from comp.config import Experiment, load_config, to_yaml
 from comp.errors import CompError, shown
 from comp.files import write_text
-from comp.metrics import greater_is_better
-from comp.registry import names
+from comp.registry import greater_is_better, names
 
 RUNS = Path("runs")
+SUBMISSIONS = Path("submissions")
 UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment", "pretrain", "student")
@@ -37,7 +37,7 @@ class RunDir:
     path: Path
 
     @classmethod
-    def of(cls, config: Config) -> "RunDir":
+    def of(cls, config: Experiment) -> "RunDir":
         return cls(RUNS / config.name)
 
     @classmethod
@@ -79,7 +79,7 @@ class RunDir:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
 
-    def start(self, config: Config, fresh: bool = False) -> None:
+    def start(self, config: Experiment, fresh: bool = False) -> None:
         """Makes the folder, or goes on in it.
 
         Raises:
@@ -121,7 +121,7 @@ class RunDir:
         """Whether folds were begun; a job that failed at once has left nothing but its log."""
         return any(path.name != "train.log" for path in self.path.glob("fold*/*"))
 
-    def trained_config(self) -> Config:
+    def trained_config(self) -> Any:
         """The configuration that the run was trained with."""
         if not self.config.is_file():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))

@@ -2,13 +2,12 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
-from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from comp.files import written_whole
@@ -31,12 +30,18 @@ class Progress:
     epochs_without_gain: int = 0
 
 
+class Average(Protocol):
+    """An average of a model's weights: itself a model of the same kind."""
+
+    module: nn.Module
+
+
 @dataclass
 class State:
     """All that changes while a model trains. Random numbers are none of it: they depend on the update alone."""
 
     model: nn.Module
-    ema: ModelEmaV3 | None
+    ema: Average | None
     optimizer: AcceleratedOptimizer
     loss: Tensor  # sum over the batches of this epoch, on this process
     progress: Progress

@@ -9,8 +9,8 @@ from accelerate import Accelerator
 from comp.batches import TrainingBatches
 from comp.cluster import executor_for
 from comp.collect import collect
-from comp.competition import Competition
-from comp.config import Config
+from comp.competition import Competition, open_competition
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.fit import fit
 from comp.fold import Fold, called
@@ -51,6 +51,7 @@ def train(config: Config, arguments: list[str], fresh: bool = False) -> int:
     return on_all_devices(
         config,
         [word for word in arguments if word != "--fresh"],
+        opened=lambda quiet: open_competition(config, quiet),
         prepare=lambda: _prepare(config, run, fresh),
         check=lambda competition, processes: _check(config, competition, processes),
         work=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),

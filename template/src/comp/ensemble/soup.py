@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from comp.collect import collect
-from comp.competition import Competition
-from comp.config import Config, to_yaml
+from comp.competition import Competition, open_competition
+from comp.config import to_yaml
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.files import write_text
 from comp.fold import called
@@ -56,7 +57,14 @@ def soup(config: Config, arguments: list[str]) -> int:
     def prepare() -> None:
         write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
 
-    return on_all_devices(merged, arguments, prepare, check=lambda *_: None, work=work)
+    return on_all_devices(
+        merged,
+        arguments,
+        opened=lambda quiet: open_competition(merged, quiet),
+        prepare=prepare,
+        check=lambda *_: None,
+        work=work,
+    )
 
 
 def _refuse_unlike(config: Config, runs: list[RunDir]) -> None:
