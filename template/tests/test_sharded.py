@@ -31,6 +31,8 @@ from comp.state import read_tensors
 
 LAUNCHER = SOURCE.parent / "conf" / "launch" / "multi-node-fsdp.yaml"
 TIMES = ["seconds", "images_per_s"]
+LIMIT_S = 480  # for two processes to begin and to train, on a machine that has other work
+ROUNDING = 1e-5  # of a step that is fused here and is not there, and of norms
 SHARDED = {
     **SMALL,
     "folds": {"kind": "holdout", "holdout": 0.4},  # 15 rows to validate: 8 and 7, in 2 and 2 batches
@@ -77,7 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         assert main(["split"]) == 0
         process = start_sharded("train")
-        told, _ = process.communicate(timeout=240)
+        told, _ = process.communicate(timeout=LIMIT_S)
         assert process.returncode == 0, told
         (folder / "told.txt").write_text(told, encoding="utf-8")
         yield folder
@@ -124,15 +126,18 @@ def test_one_process_predicts_from_what_several_kept(within, comp):
 
 def test_a_sharded_training_that_is_killed_goes_on_to_the_same_bits(within):
     process, state = start_sharded("train", "name=killed"), Path("runs/killed/fold0/last/state.pt")
-    deadline = time.monotonic() + 240
-    while not (state.is_file() and read_tensors(state)["progress"]["update"] >= 4):
-        assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
-        time.sleep(0.01)
-    for each in [*psutil.Process(process.pid).children(recursive=True), process]:
-        each.kill()
-    process.communicate()
+    deadline = time.monotonic() + LIMIT_S
+    try:
+        while not (state.is_file() and read_tensors(state)["progress"]["update"] >= 4):
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            each.kill()
+        process.communicate()
     process = start_sharded("train", "name=killed")
-    told, _ = process.communicate(timeout=240)
+    told, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, told
     assert "resume  runs/killed/fold0 after epoch" in told
     left, right = weights("killed"), weights("sharded")
@@ -169,43 +174,49 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bool], None]
 
 ALONE = {  # channels-last convolutions round otherwise; without them, the same bits
     "model": {"backbone": "test_vit"},
-    "train": {"epochs": 3, "freeze_epochs": 1, "ema_decay": 0.5, "save_every": "1 epoch", "channels_last": False},
+    "train": {"epochs": 2, "freeze_epochs": 1, "ema_decay": 0.5, "save_every": "1 epoch", "channels_last": False},
 }
 
 
-def assert_same_bits(one: nn.Module, other: nn.Module) -> None:
-    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
-    assert all(name == again and left.equal(right) for (name, left), (again, right) in pairs)
+def assert_same(one: nn.Module, other: nn.Module, atol: float = 0.0) -> None:
+    left, right = one.state_dict(), other.state_dict()
+    assert left.keys() == right.keys()
+    assert all(torch.allclose(left[name], right[name], rtol=0, atol=atol) for name in left)
 
 
 @pytest.mark.parametrize(
-    "setting",
-    [{"keep": "last"}, {"keep": "best"}, {"keep": "ema"}, {"precision": "bf16"}, {"grad_checkpointing": True}],
+    ("backbone", "setting"),
+    [
+        ("test_resnet", {"keep": "best"}),  # it has batch statistics
+        ("test_resnet", {"keep": "ema"}),
+        ("test_vit", {"keep": "last", "precision": "bf16"}),
+        ("test_vit", {"keep": "ema", "grad_checkpointing": True}),
+    ],
     ids=str,
 )
-@pytest.mark.parametrize("backbone", ["test_vit", "test_resnet"])  # the second has batch statistics
 def test_whichever_weights_are_kept_they_are_whole(backbone, setting, launched, fit_fold):
     sections = {"model": {"backbone": backbone}, "train": {**ALONE["train"], **setting}}
     plain, expected = fit_fold(**sections)
     launched(True)
     kept, history = fit_fold(**sections)
-    assert_same_bits(kept, plain)
+    assert_same(kept, plain)
     pd.testing.assert_frame_equal(history.drop(columns=TIMES), expected.drop(columns=TIMES), check_exact=True)
     assert not any(isinstance(tensor, DTensor) for tensor in kept.parameters())
 
 
-@pytest.mark.parametrize("first", ["whole", "parts"])
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize("epochs", [1, 2])  # the frozen one; one more
+@pytest.mark.parametrize(
+    ("first", "optimizer", "epochs"),
+    [("whole", "adamw", 1), ("whole", "sgd", 2), ("parts", "adamw", 2)],  # 1: the epoch that is frozen
+)
 def test_what_was_begun_whole_goes_on_in_parts_and_back(first, optimizer, epochs, launched, fit_fold):
-    train = {**ALONE["train"], "optimizer": optimizer, "schedule": "constant"}
+    train = {**ALONE["train"], "epochs": 3, "optimizer": optimizer, "schedule": "constant"}
     undisturbed, _ = fit_fold(**{**ALONE, "train": train})
     launched(first == "parts")
     fit_fold(**{**ALONE, "train": {**train, "epochs": epochs}})
     shutil.copytree("runs/fit1", "runs/fit2")
     launched(first == "whole")
     resumed, _ = fit_fold(**{**ALONE, "train": train})
-    assert_same_bits(resumed, undisturbed)
+    assert_same(resumed, undisturbed, ROUNDING)
 
 
 @pytest.mark.parametrize("name", ON_PARTS)
@@ -223,7 +234,7 @@ def test_each_optimizer_that_is_offered_steps_parts_as_whole_weights(name, launc
             cross_entropy(model(images), torch.tensor([0, 1, 2, 0])).backward()
             optimizer.step()
             optimizer.zero_grad()
-    assert_same_bits(whole(other), one)
+    assert_same(whole(other), one, ROUNDING)
 
 
 @pytest.mark.parametrize(
