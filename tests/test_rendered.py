@@ -207,9 +207,11 @@ def test_what_is_the_users_is_there_in_every_variant(repo):
         assert (repo / name).exists() or name == "notebooks"  # a folder that the template puts nothing into
 
 
-def test_several_machines_have_a_launcher_file(repo):
-    settings = yaml.safe_load((repo / "conf/launch/multi-node.yaml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize(("name", "kind"), [("multi-node", "MULTI_GPU"), ("multi-node-fsdp", "FSDP")])
+def test_several_machines_have_a_launcher_file(repo, name, kind):
+    settings = yaml.safe_load((repo / f"conf/launch/{name}.yaml").read_text(encoding="utf-8"))
     assert settings["num_machines"] > 1
+    assert settings["distributed_type"] == kind
 
 
 def test_file_names_suit_windows(repo):

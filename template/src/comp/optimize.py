@@ -10,13 +10,14 @@ from comp.config.schema import Train
 from comp.errors import CompError
 from comp.model import Classifier
 from comp.schedule import scheduled
+from comp.sharded import fused_step
 
 
 def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer:
     """timm's optimizer over the backbone's groups and the head's; each group's `lr_scale` is its layer decay.
 
     Raises:
-        CompError: timm knows no such optimizer.
+        CompError: timm knows no such optimizer, or it is not for FSDP.
     """
     kept: set[str] = getattr(model.backbone, "no_weight_decay", set)()
     common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
@@ -29,7 +30,7 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
     common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
     try:
         try:
-            return create_optimizer_v2(groups, **common, fused=True)
+            return create_optimizer_v2(groups, **common, fused=fused_step(model, settings.optimizer))
         except (TypeError, RuntimeError):  # one that has no fused step, here or at all
             return create_optimizer_v2(groups, **common)
     except (AssertionError, KeyError, ValueError) as error:

@@ -26,6 +26,8 @@ OURS = {  # what the loop and this file do themselves
     "FSDP_ACTIVATION_CHECKPOINTING": "train.grad_checkpointing=true does it",
     "FSDP_OFFLOAD_PARAMS": "more processes need less memory each, and so does train.grad_checkpointing=true",
 }
+FUSED_ON_PARTS = ("adam", "adamw")  # torch steps all parts of these in one go
+ON_PARTS = (*FUSED_ON_PARTS, "adan", "lamb", "lars", "lion", "nadam", "nadamw", "radam", "sgd")  # all that are tested
 
 
 def sharding() -> FullyShardedDataParallelPlugin | None:
@@ -67,7 +69,7 @@ def shard(model: Classifier, ema: ModelEmaV3 | None, accelerator: Accelerator) -
     predicting. Without FSDP a model is whole as it is.
 
     Raises:
-        CompError: the backbone has no blocks of the class that the launcher's configuration names.
+        CompError: it cannot be cut, or has no blocks of the class that the launcher's configuration names.
     """
     if not is_sharded(accelerator):
         return lambda module: module
@@ -82,7 +84,7 @@ def shard(model: Classifier, ema: ModelEmaV3 | None, accelerator: Accelerator) -
             fsdp2_prepare_model(accelerator, ema.module.to(memory_format=torch.contiguous_format))
             ema.foreach = False  # parts and whole tensors do not mix in one call
     except ValueError as error:
-        raise CompError(f"the launcher's fsdp_transformer_layer_cls_to_wrap: {error}") from None
+        raise CompError(f"FSDP cannot cut the model as its configuration says: {error}") from None
     if accelerator.is_main_process:
         units = sum(isinstance(module, FSDPModule) for module in model.modules())
         print(f"fsdp    {accelerator.num_processes} processes share the model, which is put together in {units} units")
@@ -101,6 +103,19 @@ def _blocks(model: nn.Module) -> list[str]:
     rows = [Counter(map(type, row)) for row in model.modules() if isinstance(row, nn.Sequential | nn.ModuleList)]
     kinds = {kind for row in rows for kind, times in row.items() if times > 1}
     return sorted(kind.__name__ for kind in kinds if not kind.__module__.startswith("torch."))
+
+
+def fused_step(model: nn.Module, optimizer: str) -> bool:
+    """Whether the optimizer's fused step may be asked for.
+
+    Raises:
+        CompError: the model is cut, and this optimizer is not known to step parts as it steps whole weights.
+    """
+    if not any(isinstance(weight, DTensor) for weight in model.parameters()):
+        return True
+    if optimizer.lower() not in ON_PARTS:
+        raise CompError(f"train.optimizer={optimizer} is not for FSDP: set it to one of {', '.join(ON_PARTS)}")
+    return optimizer.lower() in FUSED_ON_PARTS
 
 
 def put_together(tensor: Tensor) -> Tensor:
@@ -132,7 +147,10 @@ def load_parts(module: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def load_optimizer_parts(optimizer: torch.optim.Optimizer, values: dict[str, Any]) -> None:
-    """`optimizer.load_state_dict`, from whole tensors: what has the shape of its weight is cut like it."""
+    """`optimizer.load_state_dict`, from whole tensors: what has the shape of its weight is cut like it.
+
+    How it steps stays as it was built: whole weights and parts may need it otherwise.
+    """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state = {
         place: {
@@ -140,7 +158,11 @@ def load_optimizer_parts(optimizer: torch.optim.Optimizer, values: dict[str, Any
         }
         for place, own in values["state"].items()
     }
-    optimizer.load_state_dict({**values, "state": state})
+    groups = [
+        {**saved, **{name: own[name] for name in ("fused", "foreach") if name in own}}
+        for saved, own in zip(values["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def held(tensor: Tensor) -> Tensor:
