@@ -1,0 +1,94 @@
+"""The table that a network must lead: closed-form baselines on the same folds, and every run of these folds."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from comp.align.baselines import fit_cca, fit_mean, fit_neighbours, fit_procrustes, fit_ridge
+from comp.align.data import Competition
+from comp.align.fold import groups_of_images, unit_images
+from comp.align.metrics import RANKED, scores
+from comp.align.retrieval import unit
+from comp.align.schema import AlignConfig
+from comp.rundir import RunDir, write_json
+from comp.split import folds_path
+
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Any]  # texts, images, image_of, group_of
+BASELINES: dict[str, Fit] = {
+    "mean": lambda texts, images, image_of, _: fit_mean(texts, images, image_of),
+    "procrustes": lambda texts, images, image_of, _: fit_procrustes(texts, images, image_of),
+    "ridge": lambda texts, images, image_of, group_of: fit_ridge(texts, images, image_of, group_of=group_of),
+    "cca": lambda texts, images, image_of, group_of: fit_cca(texts, images, image_of, group_of=group_of),
+    "neighbours": lambda texts, images, image_of, group_of: fit_neighbours(texts, images, image_of, group_of=group_of),
+}
+SHOWN = ("mrr", "r@1", "r@5", "r@10", "median_rank", "cosine")
+Scores = dict[str, dict[str, float]]  # by fold, then by metric
+
+
+def baseline_scores(config: AlignConfig, competition: Competition, folds: list[int]) -> dict[str, Scores]:
+    """The metrics of each of `config.baselines` in `folds`; fitted once for all runs of these folds, then remembered.
+
+    A setting, such as ridge's penalty, is chosen by cross-validation within the training captions of the fold.
+    """
+    path = folds_path(config).with_name("baselines.json")
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if known.get("folds") != competition.split.rows:
+        known = {"folds": competition.split.rows, "scores": {}}
+    found: dict[str, Scores] = known["scores"]
+    for name in config.baselines:
+        of_name = found.setdefault(name, {})
+        for number in folds:
+            if str(number) not in of_name:
+                of_name[str(number)] = _measured(name, competition, number)
+                write_json(path, known)
+    return {name: {str(number): found[name][str(number)] for number in folds} for name in config.baselines}
+
+
+def fitted_to_all(name: str, competition: Competition) -> Callable[[np.ndarray], np.ndarray]:
+    """The baseline `name` fitted to all training captions: texts (N, D_text) → directions (N, D_image)."""
+    pairs = competition.pairs
+    good = np.setdiff1d(np.arange(len(pairs.image_of)), list(pairs.bad))
+    images, groups = unit_images(competition), groups_of_images(competition)
+    model = BASELINES[name](pairs.texts[good], images, pairs.image_of[good], groups).model
+    return lambda texts: unit(model.predict(texts))
+
+
+def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -> dict[str, Scores]:
+    """What `print_table` shows: the baselines in the folds that the run has, and the run; noted in its metrics."""
+    done = run.done_folds()
+    table = baseline_scores(config, competition, done)
+    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    mean = {name: {key: _mean(each, key) for key in RANKED} for name, each in table.items()}
+    write_json(run.metrics, {**metrics, "baselines": mean})
+    own = {name: values["folds"] for name, values in metrics["scores"].items()}
+    table[config.name] = {str(k): {name: folds[str(k)] for name, folds in own.items()} for k in done}
+    return table
+
+
+def print_table(config: AlignConfig, table: dict[str, Scores]) -> None:
+    """One line each, means over folds; the best stand last."""
+    names = sorted(table, key=lambda name: _mean(table[name], "mrr"))
+    shown = [name for name in SHOWN if all(name in scored for scored in table[config.name].values())]
+    width = max(map(len, names))
+    print(f"\n{'mean over folds':<{width}}  {'  '.join(f'{name:>11}' for name in shown)}")
+    for name in names:
+        print(f"{name:<{width}}  {'  '.join(f'{_mean(table[name], key):>11.4f}' for key in shown)}")
+    print()
+
+
+def _mean(scores_of: Scores, name: str) -> float:
+    return float(np.mean([each.get(name, np.nan) for each in scores_of.values()]))
+
+
+def _measured(name: str, competition: Competition, number: int) -> dict[str, float]:
+    pairs = competition.pairs
+    training, validated = competition.rows(number)
+    images = unit_images(competition)
+    model = BASELINES[name](
+        pairs.texts[training], images, pairs.image_of[training], groups_of_images(competition)
+    ).model
+    image_of = pairs.image_of[validated]
+    found = np.asarray(unit(model.predict(pairs.texts[validated])))
+    return scores(list(RANKED), found, images, image_of, np.unique(image_of))
