@@ -1,7 +1,7 @@
 """The table that a network must lead: closed-form baselines on the same folds, and every run of these folds."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,22 +55,27 @@ def fitted_to_all(name: str, competition: Competition) -> Callable[[np.ndarray],
     return lambda texts: unit(model.predict(texts))
 
 
-def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -> dict[str, Scores]:
-    """What `print_table` shows: the baselines in the folds that the run has, and the run; noted in its metrics."""
+def with_baselines(
+    config: AlignConfig, competition: Competition, run: RunDir, beside: Mapping[str, Any] | None = None
+) -> dict[str, Scores]:
+    """What `print_table` shows: the baselines in the folds that the run has, the run, and the scores of those `beside`.
+
+    The baselines are noted in the run's metrics.
+    """
     done = run.done_folds()
     table = baseline_scores(config, competition, done)
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
     mean = {name: {key: _mean(each, key) for key in RANKED} for name, each in table.items()}
     write_json(run.metrics, {**metrics, "baselines": mean})
-    own = {name: values["folds"] for name, values in metrics["scores"].items()}
-    table[config.name] = {str(k): {name: folds[str(k)] for name, folds in own.items()} for k in done}
+    for name, measured in {**(beside or {}), config.name: metrics["scores"]}.items():
+        table[name] = {str(k): {key: values["folds"][str(k)] for key, values in measured.items()} for k in done}
     return table
 
 
 def print_table(config: AlignConfig, table: dict[str, Scores]) -> None:
     """One line each, means over folds; the best stand last."""
     names = sorted(table, key=lambda name: _mean(table[name], "mrr"))
-    shown = [name for name in SHOWN if all(name in scored for scored in table[config.name].values())]
+    shown = [name for name in SHOWN if name in [config.metric, *config.metrics]]
     width = max(map(len, names))
     print(f"\n{'mean over folds':<{width}}  {'  '.join(f'{name:>11}' for name in shown)}")
     for name in names:

@@ -98,8 +98,8 @@ def read_pairs(config: AlignConfig) -> Pairs:
     test_ids = _ids(test, len(test_texts))
     train_ids = _ids(train, len(texts))
     told = [
-        f"train   {len(texts)} captions of {len(images)} images in {train.path}; {texts.shape[1]} numbers ({texts.dtype}) "
-        f"→ {images.shape[1]} ({images.dtype})",
+        f"train   {len(texts)} captions of {len(images)} images in {train.path}; "
+        f"{texts.shape[1]} numbers ({texts.dtype}) → {images.shape[1]} ({images.dtype})",
         f"test    {len(test_texts)} captions in {test.path}",
     ]
     alone = len(images) - len(np.unique(image_of))

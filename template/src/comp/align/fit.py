@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from comp.align.fold import Fold
-from comp.align.losses import alignment_loss, of_all_processes
+from comp.align.losses import alignment_loss, needs_whole_batch, of_all_processes
 from comp.align.metrics import scores
 from comp.align.model import Projector, build_model, predicted, save_projector
 from comp.align.noise import noisy
@@ -69,9 +69,10 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 torch.manual_seed(seed_of(*seed, epoch, batch, rank))  # dropout
                 with accelerator.autocast():
                     ours = wrapped(texts)
-                every = of_all_processes(ours.float(), processes)
-                image_of = fold.image_of[rows]
-                loss = alignment_loss(every, fold.images[image_of], image_of, model.scale, config.loss)
+                together = processes > 1 and needs_whole_batch(config.loss)
+                said = of_all_processes(ours.float()) if together else ours
+                image_of = fold.image_of[rows if together else rows[mine]]
+                loss = alignment_loss(said, image_of, fold, model.scale, config.loss)
                 accelerator.backward(loss)
                 if settings.clip_norm:
                     accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
@@ -83,9 +84,9 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 if ema is not None:
                     ema.update_parameters(model)
                 if progress.update % settings.log_every == 0:
-                    bar.set_postfix_str(f"loss {_mean_loss(state, fold.label):.4f}")
+                    bar.set_postfix_str(f"loss {_mean_loss(state, fold.label, accelerator):.4f}")
                 saving.after_update()
-            train_loss = _mean_loss(state, fold.label)
+            train_loss = _mean_loss(state, fold.label, accelerator)
             progress.seconds = time.perf_counter() - began
 
             validated: Any = model if ema is None or settings.keep == "last" else ema.module
@@ -128,8 +129,8 @@ def facts_of(fold: Fold) -> dict[str, str]:
 
 
 def _start(config: AlignConfig, fold: Fold, accelerator: Accelerator) -> Projector:
-    texts, images, image_of = (tensor.cpu().numpy() for tensor in (fold.texts, fold.images, fold.image_of))
-    return build_model(config.model, config.loss, texts, images, image_of, fold.group_of).to(accelerator.device)
+    tensors = (fold.texts, fold.images, fold.image_of, fold.group_of)
+    return build_model(config.model, config.loss, *(tensor.cpu().numpy() for tensor in tensors)).to(accelerator.device)
 
 
 def _average(decay: float) -> Any:
@@ -156,13 +157,13 @@ def _order(rows: int, seed: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).permutation(rows))
 
 
-def _mean_loss(state: State, label: str) -> float:
-    """Of the epoch so far; each process computes that of all. Reading it waits for the device: now and then.
+def _mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
+    """Of the epoch so far, over all processes. Reading it waits for the device, so this is done now and then.
 
     Raises:
         CompError: it is not finite.
     """
-    loss = float(state.loss) / state.progress.batch
+    loss = float(accelerator.reduce(state.loss, "mean")) / state.progress.batch
     if not math.isfinite(loss):
         raise not_finite(loss, label, state.progress.epoch)
     return loss

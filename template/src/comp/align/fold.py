@@ -20,10 +20,15 @@ class Fold:
     texts: Tensor  # (N, D_text) float32 on the device
     images: Tensor  # (M, D_image) float32 on the device
     image_of: Tensor  # (N,) on the device
-    group_of: np.ndarray  # (M,)
+    group_of: Tensor  # (M,) on the device
     valid_rows: np.ndarray  # (V,)
     valid_texts: np.ndarray  # (V, D_text)
     valid_image_of: np.ndarray  # (V,)
+
+    @cached_property
+    def trained_images(self) -> Tensor:
+        """The images that have training captions: no others may be told apart in training."""
+        return torch.unique(self.image_of)
 
     @cached_property
     def captions_by_image(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,7 +55,7 @@ def open_fold(competition: Competition, number: int, device: torch.device) -> Fo
         torch.from_numpy(np.asarray(pairs.texts[train], dtype=np.float32)).to(device),
         functional.normalize(torch.from_numpy(np.nan_to_num(np.asarray(pairs.images, dtype=np.float32))).to(device)),
         torch.from_numpy(pairs.image_of[train]).to(device),
-        groups_of_images(competition),
+        torch.from_numpy(groups_of_images(competition)).to(device),
         valid,
         pairs.texts[valid],
         pairs.image_of[valid],

@@ -1,39 +1,51 @@
-"""How far predicted directions are from their images, by themselves or against the other images of the batch."""
+"""How far predicted directions are from their images, by themselves or against other images."""
 
 import torch
 from torch import Tensor
 from torch.distributed.nn.functional import all_gather
 from torch.nn import functional
 
+from comp.align.fold import Fold
 from comp.align.schema import Loss
 
 
-def alignment_loss(
-    predicted: Tensor, images: Tensor, image_of: Tensor, scale: Tensor | float, settings: Loss
-) -> Tensor:
-    """The mean over a batch of `predicted` (B, D); `images` (B, D) are theirs, of length 1; `image_of` (B,) says which.
+def alignment_loss(predicted: Tensor, image_of: Tensor, fold: Fold, scale: Tensor | float, settings: Loss) -> Tensor:
+    """The mean over captions: `predicted` (B, D) in any length, `image_of` (B,) the rows of their images.
 
-    infonce (arXiv 1807.03748): each caption chooses among the images of the batch. symmetric: each image chooses among
-    the captions, too, as in CLIP (arXiv 2103.00020). Several captions of one image are all right, in equal shares
-    (arXiv 2004.11362, "out").
+    infonce (arXiv 1807.03748): each caption chooses among the images of the batch, or all training images, which being
+    frozen cost no more than a matrix product. symmetric: each image of the batch chooses among its captions, too, as
+    in CLIP (arXiv 2103.00020). Several right ones share the target equally (arXiv 2004.11362, "out").
     """
     predicted = functional.normalize(predicted.float(), dim=1)
-    distance = 1 - (predicted * images).sum(dim=1).mean()
+    own = fold.images[image_of]
+    distance = 1 - (predicted * own).sum(dim=1).mean()
     if settings.kind == "cosine":
         return distance
-    logits = scale * predicted @ images.T  # (B captions, B images)
-    same = (image_of[:, None] == image_of[None, :]).float()
-    right = same / same.sum(dim=1, keepdim=True)  # symmetric, as `same` is; rows and columns sum to 1
-    loss = functional.cross_entropy(logits, right)
+    among = fold.trained_images if settings.negatives == "all" else image_of
+    loss = _choice(scale * predicted @ fold.images[among].T, image_of, among, fold, settings)
     if settings.kind == "symmetric":
-        loss = (loss + functional.cross_entropy(logits.T, right)) / 2
+        back = _choice(scale * own @ predicted.T, image_of, image_of, fold, settings)
+        loss = (loss + back) / 2
     return loss + settings.cosine * distance
 
 
-def of_all_processes(predicted: Tensor, processes: int) -> Tensor:
+def needs_whole_batch(settings: Loss) -> bool:
+    """Whether a caption's loss depends on others of its batch, wherever they are."""
+    return settings.kind == "symmetric" or (settings.kind == "infonce" and settings.negatives == "batch")
+
+
+def of_all_processes(predicted: Tensor) -> Tensor:
     """The batch (B, D) of all processes, in their order. Gradients find the way back to each.
 
     Each process then computes the same loss of the whole batch. The backward pass sums what all of them say of a
     share, and distributed training takes the mean over processes: the gradient of that one loss.
     """
-    return predicted if processes == 1 else torch.cat(all_gather(predicted))
+    return torch.cat(all_gather(predicted))
+
+
+def _choice(logits: Tensor, asked: Tensor, among: Tensor, fold: Fold, settings: Loss) -> Tensor:
+    """Cross-entropy of `logits` (B, C); right are the same image, or those of its group. `asked` and `among`: rows."""
+    if settings.positives == "group":
+        asked, among = fold.group_of[asked], fold.group_of[among]
+    same = (asked[:, None] == among[None, :]).float()
+    return functional.cross_entropy(logits, same / same.sum(dim=1, keepdim=True))

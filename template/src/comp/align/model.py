@@ -1,5 +1,6 @@
 """From a text's embedding to the direction of its image: a linear map, a branch, or both."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ class Projector(nn.Module):
     def __init__(self, settings: Model, loss: Loss, texts: int, images: int) -> None:
         super().__init__()
         self.normalise = settings.normalise
-        self.linear = nn.Linear(texts, images) if settings.linear else None
-        self.branch = _branch(settings, texts, images) if settings.hidden else None
+        width = images if settings.basis is None else min(settings.basis, images)
+        self.linear = nn.Linear(texts, width) if settings.linear else None
+        self.branch = _branch(settings, texts, width) if settings.hidden else None
+        self.basis: Tensor | None
+        self.register_buffer("basis", None if settings.basis is None else torch.zeros(width, images))
         if self.linear is not None and self.branch is not None and settings.start != "random":
             last = [layer for layer in self.branch if isinstance(layer, (nn.Linear, nn.LayerNorm))][-1]
             nn.init.zeros_(last.weight)
@@ -39,7 +43,8 @@ class Projector(nn.Module):
         if self.normalise:
             texts = functional.normalize(texts, dim=1)
         parts = [part(texts) for part in (self.linear, self.branch) if part is not None]
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        coordinates = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return coordinates if self.basis is None else coordinates @ self.basis
 
     @property
     def scale(self) -> Tensor | float:
@@ -55,19 +60,39 @@ def build_model(
     `image_of` (N,) are rows of `images` (M, D_image), and `group_of` (M,) is each image's group.
     """
     model = Projector(settings, loss, texts.shape[1], images.shape[1])
+    if model.basis is not None:
+        model.basis.copy_(torch.from_numpy(_basis(images[np.unique(image_of)], len(model.basis))))
     if model.linear is not None and settings.start != "random":
         fit = {"ridge": fit_ridge, "cca": fit_cca}[settings.start]
         affine: Any = fit(texts, images, image_of, group_of=group_of).model
+        # Without the mean image: it is the same for all captions, and draws the ranking to the images that are near it.
+        weight, bias = affine.weight, affine.bias - images[image_of].mean(axis=0)
+        if model.basis is not None:
+            back = np.linalg.pinv(model.basis.numpy())
+            weight, bias = weight @ back, bias @ back
         with torch.no_grad():
-            model.linear.weight.copy_(torch.from_numpy(affine.weight.T))
-            model.linear.bias.copy_(torch.from_numpy(affine.bias))
+            model.linear.weight.copy_(torch.from_numpy(weight.T))
+            model.linear.bias.copy_(torch.from_numpy(bias))
     return model
+
+
+def _basis(images: np.ndarray, count: int) -> np.ndarray:
+    """The leading right singular vectors (count, D) of `images` (M, D), half whitened: by the root of their strength.
+
+    A coordinate of a weak direction then has more say than in the images, less than if all were made equally strong.
+    """
+    strength, axes = np.linalg.eigh(images.T.astype(np.float64) @ images)
+    strength, axes = strength[::-1][:count], axes[:, ::-1][:, :count]
+    root = (
+        np.maximum(strength / max(strength[0], 1e-12), 1e-6) ** 0.25
+    )  # of the singular value, as eigenvalues are squares
+    return (axes / root).T.astype(np.float32)
 
 
 def _branch(settings: Model, texts: int, images: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     widths = [texts, *settings.hidden]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers.append(nn.Linear(before, after))
         layers += [nn.LayerNorm(after)] if settings.norm else []
         layers += [ACTIVATIONS[settings.activation](), nn.Dropout(settings.dropout)]

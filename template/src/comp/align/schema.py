@@ -46,10 +46,13 @@ class Model(Section):
     activation: Literal["relu", "gelu"] = "relu"
     dropout: Share = 0.2  # of the hidden units
     normalise: bool = True  # texts are brought to length 1
+    basis: Positive | None = None  # so many leading directions of the images span the output; null: each number is free
 
 
 class Loss(Section):
     kind: Literal["cosine", "infonce", "symmetric"] = "cosine"  # infonce: text → image; symmetric: both ways
+    negatives: Literal["batch", "all"] = "batch"  # the images a caption is told from: the batch's, or all of training
+    positives: Literal["image", "group"] = "image"  # which are right: its own, or all of its group (folds.join)
     temperature: Annotated[float, Field(gt=0)] = 0.05
     learn_temperature: bool = False
     cosine: NotNegative = 0.0  # weight of 1 - cosine beside a contrastive loss
@@ -82,6 +85,7 @@ class Blend(Section):
 
 class Submit(Submission):
     form: Literal["auto", "list", "columns"] = "auto"  # auto: as the sample submission shows
+    postprocess: list[str] = []  # registered in custom.py
 
 
 class AlignConfig(Experiment):

@@ -14,6 +14,7 @@ from comp.align.sample import Form, read_form, vectors_of
 from comp.align.schema import AlignConfig
 from comp.errors import CompError, shown
 from comp.files import written_whole
+from comp.registry import find
 from comp.rundir import SUBMISSIONS, RunDir
 
 ROWS = 512  # formatted at a time
@@ -40,6 +41,8 @@ def submit(config: AlignConfig) -> Path:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             for names, vectors in _parts(table, ids, order):
+                for name in config.submit.postprocess:
+                    vectors = find("postprocess", name)(vectors)
                 _write_rows(writer, names, vectors, is_list, config.submit.digits)
         _check(beside, [ids[row] for row in order], width)
     print(told)

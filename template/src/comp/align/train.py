@@ -3,7 +3,9 @@
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,6 @@ from comp.align.fold import open_fold, unit_images
 from comp.align.metrics import scores
 from comp.align.model import Projector, load_projector, predicted, save_projector
 from comp.align.schema import AlignConfig
-from comp.devices import accelerator_for  # noqa: F401
 from comp.errors import CompError
 from comp.launch import on_all_devices
 from comp.members import for_each_member
@@ -98,15 +99,19 @@ def repredict(config: AlignConfig, arguments: list[str]) -> int:
     )
 
 
-def collect(config: AlignConfig, competition: Competition, run: RunDir, facts: dict | None = None) -> None:
-    """Writes the run's tables, scores and line in the leaderboard, and prints the baselines beside it.
+def collect(
+    config: AlignConfig,
+    competition: Competition,
+    run: RunDir,
+    facts: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes the run's tables, scores and line in the leaderboard, and prints baselines and runs `beside` it.
 
     A caption is ranked among the images of its own fold: as in the test, its model has seen none of them.
     """
-    images, rows = (
-        unit_images(competition),
-        dict(zip(competition.pairs.names, range(len(competition.pairs.names)), strict=True)),
-    )
+    images = unit_images(competition)
+    rows = {name: row for row, name in enumerate(competition.pairs.names)}
 
     def measured(name: str, oof: pd.DataFrame, _: object) -> float:
         image_of = oof["target"].map(rows).to_numpy()
@@ -119,7 +124,7 @@ def collect(config: AlignConfig, competition: Competition, run: RunDir, facts: d
         return total
 
     join_folds(config, competition.pairs.tables.train["id"], run, measured, facts)
-    print_table(config, with_baselines(config, competition, run))
+    print_table(config, with_baselines(config, competition, run, beside))
 
 
 def folds_to_train(config: AlignConfig, competition: Competition) -> list[int]:
