@@ -54,17 +54,9 @@ def blend(config: AlignConfig) -> None:
         tests = test_table(pairs.tables.test, _mean(test), EMBEDDING)
         write_predictions(folder / "test.parquet", tests, EMBEDDING, split.rows)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
-    known = [dict(member.metrics or {}) for member in members]
-    collect(
-        config,
-        competition,
-        run,
-        {
-            "flatters": any(metrics.get("flatters") for metrics in known),
-            "combines": {"kind": "blend", "members": [member.name for member in members]},
-        },
-        {member.name: metrics["scores"] for member, metrics in zip(members, known, strict=True)},
-    )
+    flatters = any((member.metrics or {}).get("flatters") for member in members)
+    combines = {"kind": "blend", "members": [member.name for member in members]}
+    collect(config, competition, run, {"flatters": flatters, "combines": combines})
 
 
 def _vectors(table: pd.DataFrame, ids: pd.Series) -> np.ndarray:

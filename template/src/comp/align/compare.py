@@ -1,7 +1,7 @@
 """The table that a network must lead: closed-form baselines on the same folds, and every run of these folds."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from comp.align.fold import groups_of_images, unit_images
 from comp.align.metrics import RANKED, scores
 from comp.align.retrieval import unit
 from comp.align.schema import AlignConfig
-from comp.rundir import RunDir, write_json
+from comp.rundir import RUNS, RunDir, write_json
 from comp.split import folds_path
 
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Any]  # texts, images, image_of, group_of
@@ -55,10 +55,8 @@ def fitted_to_all(name: str, competition: Competition) -> Callable[[np.ndarray],
     return lambda texts: unit(model.predict(texts))
 
 
-def with_baselines(
-    config: AlignConfig, competition: Competition, run: RunDir, beside: Mapping[str, Any] | None = None
-) -> dict[str, Scores]:
-    """What `print_table` shows: the baselines in the folds that the run has, the run, and the scores of those `beside`.
+def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -> dict[str, Scores]:
+    """What `print_table` shows: the baselines in the folds that the run has, the run, and others that have them all.
 
     The baselines are noted in the run's metrics.
     """
@@ -67,8 +65,13 @@ def with_baselines(
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
     mean = {name: {key: _mean(each, key) for key in RANKED} for name, each in table.items()}
     write_json(run.metrics, {**metrics, "baselines": mean})
-    for name, measured in {**(beside or {}), config.name: metrics["scores"]}.items():
-        table[name] = {str(k): {key: values["folds"][str(k)] for key, values in measured.items()} for k in done}
+    others = [RunDir(path.parent) for path in sorted(RUNS.glob("*/folds.txt")) if path.parent != run.path]
+    for other in [*others, run]:
+        if other.path == run.path or _is_of(other, competition.split.rows):
+            measured = json.loads(other.metrics.read_text(encoding="utf-8"))["scores"]
+            if all(str(k) in values["folds"] for values in measured.values() for k in done):
+                folds = {str(k): {key: values["folds"][str(k)] for key, values in measured.items()} for k in done}
+                table[other.path.name] = folds
     return table
 
 
@@ -81,6 +84,10 @@ def print_table(config: AlignConfig, table: dict[str, Scores]) -> None:
     for name in names:
         print(f"{name:<{width}}  {'  '.join(f'{_mean(table[name], key):>11.4f}' for key in shown)}")
     print()
+
+
+def _is_of(run: RunDir, folds: str) -> bool:
+    return run.metrics.is_file() and run.folds.read_text(encoding="utf-8").strip() == folds
 
 
 def _mean(scores_of: Scores, name: str) -> float:

@@ -40,6 +40,7 @@ def scores(
     Raises:
         CompError: there is no such metric, or the gallery has not so many images.
     """
+    image_of = np.array(image_of)  # what pandas gives may be read-only, which torch warns of
     if gallery is not None:
         place = np.full(len(images), -1)
         place[gallery] = np.arange(len(gallery))

@@ -104,9 +104,8 @@ def collect(
     competition: Competition,
     run: RunDir,
     facts: Mapping[str, Any] | None = None,
-    beside: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes the run's tables, scores and line in the leaderboard, and prints baselines and runs `beside` it.
+    """Writes the run's tables, scores and line in the leaderboard, and prints the baselines beside it.
 
     A caption is ranked among the images of its own fold: as in the test, its model has seen none of them.
     """
@@ -124,7 +123,7 @@ def collect(
         return total
 
     join_folds(config, competition.pairs.tables.train["id"], run, measured, facts)
-    print_table(config, with_baselines(config, competition, run, beside))
+    print_table(config, with_baselines(config, competition, run))
 
 
 def folds_to_train(config: AlignConfig, competition: Competition) -> list[int]:

@@ -33,7 +33,7 @@ def verify_run(config: AlignConfig) -> None:
     pairs = competition.pairs
     place = {name: row for row, name in enumerate(pairs.names)}
     images, found = unit_images(competition), values_of(oof, EMBEDDING)
-    image_of, fold = oof["target"].map(place).to_numpy(), oof["fold"].to_numpy()
+    image_of, fold = oof["target"].map(place).to_numpy(copy=True), oof["fold"].to_numpy()
 
     distances = verify(found, images, image_of, config.seed)
     print(f"verify  {len(found)} out-of-fold predictions, vectors of length 1")
