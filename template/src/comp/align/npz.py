@@ -5,12 +5,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
 from comp.errors import CompError, shown
 
 LOCAL_HEADER = 30  # bytes of a zip member's own header before its name
+BROKEN = (EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
 CHUNK_BYTES = 64 * 2**20
 
 
@@ -91,7 +93,7 @@ class Archive:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, fortran, dtype = read(file)
                 start = file.tell()
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        except (*BROKEN, SyntaxError, TokenError) as error:
             raise self._damaged(name, error) from None
         if dtype.hasobject:
             raise CompError(
@@ -114,7 +116,7 @@ class Archive:
                         raise EOFError("it ends early")
                     yield np.frombuffer(data, dtype)
                     left -= wanted
-        except (EOFError, OSError, zipfile.BadZipFile, zlib.error, ValueError) as error:
+        except BROKEN as error:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, error: Exception) -> CompError:
