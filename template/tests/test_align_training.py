@@ -18,6 +18,7 @@ from conftest import SOURCE
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from comp.align.baselines import fit_ridge
 from comp.align.data import open_competition, split
 from comp.align.fit import fit
 from comp.align.fold import open_fold
@@ -97,8 +98,6 @@ def test_a_model_starts_as_ridge_without_its_mean(data):
     for basis in (None, 16):
         settings = Model(linear=True, start="ridge", hidden=[8], basis=basis)
         model = build_model(settings, Loss(), *parts).eval()
-        from comp.align.baselines import fit_ridge
-
         texts, images, image_of, group_of = parts
         ridge = fit_ridge(texts, images, image_of, group_of=group_of).model.predict(texts)
         wanted = torch.from_numpy(ridge - images[image_of].mean(axis=0))

@@ -6,23 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from comp.align.baselines import fit_cca, fit_mean, fit_neighbours, fit_procrustes, fit_ridge
+from comp.align.baselines import Chosen, fit_cca, fit_mean, fit_neighbours, fit_procrustes, fit_ridge
 from comp.align.data import Competition
 from comp.align.fold import groups_of_images, unit_images
+from comp.align.kernel import fit_kernel_ridge
 from comp.align.metrics import RANKED, scores
 from comp.align.retrieval import unit
 from comp.align.schema import AlignConfig
 from comp.rundir import RUNS, RunDir, write_json
 from comp.split import folds_path
 
-Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Any]  # texts, images, image_of, group_of
-BASELINES: dict[str, Fit] = {
-    "mean": lambda texts, images, image_of, _: fit_mean(texts, images, image_of),
-    "procrustes": lambda texts, images, image_of, _: fit_procrustes(texts, images, image_of),
-    "ridge": lambda texts, images, image_of, group_of: fit_ridge(texts, images, image_of, group_of=group_of),
-    "cca": lambda texts, images, image_of, group_of: fit_cca(texts, images, image_of, group_of=group_of),
-    "neighbours": lambda texts, images, image_of, group_of: fit_neighbours(texts, images, image_of, group_of=group_of),
+FITS: dict[str, Callable[..., Chosen]] = {
+    "procrustes": fit_procrustes,
+    "ridge": fit_ridge,
+    "cca": fit_cca,
+    "neighbours": fit_neighbours,
+    "kernel": fit_kernel_ridge,
 }
+CROSS_VALIDATED = {"ridge", "cca", "neighbours", "kernel"}
 SHOWN = ("mrr", "r@1", "r@5", "r@10", "median_rank", "cosine")
 Scores = dict[str, dict[str, float]]  # by fold, then by metric
 
@@ -48,11 +49,8 @@ def baseline_scores(config: AlignConfig, competition: Competition, folds: list[i
 
 def fitted_to_all(name: str, competition: Competition) -> Callable[[np.ndarray], np.ndarray]:
     """The baseline `name` fitted to all training captions: texts (N, D_text) → directions (N, D_image)."""
-    pairs = competition.pairs
-    good = np.setdiff1d(np.arange(len(pairs.image_of)), list(pairs.bad))
-    images, groups = unit_images(competition), groups_of_images(competition)
-    model = BASELINES[name](pairs.texts[good], images, pairs.image_of[good], groups).model
-    return lambda texts: unit(model.predict(texts))
+    good = np.setdiff1d(np.arange(len(competition.pairs.image_of)), list(competition.pairs.bad))
+    return _fitted(name, competition, good)
 
 
 def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -> dict[str, Scores]:
@@ -97,10 +95,19 @@ def _mean(scores_of: Scores, name: str) -> float:
 def _measured(name: str, competition: Competition, number: int) -> dict[str, float]:
     pairs = competition.pairs
     training, validated = competition.rows(number)
-    images = unit_images(competition)
-    model = BASELINES[name](
-        pairs.texts[training], images, pairs.image_of[training], groups_of_images(competition)
-    ).model
     image_of = pairs.image_of[validated]
-    found = np.asarray(unit(model.predict(pairs.texts[validated])))
-    return scores(list(RANKED), found, images, image_of, np.unique(image_of))
+    found = _fitted(name, competition, training)(pairs.texts[validated])
+    return scores(list(RANKED), found, unit_images(competition), image_of, np.unique(image_of))
+
+
+def _fitted(name: str, competition: Competition, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """`<method>` or `<method>-centred`, fitted to the training captions `rows`."""
+    pairs = competition.pairs
+    method, _, centred = name.partition("-")
+    given = (pairs.texts[rows], unit_images(competition), pairs.image_of[rows])
+    if method == "mean":
+        model = fit_mean(*given).model
+    else:
+        groups = {"group_of": groups_of_images(competition)} if method in CROSS_VALIDATED else {}
+        model = FITS[method](*given, centred=bool(centred), **groups).model
+    return lambda texts: unit(model.predict(texts))

@@ -64,9 +64,8 @@ def build_model(
         model.basis.copy_(torch.from_numpy(_basis(images[np.unique(image_of)], len(model.basis))))
     if model.linear is not None and settings.start != "random":
         fit = {"ridge": fit_ridge, "cca": fit_cca}[settings.start]
-        affine: Any = fit(texts, images, image_of, group_of=group_of).model
-        # Without the mean image: it is the same for all captions, and draws the ranking to the images that are near it.
-        weight, bias = affine.weight, affine.bias - images[image_of].mean(axis=0)
+        affine: Any = fit(texts, images, image_of, group_of=group_of, centred=True).model
+        weight, bias = affine.weight, affine.bias
         if model.basis is not None:
             back = np.linalg.pinv(model.basis.numpy())
             weight, bias = weight @ back, bias @ back

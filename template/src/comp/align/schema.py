@@ -19,7 +19,8 @@ from comp.config.common import (
 )
 
 Step = Literal["split", "train", "predict", "verify", "blend", "submit", "score", "report"]
-Baseline = Literal["mean", "procrustes", "ridge", "cca", "neighbours"]
+Baseline = Annotated[str, Field(pattern=r"^(mean|(procrustes|ridge|cca|neighbours|kernel)(-centred)?)$")]
+BASELINES = ["mean", "procrustes", "ridge", "cca", "neighbours"]
 
 
 class Data(Files):
@@ -99,7 +100,8 @@ class AlignConfig(Experiment):
     augment: Augment = Augment()
     train: Train = Train()
     predict: Predict = Predict()
-    baselines: list[Baseline] = ["mean", "procrustes", "ridge", "cca", "neighbours"]  # told beside the network
+    baselines: list[Baseline] = [*BASELINES, "ridge-centred", "cca-centred", "neighbours-centred", "kernel-centred"]
+    # told beside the network; centred: without the mean image, which draws all rankings to the images near it
     blend: Blend = Blend()
     submit: Submit = Submit()
     steps: list[Step] = ["split", "train", "submit"]  # type: ignore[assignment]
