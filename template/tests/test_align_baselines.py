@@ -15,9 +15,11 @@ from comp.align.baselines import (
     image_parts,
     moments,
 )
+from comp.align.kernel import fit_kernel_ridge
 from comp.align.retrieval import ranked, retrieval_scores, unit
 
 FITS = {"ridge": fit_ridge, "procrustes": fit_procrustes, "cca": fit_cca, "neighbours": fit_neighbours}
+FITS["kernel"] = fit_kernel_ridge
 
 
 def pairs(images: int = 150, noise: float = 0.1, width: tuple[int, int] = (10, 14), seed: int = 0):
@@ -112,6 +114,53 @@ def test_neighbours_are_weighted_by_their_cosine():
     texts = np.array([[1.0, 0, 0], [0, 1.0, 0]])
     model = baselines.Neighbours(texts.astype(np.float32), np.eye(2, dtype=np.float32), np.array([1, 0]), 2)
     np.testing.assert_allclose(model.predict(np.array([[0.8, 0.4, 0.2]])), [[1 / 3, 2 / 3]], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_centred_predictions_are_the_others_less_the_mean(name):
+    texts, images, image_of = pairs()
+    settings = {
+        "ridge": {"alphas": [1.0]},
+        "kernel": {"alphas": [1.0]},
+        "cca": {"shares": [0.5]},
+        "neighbours": {"ks": [3]},
+    }
+    plain, centred = (
+        FITS[name](texts, images, image_of, centred=centred, **settings.get(name, {})) for centred in (False, True)
+    )
+    mean = fit_mean(texts, images, image_of)
+    np.testing.assert_allclose(
+        centred.model.predict(texts), plain.model.predict(texts) - mean.model.predict(texts), atol=1e-5
+    )
+
+
+def test_without_the_mean_unsure_predictions_are_not_drawn_to_hubs():
+    texts, images, image_of = pairs(images=300)
+    images = 4 + images + 6 * np.random.default_rng(1).normal(size=images.shape)  # most of them cannot be known
+    train, held_out = halves(texts, images, image_of)
+    plain, centred = (mrr(fit_ridge(*train, centred=centred), *held_out) for centred in (False, True))
+    assert centred > 1.2 * plain
+
+
+def test_a_kernel_with_every_caption_is_kernel_ridge_regression():
+    texts, images, image_of = pairs(images=40)
+    found = fit_kernel_ridge(texts, images, image_of, alphas=[1e-3], width=0.5)
+    mean = unit(texts).mean(axis=0)
+    kernel = np.exp((unit(texts) @ unit(texts).T - 1) / (0.5 * (1 - mean @ mean))).astype(np.float64)
+    centre = np.eye(len(texts)) - 1 / len(texts)
+    target = unit(images)[image_of]
+    weight = np.linalg.solve(centre @ kernel @ centre + 1e-3 * np.eye(len(texts)), centre @ target)
+    np.testing.assert_allclose(
+        found.model.predict(texts), target.mean(axis=0) + centre @ kernel @ centre @ weight, atol=1e-3
+    )
+
+
+def test_a_kernel_finds_what_no_straight_map_can():
+    rng = np.random.default_rng(0)
+    texts = rng.normal(size=(900, 3))
+    images = np.stack([np.sin(4 * unit(texts) @ axis) for axis in rng.normal(size=(8, 3))], axis=1)
+    train, held_out = halves(texts, images, np.arange(900))
+    assert mrr(fit_kernel_ridge(*train, landmarks=300), *held_out) > 2 * mrr(fit_ridge(*train), *held_out)
 
 
 def memorable(images: int = 120, captions: int = 4, seed: int = 0):

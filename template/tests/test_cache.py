@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SOURCE, picture
+from conftest import SOURCE
+from of_images import picture
 from PIL import Image
 from test_pixels import DECODING, assert_holds, places
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import picture
+from of_images import picture
 from PIL import Image, ImageDraw, ImageEnhance
 
 from comp.config.schema import Data

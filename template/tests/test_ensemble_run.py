@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SOURCE, picture
+from conftest import SOURCE
+from of_images import picture
 
 MEMBERS = [
     {"name": "a", "model": {"image_size": 20}},

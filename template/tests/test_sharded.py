@@ -15,7 +15,8 @@ import psutil
 import pytest
 import torch
 import yaml
-from conftest import SMALL, SOURCE, write_competition
+from conftest import SOURCE
+from of_images import SMALL, write_competition
 from safetensors.torch import load_file
 from torch import nn
 from torch.distributed.tensor import DTensor

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import picture
 from made_runs import make_run
+from of_images import picture
 from PIL import Image
 
 from comp.config.schema import Stack

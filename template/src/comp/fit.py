@@ -28,10 +28,10 @@ from comp.preparation import (
     model_for,
     pieces_that_fit,
     place_to_augment,
-    seed_of,
     wrapped_for,
 )
 from comp.saving import Saving, not_finite
+from comp.seeds import seed_of
 from comp.sharded import shard
 from comp.state import Progress, State, read_tensors, write_tensors
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
@@ -62,11 +61,6 @@ def batches_for(config: Config, fold: Fold, pieces: int, accelerator: Accelerato
         processes=accelerator.num_processes,
         accumulate=pieces,
     )
-
-
-def seed_of(*numbers: int) -> int:
-    """One seed from several numbers. Nothing random depends on what was drawn before, so no generator needs saving."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:

@@ -9,18 +9,21 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
 from accelerate.utils import fsdp2_prepare_model, recursively_apply
-from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from comp.errors import CompError
-from comp.model import Classifier
+
+if TYPE_CHECKING:  # not every task has them
+    from timm.utils import ModelEmaV3
+
+    from comp.model import Classifier
 
 OURS = {  # what the loop and this file do themselves
     "FSDP_ACTIVATION_CHECKPOINTING": "train.grad_checkpointing=true does it",
@@ -62,7 +65,9 @@ def is_sharded(accelerator: Accelerator) -> bool:
     return accelerator.distributed_type == DistributedType.FSDP
 
 
-def shard(model: Classifier, ema: ModelEmaV3 | None, accelerator: Accelerator) -> Callable[[Classifier], Classifier]:
+def shard(
+    model: "Classifier", ema: "ModelEmaV3 | None", accelerator: Accelerator
+) -> "Callable[[Classifier], Classifier]":
     """Cuts the model and its average, in place, if FSDP is on. To be called before the optimizer is built.
 
     What it returns makes one of the two whole, on every process, for what is done without the others: validating,
@@ -89,7 +94,7 @@ def shard(model: Classifier, ema: ModelEmaV3 | None, accelerator: Accelerator) -
         units = sum(isinstance(module, FSDPModule) for module in model.modules())
         print(f"fsdp    {accelerator.num_processes} processes share the model, which is put together in {units} units")
 
-    def whole(module: Classifier) -> Classifier:
+    def whole(module: "Classifier") -> "Classifier":
         copy = deepcopy(hollow)
         tensors = {name: put_together(tensor) for name, tensor in module.state_dict().items()}
         copy.load_state_dict(tensors, assign=True)
