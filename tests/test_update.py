@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import FIRST_TAG
 from copier import run_copy
-from rendering import SETTINGS, answers, commit, comp, copier, files_in, git
+from rendering import answers, commit, comp, copier, files_in, git
 
 LATER_TAG = "v1.1.0"
 DROPPED = "mobilenetv4_conv_small.e2400_r224_in1k"  # offered by the first release's recipe, not by the later one's
@@ -176,9 +176,11 @@ def test_a_repository_nobody_touched_becomes_what_a_new_one_is(generate, release
     run_copy(str(released), tmp_path / "new", data=data, defaults=True, quiet=True, vcs_ref=LATER_TAG)
     updated, new = contents(repo), contents(tmp_path / "new")
     assert updated.keys() == new.keys()
-    assert [name for name in new if updated[name] != new[name]] == sorted(
-        name for name in SETTINGS["_skip_if_exists"] if (repo / name).is_file()
-    )
+    assert [name for name in new if updated[name] != new[name]] == [
+        "conf/baseline.yaml",
+        "conf/demo.yaml",
+        "src/comp/custom.py",
+    ]
 
 
 def test_a_backbone_that_is_no_longer_offered_stays_the_answer(generate):

@@ -29,6 +29,7 @@ COMMANDS = {
     "submit": "write the submission, checked against the sample submission",
     "score": "score the submission against a local solution.csv",
     "report": "draw the run: an HTML page, its plots as PNG beside it",
+    "update": "bring the template's newest code, on a branch; key=value changes an answer",
     "run": "all steps of the configuration, start to submission; goes on where it stopped",
 }
 LAUNCHING = {"predict", "pretrain", "soup"}  # may start further processes, and give an exit status
@@ -46,6 +47,7 @@ NEXT = {
 }
 FLAGS = {
     "split": ("--force", "make the folds anew, although folds.csv is there"),
+    "update": ("--check", "only tell whether there is something newer, and what it would change (status 2)"),
     "train": ("--fresh", "remove what this run has trained so far"),
 }
 
@@ -81,6 +83,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _do(given: argparse.Namespace, words: list[str]) -> int:
+    if given.command == "update":  # needs no configuration, not even one that can be read
+        from comp.update import update
+
+        return update(given.words, given.check)
     from comp.config import load_config, to_yaml
 
     path, overrides = _config_and_overrides(given)

@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 
 from comp.config import Experiment, load_config, to_yaml
+from comp.copier_program import Origin
 from comp.errors import CompError, shown
 from comp.files import write_text
 from comp.registry import greater_is_better, names
 
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
+FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
 UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment", "pretrain", "student")
@@ -61,6 +63,10 @@ class RunDir:
         return self.path / "folds.txt"
 
     @property
+    def made_with(self) -> Path:
+        return self.path / "made_with.json"
+
+    @property
     def pretrained(self) -> Path:
         return self.path / "pretrain" / "best.safetensors"
 
@@ -101,6 +107,8 @@ class RunDir:
                     "give this one another name (name=…), or run comp train --fresh to train it anew"
                 )
         write_text(self.config, to_yaml(config))
+        if not (begun and self.made_with.is_file()):
+            write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
 
     def bind_to_folds(self, rows: str) -> None:
         """Remembers the hash of the folds that the run is trained with.
@@ -126,7 +134,18 @@ class RunDir:
         if not self.config.is_file():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))
             raise CompError(f"there is no run {self.path} (there are {shown(known) or 'none yet'}): run comp train")
+        made = json.loads(self.made_with.read_text(encoding="utf-8")) if self.made_with.is_file() else {"format": 1}
+        if made["format"] > FORMAT:
+            raise CompError(f"{self.path} was trained with a newer template ({made['template']}): run comp update")
         return load_config(self.config)
+
+
+def _template_version() -> str:
+    """The template's version that this repository has, as `comp update` knows it."""
+    try:
+        return Origin.of(Path()).version
+    except CompError:  # the code alone, without the file that says it
+        return "unknown"
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
