@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
@@ -45,6 +46,8 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system at once; each step would fetch and clear them anew, a fifth of its time.
     """
+    if sys.platform != "linux":
+        return
     with suppress(OSError, AttributeError):  # another libc
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
