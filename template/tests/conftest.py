@@ -1,6 +1,7 @@
 """An empty repository to work in, and a way to call `comp`. What a task's tests need besides stands apart."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from comp.cli import main
 pytest_plugins = ["of_images"] if find_spec("comp.images") else []
 # On any machine the CPU: exact comparisons hold there. Of tiny tensors, more threads only wait for each other.
 os.environ.update(CUDA_VISIBLE_DEVICES="", ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1")
+needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows ends a process, and does not ask it to stop")
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -216,7 +215,7 @@ def test_a_killed_build_is_taken_for_nothing_and_removed_by_the_next(images, rep
     )
     process = python(code)
     assert process.stdout.readline() == "there\n"
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
     [left] = places()
     assert left.name.startswith(".")

@@ -8,6 +8,7 @@ import pytest
 from conftest import SOURCE
 
 from comp.cli import commands_here
+from comp.devices import keep_freed_memory
 
 
 def python(code, cwd):
@@ -124,3 +125,16 @@ def test_the_demo_data_is_a_competition_with_a_solution(repo, configure, comp):
     status, _, err = comp("demo-data")
     assert status == 1
     assert "demo is not empty" in err
+
+
+def test_a_pipe_that_cannot_write_a_name_stops_nothing(comp_process, configure):
+    configure(data={"train": "猫.csv"})
+    finished = comp_process("config", PYTHONIOENCODING="ascii")
+    assert finished.returncode == 0, finished.stderr
+    assert r"train: \u732b.csv" in finished.stdout
+
+
+def test_where_the_c_library_is_another_memory_is_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("Windows has no library without a name"))
+    keep_freed_memory()

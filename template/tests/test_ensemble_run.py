@@ -1,7 +1,6 @@
 """`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; cut short anywhere."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -73,7 +72,7 @@ def killed_at(path: Path) -> None:
     while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     assert process.poll() is None, f"it ended before {path} was there"
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import shlex
 import sys
@@ -55,6 +56,9 @@ FLAGS = {
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 for an error that the user can mend, 2 for a wrong command line."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # piped on Windows, it cannot write every class's name
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     given, rest = parser.parse_known_args(words)  # rest: what argparse does not take after a flag
     if any(word.startswith("-") for word in rest):

@@ -1,6 +1,7 @@
 """The Accelerator of this process: device, precision, how many processes there are."""
 
 import ctypes
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
@@ -46,6 +47,8 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system at once; each step would fetch and clear them anew, a fifth of its time.
     """
+    if sys.platform != "linux":
+        return
     with suppress(OSError, AttributeError):  # another libc
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
