@@ -1,7 +1,10 @@
-.PHONY: demo test
+.PHONY: demo test test-all
 
 demo: ## generate a repository, train three folds on the demo data, score the submission
 	ci/demo
 
-test: ## the generator's tests, then a generated repository's own
+test: ## the generator's tests, then each task and recipe with a generated repository's own tests
 	ci/test
+
+test-all: ## the same with every variant: ci/variants.py all
+	ci/test all

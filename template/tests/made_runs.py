@@ -3,11 +3,11 @@
 import numpy as np
 
 from comp.collect import collect
-from comp.config import Config
+from comp.config.schema import Config
 from comp.predictions import oof_table, test_table, write_predictions
 from comp.rundir import RunDir, write_json
 from comp.split import load_split
-from comp.tables import read_tables
+from comp.tables.read import read_tables
 
 
 def make_run(

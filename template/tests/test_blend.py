@@ -12,8 +12,9 @@ from comp.config.schema import Blend
 from comp.ensemble.combiners import blend_fit, mean_of_kind
 from comp.metrics import score
 from comp.predictions import read_predictions
-from comp.split import split
-from comp.tables import Targets, read_tables
+from comp.split_images import split
+from comp.tables import Targets
+from comp.tables.read import read_tables
 
 CLASSES = Targets("multiclass", ("a", "b", "c"))
 BINARY = Targets("binary", ("label",))

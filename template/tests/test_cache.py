@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SOURCE, picture
+from conftest import SOURCE
+from of_images import picture
 from PIL import Image
 from test_pixels import DECODING, assert_holds, places
 
@@ -215,7 +215,7 @@ def test_a_killed_build_is_taken_for_nothing_and_removed_by_the_next(images, rep
     )
     process = python(code)
     assert process.stdout.readline() == "there\n"
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
     [left] = places()
     assert left.name.startswith(".")

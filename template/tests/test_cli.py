@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import SOURCE
 
-from comp.cli import COMMANDS
+from comp.cli import commands_here
+from comp.devices import keep_freed_memory
 
 
 def python(code, cwd):
@@ -20,7 +20,7 @@ def python(code, cwd):
 def test_help_names_every_command(comp_process):
     result = comp_process("--help")
     assert result.returncode == 0
-    assert all(command in result.stdout for command in COMMANDS)
+    assert all(command in result.stdout for command in commands_here())
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"]])
@@ -34,10 +34,10 @@ def test_help_answers_without_importing_what_is_slow(repo, words):
 
 
 def test_help_answers_within_a_second(comp_process):
-    def seconds():
-        started = time.perf_counter()
+    def seconds():  # of computing: other processes may keep this one waiting
+        before = os.times()
         comp_process("--help")
-        return time.perf_counter() - started
+        return sum(os.times()[2:4]) - sum(before[2:4])
 
     assert min(seconds() for _ in range(3)) < 1.0
 
@@ -125,3 +125,16 @@ def test_the_demo_data_is_a_competition_with_a_solution(repo, configure, comp):
     status, _, err = comp("demo-data")
     assert status == 1
     assert "demo is not empty" in err
+
+
+def test_a_pipe_that_cannot_write_a_name_stops_nothing(comp_process, configure):
+    configure(data={"train": "猫.csv"})
+    finished = comp_process("config", PYTHONIOENCODING="ascii")
+    assert finished.returncode == 0, finished.stderr
+    assert r"train: \u732b.csv" in finished.stdout
+
+
+def test_where_the_c_library_is_another_memory_is_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("Windows has no library without a name"))
+    keep_freed_memory()

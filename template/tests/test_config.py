@@ -2,7 +2,8 @@
 
 import pytest
 
-from comp.config import Config, load_config, to_yaml
+from comp.config import load_config, to_yaml
+from comp.config.schema import Config
 from comp.errors import CompError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import picture
+from of_images import picture
 
 from comp.config import load_config
 from comp.metrics import score

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import picture
+from of_images import picture
 from PIL import Image, ImageDraw, ImageEnhance
 
 from comp.config.schema import Data
 from comp.duplicates import find_duplicates, in_sets, look_at, united
-from comp.tables import read_tables
+from comp.tables.read import read_tables
 
 WHITE = (255, 255, 255)
 

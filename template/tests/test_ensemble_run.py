@@ -1,7 +1,6 @@
 """`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; cut short anywhere."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -9,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SOURCE, picture
+from conftest import SOURCE
+from of_images import picture
 
 MEMBERS = [
     {"name": "a", "model": {"image_size": 20}},
@@ -72,7 +72,7 @@ def killed_at(path: Path) -> None:
     while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
     assert process.poll() is None, f"it ended before {path} was there"
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
 
 

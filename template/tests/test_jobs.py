@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 import pytest
-from conftest import SOURCE
+from conftest import KILL, SOURCE, needs_signals
 from test_resume import assert_same_run
 
 from comp.cluster import LoggedCommand, executor_for, submit
@@ -35,7 +35,7 @@ def slurm(repo, monkeypatch):
     """Stands in for Slurm's commands: `slurm(sacct="…")` says what one of them prints."""
     folder = repo / "bin"
     folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
     def printing(**commands: str) -> None:
         for name, text in commands.items():
@@ -113,7 +113,8 @@ def test_lines_are_told_once_and_an_error_is_kept_for_the_end(repo, capsys):
     assert job.why(1) == f"the loss is nan ({log})"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@needs_signals
+@pytest.mark.parametrize("number", [signal.SIGTERM, KILL])
 def test_no_fold_outlives_its_starter_and_each_saves_first(number, competition, configure, comp):
     configure(train={"epochs": 2000, "batch_size": 4})
     comp("split")
@@ -138,6 +139,7 @@ def wait_for(happens, timeout_s: float = 120) -> None:
         time.sleep(0.05)
 
 
+@needs_signals
 def test_a_fold_is_a_job_of_submitit(competition, configure, comp):
     configure()
     comp("split")
@@ -149,6 +151,7 @@ def test_a_fold_is_a_job_of_submitit(competition, configure, comp):
     assert_same_run("jobs", "one", folds=(1,))
 
 
+@needs_signals
 def test_slurm_gets_the_arguments_of_the_configuration(configure, slurm):
     arguments = {"gpus_per_node": 2, "slurm_partition": "gpu", "timeout_min": 90}
     config = configure(jobs={"cluster": "slurm", "cluster_args": arguments})
@@ -157,6 +160,7 @@ def test_slurm_gets_the_arguments_of_the_configuration(configure, slurm):
     assert executor.parameters == {"gpus_per_node": 2, "partition": "gpu", "time": 90, "job_name": "small"}
 
 
+@needs_signals
 def test_a_fold_whose_slurm_job_still_runs_is_not_submitted_again(configure, slurm):
     executor = executor_for(configure(jobs={"cluster": "slurm"}), Path("runs/small"))
     work = LoggedCommand(["true"], {}, Path("train.log"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import COLOURS, write_competition
+from of_images import COLOURS, write_competition
 
 from comp.metrics import score
 from comp.predictions import read_predictions

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import picture
+from of_images import picture
 from torch import nn
 
 from comp.devices import accelerator_for

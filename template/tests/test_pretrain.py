@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import picture
+from of_images import picture
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file

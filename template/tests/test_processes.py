@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import SOURCE
+from conftest import SOURCE, needs_signals
 from safetensors.torch import load_file
 
 from comp.launch import processes_wanted
@@ -93,6 +93,7 @@ def test_an_error_in_the_processes_is_one_line_and_no_traceback(competition, con
     assert "next " not in finished.stdout
 
 
+@needs_signals
 def test_a_signal_to_the_starter_saves_and_ends_all_processes(competition, configure, comp):
     configure(train={"epochs": 2000, "batch_size": 4, "log_every": 1, "save_every": "1000 epochs"}, **UNEVEN)
     comp("split")

@@ -137,4 +137,4 @@ def test_without_teachers_it_says_what_to_run(competition, configure, comp):
     comp("split")
     status, _, err = comp("pseudo")
     assert status == 1
-    assert "runs/small/fold0/test.parquet does not exist: run comp train" in err
+    assert "runs/small/fold0/best.safetensors does not exist: run comp train" in err

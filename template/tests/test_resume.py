@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SOURCE
+from conftest import KILL, SOURCE, needs_signals
 from safetensors.torch import load_file
 
 from comp.errors import CompError
@@ -95,8 +95,8 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights(competit
     comp("split")
     rng, first, second = random.Random(time.time_ns()), Path("runs/small/fold0/last"), Path("runs/small/fold1/last")
     for folder in (first, first, second):
-        status, errors = train_until(saved_anew(folder, rng.randint(2, 14)), signal.SIGKILL)
-        assert status == -signal.SIGKILL, errors
+        status, errors = train_until(saved_anew(folder, rng.randint(2, 14)), KILL)
+        assert status == (1 if os.name == "nt" else -KILL), errors
     assert Path("runs/small/fold0/best.safetensors").is_file()
     status, out, _ = comp("train")
     assert status == 0
@@ -106,6 +106,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights(competit
     assert_same_run("small", "undisturbed")
 
 
+@needs_signals
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_first_and_the_same_command_goes_on(number, competition, configure, comp):
     configure(folds={"kind": "holdout"}, train={"epochs": 20, "batch_size": 2, "save_every": "1 epoch"})

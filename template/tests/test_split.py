@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_competition
+from of_images import write_competition
 
 from comp.competition import open_competition
 from comp.config.schema import Folds

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import picture
 from made_runs import make_run
+from of_images import picture
 from PIL import Image
 
 from comp.config.schema import Stack
@@ -18,7 +18,8 @@ from comp.ensemble.learners import stack_fit
 from comp.ensemble.statistics import STATISTICS, image_statistics, statistics_of
 from comp.metrics import score
 from comp.predictions import read_predictions, write_predictions
-from comp.split import Split, split
+from comp.split import Split
+from comp.split_images import split
 from comp.tables import Targets
 
 TARGETS = {

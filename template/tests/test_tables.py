@@ -9,7 +9,8 @@ from comp.config.schema import Data
 from comp.errors import CompError
 from comp.predictions import read_predictions
 from comp.rundir import RunDir
-from comp.tables import Targets, read_tables
+from comp.tables import Targets
+from comp.tables.read import read_tables
 
 
 @pytest.fixture

@@ -4,17 +4,19 @@ Everything random here is a function of (seed, epoch, position): no generator ca
 number of workers changes nothing, all processes agree without talking, and a run can go on from any batch.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from comp.augment import draw, fitted, generators, on_cpu, on_device
-from comp.config.schema import Augment
+from comp.config.schema import Augment, Config
 from comp.errors import CompError
 from comp.pixels import Images
 
@@ -169,6 +171,19 @@ def loader(dataset: Dataset[Batch], batches: Any, workers: int, device: torch.de
         persistent_workers=False,
         prefetch_factor=4 if workers else None,
     )
+
+
+def workers_for(config: Config, accelerator: Accelerator, streamed: bool) -> int:
+    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on.
+
+    `streamed`: each image is decoded anew, which is too slow to wait for.
+    """
+    if config.train.workers != "auto":
+        return config.train.workers
+    if accelerator.device.type == "cpu" and not streamed:
+        return 0
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
+    return max(1, min(8, (os.cpu_count() or 1) // local))
 
 
 def _as_is(batch: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import shlex
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from comp.errors import CompError
 from comp.interrupt import Stopped
+from comp.tasks import TASKS, part_of, tasks_here
 
 BASELINE, DEMO = Path("conf/baseline.yaml"), Path("conf/demo.yaml")
 COMMANDS = {
@@ -20,6 +22,7 @@ COMMANDS = {
     "pretrain": "train on another data set first: every fold starts from these weights",
     "train": "train the folds, go on with what was cut short, write the predictions",
     "predict": "predict again from the checkpoints: other views, other test images",
+    "verify": "compare what was predicted with the truth, with random pairs and with simple baselines",
     "blend": "combine runs by a mean or by weights",
     "stack": "combine runs, and features of the images, by a learned combiner",
     "pseudo": "train students that also learn from the test rows which the models are sure of",
@@ -29,6 +32,19 @@ COMMANDS = {
     "report": "draw the run: an HTML page, its plots as PNG beside it",
     "update": "bring the template's newest code, on a branch; key=value changes an answer",
     "run": "all steps of the configuration, start to submission; goes on where it stopped",
+}
+LAUNCHING = {"predict", "pretrain", "soup"}  # may start further processes, and give an exit status
+NEXT = {
+    "demo-data": "run",
+    "split": "train",
+    "cache": "train",
+    "pretrain": "train",
+    "train": "submit",
+    "predict": "submit",
+    "pseudo": "blend",
+    "blend": "submit",
+    "stack": "submit",
+    "soup": "submit",
 }
 FLAGS = {
     "split": ("--force", "make the folds anew, although folds.csv is there"),
@@ -40,6 +56,9 @@ FLAGS = {
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 for an error that the user can mend, 2 for a wrong command line."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # piped on Windows, it cannot write every class's name
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     given, rest = parser.parse_known_args(words)  # rest: what argparse does not take after a flag
     if any(word.startswith("-") for word in rest):
@@ -77,77 +96,45 @@ def _do(given: argparse.Namespace, words: list[str]) -> int:
     path, overrides = _config_and_overrides(given)
     config = load_config(path, overrides)
     arguments = [str(path), *overrides]
-    if given.command == "config":
+    command: str = given.command
+    if command == "config":
         print(to_yaml(config), end="")
-    elif given.command == "demo-data":
-        from comp.demo import write_demo
-
-        write_demo(config)
-        _next("run", arguments)
-    elif given.command == "split":
-        from comp.split import split
-
-        split(config, given.force)
-        _next("train", arguments)
-    elif given.command == "cache":
-        from comp.competition import cache
-
-        cache(config)
-        _next("train", arguments)
-    elif given.command == "train":
-        from comp.train import train
-
-        return train(config, words, given.fresh) or _next("submit", arguments)
-    elif given.command == "predict":
-        from comp.repredict import repredict
-
-        return repredict(config, words) or _next("submit", arguments)
-    elif given.command == "pretrain":
-        from comp.pretrain import pretrain
-
-        return pretrain(config, words) or _next("train", arguments)
-    elif given.command == "pseudo":
-        from comp.pseudo import pseudo
-
-        return pseudo(config) or _next("blend", arguments)
-    elif given.command in {"blend", "stack"}:
-        from comp.ensemble import combine
-
-        (combine.blend if given.command == "blend" else combine.stack)(config)
-        _next("submit", arguments)
-    elif given.command == "soup":
-        from comp.ensemble.soup import soup
-
-        return soup(config, words) or _next("submit", arguments)
-    elif given.command == "submit":
-        from comp.submit import submit
-
-        submit(config)
-    elif given.command == "score":
-        from comp.score_submission import score_submission
-
-        score_submission(config)
-    elif given.command == "report":
-        from comp.report import report
-
-        report(config)
-    elif given.command == "run":
+        return 0
+    if command == "run":
         from comp.run import run
 
         return run(config, arguments)
-    return 0
+    work = part_of(config.task, command)
+    status = 0
+    if command == "split":
+        work(config, given.force)
+    elif command == "train":
+        status = work(config, words, given.fresh)
+    elif command in LAUNCHING:
+        status = work(config, words)
+    elif command == "pseudo":
+        status = work(config)
+    else:
+        work(config)
+    return status or (_next(NEXT[command], arguments) if command in NEXT else 0)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="comp", description="From the competition's files to a checked submission.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, about in COMMANDS.items():
+    for name, about in commands_here().items():
         command = commands.add_parser(name, help=about, description=about)
         command.add_argument("words", nargs="*", metavar="[CONFIG] key=value", help=f"default {BASELINE}; folds=[0,2]")
         if name in FLAGS:
             flag, meaning = FLAGS[name]
             command.add_argument(flag, action="store_true", help=meaning)
     return parser
+
+
+def commands_here() -> dict[str, str]:
+    """The commands of this repository's task, and what they do."""
+    known = {"config", "run", *(command for task in tasks_here() for command in TASKS[task])}
+    return {name: about for name, about in COMMANDS.items() if name in known}
 
 
 def _config_and_overrides(given: argparse.Namespace) -> tuple[Path, list[str]]:

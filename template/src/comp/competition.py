@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.metadata import MetadataEncoder, read_metadata
 from comp.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.pixels.decoding import digest
 from comp.split import Split, load_split
-from comp.tables import Tables, read_tables
+from comp.tables import Tables
+from comp.tables.read import read_tables
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Competition:
         """(N, M) of the table `which`, where there is an encoder."""
         return None if encoder is None else encoder.encode(self.columns[which])
 
-    def rows(self, fold: int) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers that fold `fold` trains and validates on; rows of unreadable images are in neither.
+    def rows(self, *left_out: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers that are trained on where these folds are left out, and theirs; unreadable images are in neither.
 
         With folds over time, a fold trains on what came before it only. The training rows come in the order of their
         ids: a shuffled CSV trains the same model.
@@ -44,8 +45,8 @@ class Competition:
         by_id = np.argsort(self.tables.train["id"].to_numpy(dtype=str), kind="stable")
         readable = np.ones(len(self.y), dtype=bool)
         readable[list(self.train_pixels.bad)] = False
-        validated = self.split.fold == fold
-        trained = self.split.fold < fold if self.split.kind == "time" else ~validated
+        validated = np.isin(self.split.fold, left_out)
+        trained = self.split.fold < min(left_out) if self.split.kind == "time" else ~validated
         return by_id[(readable & trained)[by_id]], np.flatnonzero(readable & validated)
 
 

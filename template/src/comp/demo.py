@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.files import write_text
 

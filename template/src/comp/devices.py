@@ -1,7 +1,7 @@
 """The Accelerator of this process: device, precision, how many processes there are."""
 
 import ctypes
-import os
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
@@ -10,34 +10,36 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-from comp.config import Config
+from comp.config import Experiment
 from comp.errors import CompError
 from comp.rundir import RunDir
+from comp.sharded import also_on_cpu, sharding
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-def accelerator_for(config: Config) -> Accelerator:
+def accelerator_for(config: Experiment) -> Accelerator:
     """Accelerate as the configuration asks for it."""
     precision = resolve_precision(config.train.precision)
     if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
-    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
-        raise CompError("FSDP is not supported yet: a model must fit on one GPU (train.grad_checkpointing=true helps)")
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     if on_cpu:
         keep_freed_memory()
-    return Accelerator(
+    plugin = sharding()
+    accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         cpu=on_cpu,
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(RunDir.of(config).path),
+        fsdp_plugin=plugin,
         kwargs_handlers=[
             InitProcessGroupKwargs(timeout=timedelta(hours=6)),  # one process may decode for long
             DistributedDataParallelKwargs(broadcast_buffers=False),  # batch statistics are averaged once an epoch
         ],
     )
+    return also_on_cpu(accelerator, plugin)
 
 
 def keep_freed_memory() -> None:
@@ -45,6 +47,8 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system at once; each step would fetch and clear them anew, a fifth of its time.
     """
+    if sys.platform != "linux":
+        return
     with suppress(OSError, AttributeError):  # another libc
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
@@ -59,16 +63,3 @@ def resolve_precision(wanted: str) -> Precision:
         return "fp32"
     capability = min(torch.cuda.get_device_capability(number) for number in range(torch.cuda.device_count()))
     return "bf16" if capability >= (8, 0) else "fp16"
-
-
-def workers_for(config: Config, accelerator: Accelerator, streamed: bool) -> int:
-    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on.
-
-    `streamed`: each image is decoded anew, which is too slow to wait for.
-    """
-    if config.train.workers != "auto":
-        return config.train.workers
-    if accelerator.device.type == "cpu" and not streamed:
-        return 0
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
-    return max(1, min(8, (os.cpu_count() or 1) // local))

@@ -18,6 +18,7 @@ from comp.errors import CompError, shown
 from comp.files import written_whole
 from comp.images import BadImage, Rgb, decode
 from comp.pixels.decoding import digest, in_parallel, states
+from comp.split import group_names
 from comp.tables import Tables
 
 THUMBNAIL_PX = 16
@@ -79,11 +80,6 @@ def print_duplicates(found: Duplicates, tables: Tables) -> None:
     if len(test):
         example = f"{tables.test['id'].iloc[test[0]]!r}, which is training image {ids.iloc[found.in_test[test[0]]]!r}"
         print(f"        note: {len(test)} test images (nearly) repeat training images, such as {example}")
-
-
-def group_names(train: pd.DataFrame) -> pd.Series:
-    """Each row's group as the table has it; without groups, each row is one."""
-    return train["group" if "group" in train else "id"].astype(str)
 
 
 def joined_groups(train: pd.DataFrame, sets: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ from torch import nn
 from tqdm import tqdm
 
 from comp.augment import OnDevice
-from comp.batches import TrainingImages, loader, to_device
-from comp.config import Config
-from comp.devices import workers_for
+from comp.batches import TrainingImages, loader, to_device, workers_for
+from comp.config.schema import Config
 from comp.fold import Fold
 from comp.interrupt import stop_requests
 from comp.metrics import greater_is_better, log_loss, score
@@ -28,10 +28,11 @@ from comp.preparation import (
     model_for,
     pieces_that_fit,
     place_to_augment,
-    seed_of,
     wrapped_for,
 )
 from comp.saving import Saving, not_finite
+from comp.seeds import seed_of
+from comp.sharded import shard
 from comp.state import Progress, State, read_tensors, write_tensors
 
 
@@ -45,12 +46,13 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
         CompError: the loss is not finite, or the settings do not fit the data, the memory or the number of processes.
         Stopped: a signal asked for it; the state is saved.
     """
-    settings, seed = config.train, (config.seed, fold.number)
+    settings, seed = config.train, (config.seed, *fold.left_out)
     torch.manual_seed(seed_of(*seed))
     model = model_for(config, fold, accelerator.device)
     loss_of = loss_for(config, fold, accelerator.device)
     ema = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
-    optimizer = accelerator.prepare(build_optimizer(model, settings))
+    whole = shard(model, ema, accelerator)
+    optimizer = accelerator.prepare_optimizer(build_optimizer(model, settings))
     state = State(model, ema, optimizer, torch.zeros((), device=accelerator.device), Progress())
     _resume(state, folder / "last", accelerator)
     progress = state.progress
@@ -107,7 +109,7 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             progress.seconds = time.perf_counter() - began
 
             _share_batch_statistics([model] if ema is None else [model, ema.module], accelerator)
-            validated = model if ema is None or settings.keep == "last" else ema.module
+            validated = whole(model if ema is None or settings.keep == "last" else ema.module)
             row = {
                 "epoch": epoch + 1,
                 "lr": learning_rate(progress.update - 1, batches.updates, settings, val_losses),
@@ -118,11 +120,12 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             }
             progress.history.append(row)
             _judge(progress, row, validated, config, folder, accelerator)
+            del validated  # a whole copy of a sharded model would take the next epoch's memory
             _tell(row, fold, config, accelerator)
             progress.epoch, progress.batch, progress.seconds = epoch + 1, 0, 0.0
             state.loss.zero_()
             saving.after_epoch()
-    return _kept(state, config, folder, accelerator)
+    return _kept(state, whole, config, folder, accelerator)
 
 
 def _mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
@@ -200,8 +203,8 @@ def _tell(row: dict[str, Any], fold: Fold, config: Config, accelerator: Accelera
     figures = "  ".join(f"{name} {row[name]:.4f}" for name in ("train_loss", "val_loss", config.metric))
     if accelerator.is_main_process:
         tqdm.write(f"{fold.label}  epoch {row['epoch']:>3}  {figures}  {row['images_per_s']:.0f} images/s")
-    if config.tracker != "none":
-        step = fold.number * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
+    if config.tracker != "none" and len(fold.left_out) == 1:
+        step = fold.left_out[0] * config.train.epochs + row["epoch"]  # trackers drop what goes back in steps
         accelerator.log(
             {f"{fold.label.replace(' ', '')}/{name}": value for name, value in row.items() if name != "epoch"}, step
         )
@@ -213,11 +216,12 @@ def _resume(state: State, folder: Path, accelerator: Accelerator) -> None:
         print(f"resume  {folder.parent} after epoch {state.progress.epoch}{batches}")
 
 
-def _kept(state: State, config: Config, folder: Path, accelerator: Accelerator) -> Classifier:
+def _kept(
+    state: State, whole: Callable[[Classifier], Classifier], config: Config, folder: Path, accelerator: Accelerator
+) -> Classifier:
     """The model with the weights of `train.keep`."""
-    model = accelerator.unwrap_model(state.model, keep_fp32_wrapper=False)
+    kept: Any = state.ema.module if state.ema is not None and config.train.keep == "ema" else state.model
+    model = accelerator.unwrap_model(whole(kept), keep_fp32_wrapper=False)
     if config.train.keep == "best":
         model.load_state_dict(read_tensors(folder / "last" / "best.pt"))
-    elif state.ema is not None and config.train.keep == "ema":
-        model.load_state_dict(state.ema.module.state_dict())
     return model.requires_grad_(True).eval()

@@ -14,7 +14,7 @@ from comp.tables import Targets
 class Fold:
     """Rows are numbers of the training table; `y` (N, K) and `metadata` (N, M) cover all of it."""
 
-    number: int
+    left_out: tuple[int, ...]  # the folds that it does not train on: one, or two of a nested training
     train_rows: np.ndarray
     valid_rows: np.ndarray
     y: np.ndarray
@@ -28,4 +28,9 @@ class Fold:
     @property
     def label(self) -> str:
         """What it is called in what is told."""
-        return self.name or f"fold {self.number}"
+        return self.name or called(self.left_out)
+
+
+def called(left_out: tuple[int, ...]) -> str:
+    """`fold 0`, or `folds 0+1` of a nested training."""
+    return f"fold{'s' if len(left_out) > 1 else ''} {'+'.join(map(str, left_out))}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from comp.cluster import LoggedCommand, executor_for, submit
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.interrupt import Stopped, stop_requests
 from comp.launch import TOLD

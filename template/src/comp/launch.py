@@ -6,56 +6,59 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
 
-from comp.competition import Competition, open_competition
-from comp.config import Config
+from comp.config import Experiment
 from comp.devices import accelerator_for
 from comp.interrupt import Stopped, stop_requests
 from comp.processes import POLL_S, end_with_starter, start, stop
 
+Data = TypeVar("Data")
 TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
 
 
 def on_all_devices(
-    config: Config,
+    config: Experiment,
     arguments: list[str],
+    opened: Callable[[bool], Data],
     prepare: Callable[[], None],
-    check: Callable[[Competition, int], None],
-    work: Callable[[Competition, Accelerator], None],
-    jobs: Callable[[Competition], bool] = lambda _: False,
+    check: Callable[[Data, int], None],
+    work: Callable[[Data, Accelerator], None],
+    jobs: Callable[[Data], bool] = lambda _: False,
 ) -> int:
     """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
 
-    `prepare` runs once, and so does the decoding; `check` gets the number of processes: what is wrong with data or
-    settings is said before any process starts. `jobs` may do all of the work in its own way; it says whether it did.
+    `opened(quiet)` reads the data. `prepare` runs once, and so does the decoding; `check` gets the number of processes:
+    what is wrong with data or settings is said before any process starts. `jobs` may do all of the work in its own
+    way; it says whether it did.
     """
     if is_launched():
         accelerator = accelerator_for(config)
         if accelerator.is_main_process:
             prepare()
         with accelerator.local_main_process_first():
-            competition = open_competition(config, quiet=not accelerator.is_main_process or TOLD in os.environ)
+            data = opened(not accelerator.is_main_process or TOLD in os.environ)
         accelerator.wait_for_everyone()
-        check(competition, accelerator.num_processes)
+        check(data, accelerator.num_processes)
     else:
         prepare()
-        competition = open_competition(config, quiet=TOLD in os.environ)
-        if jobs(competition):
+        data = opened(TOLD in os.environ)
+        if jobs(data):
             return 0
         processes = processes_wanted(config)
-        check(competition, processes)
+        check(data, processes)
         if processes > 1:
             return launch(processes, arguments)
         accelerator = accelerator_for(config)
-    work(competition, accelerator)
+    work(data, accelerator)
     accelerator.end_training()
     return 0
 
 
-def processes_wanted(config: Config) -> int:
+def processes_wanted(config: Experiment) -> int:
     """`train.processes`, or one for each visible GPU."""
     if config.train.processes != "auto":
         return config.train.processes

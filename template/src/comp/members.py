@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from comp.config import Config
+from comp.config import Experiment
 from comp.config.load import members_of
 
 
@@ -12,7 +12,7 @@ def for_each_member(command: Callable[..., int]) -> Callable[..., int]:
     """`command(config, arguments, …)` for each member in turn, until one fails; once where there are none."""
 
     @functools.wraps(command)
-    def for_all(config: Config, arguments: list[str], *others: Any, **options: Any) -> int:
+    def for_all(config: Experiment, arguments: list[str], *others: Any, **options: Any) -> int:
         if not config.members:
             return command(config, arguments, *others, **options)
         for member, each in zip(config.members, members_of(config), strict=True):

@@ -10,11 +10,10 @@ import numpy as np
 from sklearn import metrics as sk
 
 from comp.errors import CompError
-from comp.registry import find, register
+from comp.registry import find, greater_is_better, register
 from comp.tables import Targets
 
 Metric = Callable[[np.ndarray, np.ndarray, Targets], float]
-SMALLER_IS_BETTER = {"log_loss"}
 
 
 def score(name: str, y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
@@ -24,11 +23,6 @@ def score(name: str, y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
         CompError: no such metric, or it is not defined for such targets.
     """
     return float(find("metric", name)(y, p, targets))
-
-
-def greater_is_better(name: str) -> bool:
-    """A metric of custom.py says otherwise with an attribute: `my_metric.greater_is_better = False`."""
-    return getattr(find("metric", name), "greater_is_better", name not in SMALLER_IS_BETTER)
 
 
 def improves(name: str, new: float, old: float | None) -> bool:
@@ -66,6 +60,9 @@ def log_loss(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
         safe = safe / safe.sum(axis=1, keepdims=True)
         return float(-(y * np.log(safe)).sum(axis=1).mean())
     return float(-(y * np.log(safe) + (1 - y) * np.log(1 - safe)).mean())
+
+
+log_loss.greater_is_better = False  # type: ignore[attr-defined]
 
 
 @register("metric", "roc_auc")

@@ -1,6 +1,5 @@
 """Parameter groups, the optimizer, and the learning rate of every update."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +9,15 @@ from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_grou
 from comp.config.schema import Train
 from comp.errors import CompError
 from comp.model import Classifier
+from comp.schedule import scheduled
+from comp.sharded import fused_step
 
 
 def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer:
     """timm's optimizer over the backbone's groups and the head's; each group's `lr_scale` is its layer decay.
 
     Raises:
-        CompError: timm knows no such optimizer.
+        CompError: timm knows no such optimizer, or it is not for FSDP.
     """
     kept: set[str] = getattr(model.backbone, "no_weight_decay", set)()
     common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
@@ -29,7 +30,7 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
     common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
     try:
         try:
-            return create_optimizer_v2(groups, **common, fused=True)
+            return create_optimizer_v2(groups, **common, fused=fused_step(model, settings.optimizer))
         except (TypeError, RuntimeError):  # one that has no fused step, here or at all
             return create_optimizer_v2(groups, **common)
     except (AssertionError, KeyError, ValueError) as error:
@@ -44,34 +45,10 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 def learning_rate(update: int, updates_per_epoch: int, settings: Train, val_losses: Sequence[float] = ()) -> float:
     """The rate of optimizer update `update` (from 0), after epochs that ended with `val_losses`.
 
-    Frozen epochs with a rate of their own come first; then linear warm-up, and what `schedule` says. A function of its
-    arguments alone: the same on any number of processes, and after any restart.
+    Frozen epochs with a rate of their own come first; then what `schedule` says of the epochs after them.
     """
     first = settings.freeze_epochs if settings.freeze_lr is not None else 0
     if settings.freeze_lr is not None and update < first * updates_per_epoch:
         return settings.freeze_lr
-    update -= first * updates_per_epoch
-    warmup = settings.warmup_epochs * updates_per_epoch
-    if update < warmup:
-        return settings.lr * (update + 1) / (warmup + 1)
-    if settings.schedule == "constant":
-        return settings.lr
-    if settings.schedule == "plateau":
-        reduced = settings.lr * settings.plateau.factor ** plateaus(val_losses[first:], settings.plateau.patience)
-        return max(settings.min_lr, reduced)
-    total = (settings.epochs - first) * updates_per_epoch
-    progress = min(1.0, (update - warmup) / max(1.0, total - warmup))
-    return settings.min_lr + (settings.lr - settings.min_lr) * (1 + math.cos(math.pi * progress)) / 2
-
-
-def plateaus(losses: Sequence[float], patience: int) -> int:
-    """How often more than `patience` epochs in a row brought no loss that is lower by at least 0.01 %."""
-    count, waited, best = 0, 0, math.inf
-    for loss in losses:
-        if loss < best * (1 - 1e-4):
-            best, waited = loss, 0
-        else:
-            waited += 1
-        if waited > patience:
-            count, waited = count + 1, 0
-    return count
+    left = settings.epochs - first
+    return scheduled(update - first * updates_per_epoch, updates_per_epoch, left, settings, val_losses[first:])

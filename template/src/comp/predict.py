@@ -7,9 +7,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from comp.batches import PlainImages, loader, to_device
-from comp.config import Config
-from comp.devices import workers_for
+from comp.batches import PlainImages, loader, to_device, workers_for
+from comp.config.schema import Config
 from comp.pixels import Images
 from comp.tables import Targets
 from comp.views import viewed

@@ -4,21 +4,19 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from comp.augment import cores, cpu_images_per_s, where_to_augment
-from comp.batches import TrainingBatches, balancing_weights
-from comp.config import Config
-from comp.config.schema import Train
-from comp.devices import workers_for
+from comp.batches import TrainingBatches, balancing_weights, workers_for
+from comp.config.schema import Config, Train
 from comp.errors import CompError
 from comp.fold import Fold
 from comp.losses import Loss, balanced_weights, build_loss
 from comp.memory import fewest_pieces, step_fits, unchanged
 from comp.model import Classifier, build_model, load_weights
+from comp.sharded import is_sharded
 
 MEASURED_STEPS = 5  # with which it is found how fast the model trains
 
@@ -57,7 +55,7 @@ def batches_for(config: Config, fold: Fold, pieces: int, accelerator: Accelerato
     return TrainingBatches(
         fold.train_rows,
         config.train.images_per_update,
-        seed=(config.seed, fold.number),
+        seed=(config.seed, *fold.left_out),
         weights=balancing_weights(fold.y[fold.train_rows]) if weighted else None,
         rank=accelerator.process_index,
         processes=accelerator.num_processes,
@@ -65,15 +63,13 @@ def batches_for(config: Config, fold: Fold, pieces: int, accelerator: Accelerato
     )
 
 
-def seed_of(*numbers: int) -> int:
-    """One seed from several numbers. Nothing random depends on what was drawn before, so no generator needs saving."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
 def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:
     """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
     model.backbone.requires_grad_(not frozen)
-    wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
+    if is_sharded(accelerator):
+        wrapped = model
+    else:
+        wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
     if not compile_with:
         return wrapped
     try:
@@ -84,6 +80,8 @@ def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accel
 
 def pieces_that_fit(config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator) -> int:
     """For `train.accumulate: auto`. Tells what was found."""
+    if is_sharded(accelerator):  # a process without memory would leave the others waiting for its part
+        raise CompError("train.accumulate=auto and train.batch_size=auto are not for FSDP: set both to numbers")
     step = _rehearsal(config, fold, model, loss_of, accelerator)
     batch_size = batches_for(config, fold, 1, accelerator).batch_size
     pieces = fewest_pieces(batch_size, lambda images: step_fits(model, step, images), accelerator)

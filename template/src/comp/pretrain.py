@@ -12,10 +12,9 @@ import pandas as pd
 from accelerate import Accelerator
 from sklearn.model_selection import train_test_split
 
-from comp.competition import Competition
-from comp.config import Config
+from comp.competition import Competition, open_competition
 from comp.config.load import changed
-from comp.config.schema import Pretrain
+from comp.config.schema import Config, Pretrain
 from comp.duplicates import find_duplicates
 from comp.errors import CompError, shown
 from comp.fit import fit
@@ -53,6 +52,7 @@ def pretrain(config: Config, arguments: list[str]) -> int:
     return on_all_devices(
         config,
         arguments,
+        opened=lambda quiet: open_competition(config, quiet),
         prepare=lambda: run.start(config),
         check=lambda *_: None,
         work=lambda competition, accelerator: _pretrain(config, settings, competition, run, accelerator),
@@ -107,7 +107,7 @@ def _other_rows(other: Config, settings: Pretrain, competition: Competition, qui
     y = targets.encode(table)
     # The network has the metadata's part already, and learns to do without: the other images have none.
     _, encoder = competition.encoded(np.arange(len(competition.y)))
-    return Fold(competition.split.n, train_rows, valid_rows, y, pixels, targets, encoder=encoder, name="pretrain")
+    return Fold((competition.split.n,), train_rows, valid_rows, y, pixels, targets, encoder=encoder, name="pretrain")
 
 
 def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:

@@ -1,8 +1,7 @@
 """`comp pseudo`: trains students of the trained models, which also learn from the test rows that those are sure of."""
 
-from comp.config import Config
 from comp.config.load import changed, members_of
-from comp.config.schema import Selection
+from comp.config.schema import Config, Selection
 from comp.rundir import RunDir
 from comp.train import train
 

@@ -13,7 +13,7 @@ import pandas as pd
 from comp.competition import Competition
 from comp.config.schema import Selection, Student
 from comp.errors import CompError
-from comp.fold import Fold
+from comp.fold import Fold, called
 from comp.pixels import Joined
 from comp.predictions import read_predictions, test_table, write_predictions
 from comp.rundir import RunDir
@@ -28,7 +28,7 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
     tables, targets = competition.tables, competition.tables.targets
     chosen_file = folder / "pseudo.parquet"
     if not chosen_file.is_file():
-        _write_chosen(chosen_file, fold.number, student, competition)
+        _write_chosen(chosen_file, fold.left_out, student, competition)
     chosen, _, _ = read_predictions(chosen_file)
     place = pd.Series(np.arange(len(tables.test)), index=tables.test["id"])
     rows = place[chosen["id"]].to_numpy()
@@ -40,7 +40,7 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
         y=np.concatenate([fold.y, y]),
         pixels=Joined(competition.train_pixels, competition.test_pixels),
         metadata=_metadata(fold, competition),
-        start=RunDir.of_name(student.start).fold(fold.number) / "best.safetensors",
+        start=RunDir.of_name(student.start).fold(*fold.left_out) / "best.safetensors",
     )
 
 
@@ -50,20 +50,20 @@ def _metadata(fold: Fold, competition: Competition) -> np.ndarray | None:
     return np.concatenate([fold.metadata, competition.metadata("test", fold.encoder)])
 
 
-def _write_chosen(path: Path, number: int, student: Student, competition: Competition) -> None:
+def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, competition: Competition) -> None:
     targets = competition.tables.targets
-    p = np.mean([_teaching(RunDir.of_name(name), number, student, competition) for name in student.teachers], axis=0)
+    p = np.mean([_teaching(RunDir.of_name(name), left_out, student, competition) for name in student.teachers], axis=0)
     p[list(competition.test_pixels.bad)] = 0.5 if targets.kind != "multiclass" else 0.0  # nobody has seen these images
     rows, labels = select(p, targets, student)
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
     write_predictions(path, chosen, targets, competition.split.rows)
     hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing keeps models from being sure)"
-    print(f"fold {number}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
+    print(f"{called(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
 
 
-def _teaching(run: RunDir, number: int, student: Student, competition: Competition) -> np.ndarray:
+def _teaching(run: RunDir, left_out: tuple[int, ...], student: Student, competition: Competition) -> np.ndarray:
     """What one teacher says of the test rows (N, K)."""
-    path = run.test if student.teacher == "ensemble" else run.fold(number) / "test.parquet"
+    path = run.test if student.teacher == "ensemble" else run.fold(*left_out) / "test.parquet"
     table, targets, folds = read_predictions(path)
     if folds != competition.split.rows or list(targets.classes) != list(competition.tables.targets.classes):
         raise CompError(f"{path} was made with other folds or classes than the data has now: train {run.path} anew")

@@ -2,9 +2,11 @@
 
 import difflib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar
 
 from comp.errors import CompError
+from comp.tasks import METRICS, tasks_here
 
 KINDS = ("reader", "model", "head", "loss", "metric", "augment", "postprocess")
 _parts: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
@@ -28,6 +30,9 @@ def names(kind: str) -> list[str]:
     """All names of one kind, the user's among them."""
     import comp.custom  # noqa: F401  (it registers the user's parts)
 
+    if kind == "metric":
+        for task in tasks_here():
+            import_module(METRICS[task])
     return sorted(_parts[kind])
 
 
@@ -43,3 +48,8 @@ def find(kind: str, name: str) -> Any:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none yet'}."
         raise CompError(f"no {kind} is called {name!r}: {hint} Your own go into src/comp/custom.py")
     return _parts[kind][name]
+
+
+def greater_is_better(metric: str) -> bool:
+    """A metric says otherwise with an attribute: `my_metric.greater_is_better = False`."""
+    return getattr(find("metric", metric), "greater_is_better", True)

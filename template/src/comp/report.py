@@ -1,23 +1,20 @@
 """`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from comp.config import Config, to_yaml
-from comp.files import write_text, written_whole
+from comp.config.schema import Config
 from comp.metrics import score
+from comp.page import Table, curves, saved, write_page
 from comp.predictions import read_predictions
 from comp.rundir import RunDir
 from comp.tables import Targets
 
-PAGE = Path(__file__).with_name("report.html")
 MOST_CLASSES = 30  # a confusion matrix of more cannot be read
 
 
@@ -33,25 +30,12 @@ def report(config: Config) -> Path:
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
     plots = {}
     if metrics.get("combines") is None:  # what is combined was not trained
-        plots["Training"] = _save(_curves(run, trained), run.path / "curves.png")
+        plots["Training"] = saved(curves(run, trained), run.path / "curves.png")
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
-        plots["Out-of-fold confusion"] = _save(_confusion(oof, targets), run.path / "confusion.png")
-    page = jinja2.Environment(autoescape=True).from_string(PAGE.read_text(encoding="utf-8"))
-    text = page.render(
-        name=config.name,
-        what=_what(trained, metrics),
-        minutes=f"{metrics['seconds'] / 60:.1f}",
-        pictures={title: _embedded(path) for title, path in plots.items()},
-        per_class_name="recall" if targets.kind == "multiclass" else "ROC-AUC",
-        per_class=_per_class(oof, targets),
-        configuration=to_yaml(trained),
-        unscored=metrics.get("unscored"),
-        **{key: metrics[key] for key in ("rows", "flatters", "scores")},
-    )
-    path = run.path / "report.html"
-    write_text(path, text)
-    print(f"wrote   {path}, {', '.join(str(plot) for plot in plots.values())}")
-    return path
+        plots["Out-of-fold confusion"] = saved(_confusion(oof, targets), run.path / "confusion.png")
+    per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
+    per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
+    return write_page(run, trained, _what(trained, metrics), metrics, plots, [per_class])
 
 
 def _what(trained: Config, metrics: dict[str, Any]) -> str:
@@ -60,23 +44,6 @@ def _what(trained: Config, metrics: dict[str, Any]) -> str:
     if combines:
         return f"{combines['kind']} of {', '.join(combines['members'])}"
     return f"{trained.model.backbone} at {trained.model.image_size} px · weights kept: {trained.train.keep}"
-
-
-def _curves(run: RunDir, config: Config) -> Figure:
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for number in run.done_folds():
-        history = pd.read_csv(run.fold(number) / "history.csv")
-        (line,) = left.plot(history["epoch"], history["train_loss"], linestyle=":")
-        left.plot(history["epoch"], history["val_loss"], color=line.get_color(), label=f"fold {number}")
-        right.plot(history["epoch"], history[config.metric], color=line.get_color(), label=f"fold {number}")
-    left.set(xlabel="epoch", ylabel="loss", title="loss: training dotted, validation solid")
-    right.set(xlabel="epoch", ylabel=config.metric, title=f"validation {config.metric}")
-    right.legend(frameon=False)
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    return figure
 
 
 def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:
@@ -109,13 +76,3 @@ def _per_class(oof: pd.DataFrame, targets: Targets) -> list[tuple[str, int, floa
             value = score("roc_auc", y[:, [k]], p[:, [k]], Targets("binary", (name,)))
         rows.append((name, int(y[:, k].sum()), value))
     return rows
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with written_whole(path) as beside:
-        figure.savefig(beside, format="png", dpi=110)
-    return path
-
-
-def _embedded(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

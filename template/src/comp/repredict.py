@@ -5,12 +5,14 @@ import json
 from accelerate import Accelerator
 
 from comp.collect import collect
-from comp.competition import Competition
-from comp.config import Config
+from comp.competition import Competition, open_competition
+from comp.config.schema import Config
 from comp.errors import CompError
+from comp.fold import called
 from comp.launch import on_all_devices
 from comp.members import for_each_member
 from comp.model import load_checkpoint
+from comp.nested import done_pairs, write_inner
 from comp.predict_fold import predict_fold
 from comp.rundir import RunDir, write_json
 
@@ -33,23 +35,33 @@ def repredict(config: Config, arguments: list[str]) -> int:
     merged = config.model_copy(update={"model": trained.model, "data": data})
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
-        for number in run.done_folds():
-            _predict(merged, competition, number, run, accelerator)
+        for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
+            _predict(merged, competition, left_out, run, accelerator)
         if accelerator.is_main_process:
+            write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 
-    return on_all_devices(merged, arguments, prepare=lambda: None, check=lambda *_: None, work=work)
+    return on_all_devices(
+        merged,
+        arguments,
+        opened=lambda quiet: open_competition(merged, quiet),
+        prepare=lambda: None,
+        check=lambda *_: None,
+        work=work,
+    )
 
 
-def _predict(config: Config, competition: Competition, number: int, run: RunDir, accelerator: Accelerator) -> None:
-    folder = run.fold(number)
+def _predict(
+    config: Config, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
+) -> None:
+    folder = run.fold(*left_out)
     model, facts = load_checkpoint(config.model, folder / "best.safetensors")
     if facts["classes"] != list(competition.tables.targets.classes):
         raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
     if facts["folds"] != competition.split.rows:
         raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
-    scores = predict_fold(config, competition, number, model.to(accelerator.device), folder, accelerator)
+    scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         write_json(folder / "metrics.json", {**before, **scores})
-        print(f"fold {number}  predicted again")
+        print(f"{called(left_out)}  predicted again")

@@ -1,23 +1,13 @@
 """`comp run`: the steps that the configuration names, one after the other. Each skips what it has done already."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from comp.competition import cache
-from comp.config import Config
+from comp.config import Experiment
 from comp.config.load import changed, members_of
-from comp.ensemble.combine import blend, stack
 from comp.errors import CompError
 from comp.launch import is_launched
-from comp.pretrain import pretrain
-from comp.pseudo import pseudo, students
-from comp.report import report
-from comp.repredict import repredict
-from comp.score_submission import score_submission
-from comp.split import split
-from comp.submit import submit
 from comp.summary import print_summary
-from comp.train import train
+from comp.tasks import part_of
 
 
 @dataclass
@@ -30,7 +20,7 @@ class Results:
     after: str = ""  # "-pseudo" once there are students
 
 
-def run(config: Config, arguments: list[str]) -> int:
+def run(config: Experiment, arguments: list[str]) -> int:
     """Runs `config.steps`; a failing step ends it. `arguments` are the configuration file and the overrides."""
     if is_launched():
         raise CompError("start comp run by itself: it launches its own processes. Under a launcher, use comp train")
@@ -46,47 +36,32 @@ def run(config: Config, arguments: list[str]) -> int:
     return 0
 
 
-def _do(step: str, config: Config, arguments: list[str], results: Results) -> int:
-    if step == "pretrain" and config.pretrain is None:
+def _do(step: str, config: Experiment, arguments: list[str], results: Results) -> int:
+    work = part_of(config.task, step)
+    if step == "pretrain" and config.pretrain is None:  # type: ignore[attr-defined]
         print("pretrain: is not set: every fold starts from the backbone's own weights")
-        return 0
-    trains: dict[str, Callable[[], int]] = {
-        "pretrain": lambda: pretrain(config, ["pretrain", *arguments]),
-        "train": lambda: train(config, ["train", *arguments]),
-        "predict": lambda: repredict(config, ["predict", *arguments]),
-        "pseudo": lambda: pseudo(config),
-    }
-    if step in trains:
-        status = trains[step]()
-        if step == "pseudo" and not status:
-            results.after = "-pseudo"
-            results.models = [student.name for student in students(config)]
-            results.last = results.models[-1]
-            results.told += results.models
-        return status
-    if step in ("blend", "stack"):
+    elif step in ("pretrain", "train", "predict"):
+        return int(work(config, [step, *arguments]))
+    elif step == "pseudo":
+        status = int(work(config))
+        if status:
+            return status
+        results.after = "-pseudo"
+        results.models = [student.name for student in part_of(config.task, "students")(config)]
+        results.last = results.models[-1]
+        results.told += results.models
+    elif step in ("blend", "stack"):
         results.last = f"{config.name}{results.after}-{step}"
         results.told.append(results.last)
-        combine = {"blend": blend, "stack": stack}[step]
-        combine(_of(config, results.last, **{step: {"members": results.models}}))
-        return 0
-    final = _of(config, results.last)
-    others: dict[str, Callable[[], object]] = {
-        "split": lambda: split(config),
-        "cache": lambda: _cache(config),
-        "submit": lambda: submit(final),
-        "score": lambda: score_submission(final),
-        "report": lambda: report(final),
-    }
-    others[step]()
+        work(_of(config, results.last, **{step: {"members": results.models}}))
+    elif step == "cache":
+        for each in members_of(config) or [config]:
+            work(each)
+    else:
+        work(config if step == "split" else _of(config, results.last))
     return 0
 
 
-def _cache(config: Config) -> None:
-    for each in members_of(config) or [config]:
-        cache(each)
-
-
-def _of(config: Config, name: str, **sections: object) -> Config:
+def _of(config: Experiment, name: str, **sections: object) -> Experiment:
     """The configuration of one of the runs that `config` makes."""
     return config if name == config.name else changed(config, name=name, members=[], **sections)

@@ -11,20 +11,27 @@ from typing import Any
 
 import yaml
 
-from comp.config import Config, load_config, to_yaml
+from comp.config import Experiment, load_config, to_yaml
 from comp.copier_program import Origin
 from comp.errors import CompError, shown
 from comp.files import write_text
-from comp.metrics import greater_is_better
-from comp.registry import names
+from comp.registry import greater_is_better, names
 
 RUNS = Path("runs")
+SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
 UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
-FREE_KEYS |= {"data.test_path", "data.sample_submission", "data.solution", "train.save_every", "train.log_every"}
+FREE_KEYS |= {
+    "data.test_path",
+    "data.sample_submission",
+    "data.solution",
+    "train.save_every",
+    "train.log_every",
+    "folds.nested",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class RunDir:
     path: Path
 
     @classmethod
-    def of(cls, config: Config) -> "RunDir":
+    def of(cls, config: Experiment) -> "RunDir":
         return cls(RUNS / config.name)
 
     @classmethod
@@ -67,17 +74,18 @@ class RunDir:
     def metrics(self) -> Path:
         return self.path / "metrics.json"
 
-    def fold(self, number: int) -> Path:
-        return self.path / f"fold{number}"
+    def fold(self, *numbers: int) -> Path:
+        """The folder of the model that leaves these folds out: `fold0`, or `fold0+1` of a nested one."""
+        return self.path / f"fold{'+'.join(map(str, numbers))}"
 
-    def is_done(self, number: int) -> bool:
-        return (self.fold(number) / "metrics.json").is_file()
+    def is_done(self, *numbers: int) -> bool:
+        return (self.fold(*numbers) / "metrics.json").is_file()
 
     def done_folds(self) -> list[int]:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
 
-    def start(self, config: Config, fresh: bool = False) -> None:
+    def start(self, config: Experiment, fresh: bool = False) -> None:
         """Makes the folder, or goes on in it.
 
         Raises:
@@ -121,7 +129,7 @@ class RunDir:
         """Whether folds were begun; a job that failed at once has left nothing but its log."""
         return any(path.name != "train.log" for path in self.path.glob("fold*/*"))
 
-    def trained_config(self) -> Config:
+    def trained_config(self) -> Any:
         """The configuration that the run was trained with."""
         if not self.config.is_file():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 
-from comp.config.schema import Train
+from comp.config.common import Training
 from comp.errors import CompError
 from comp.files import write_text
 from comp.interrupt import Stopped, StopRequest
@@ -19,7 +19,7 @@ class Saving:
     """Called after every update and every epoch; all processes save and stop at the same update."""
 
     def __init__(
-        self, state: State, label: str, folder: Path, settings: Train, accelerator: Accelerator, request: StopRequest
+        self, state: State, label: str, folder: Path, settings: Training, accelerator: Accelerator, request: StopRequest
     ) -> None:
         amount, unit = settings.save_every.split()
         self._amount, self._unit = int(amount), unit.rstrip("s")

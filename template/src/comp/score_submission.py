@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError, shown
 from comp.metrics import score
 from comp.predictions import read_predictions
-from comp.rundir import RunDir
-from comp.submit import FOLDER, columns_of, positive_class
+from comp.rundir import SUBMISSIONS, RunDir
+from comp.submit import columns_of, positive_class
 from comp.tables import Targets
-from comp.tables.read import read_csv
+from comp.tables.sample import read_csv
 
 NEED_PROBABILITIES = {"log_loss", "roc_auc"}
 
@@ -23,7 +23,7 @@ def score_submission(config: Config) -> dict[str, float]:
     Raises:
         CompError: there is no submission or no solution, or their ids differ.
     """
-    path, solution_path = FOLDER / f"{config.name}.csv", Path(config.data.root) / config.data.solution
+    path, solution_path = SUBMISSIONS / f"{config.name}.csv", Path(config.data.root) / config.data.solution
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp submit")
     if not solution_path.is_file():

@@ -1,11 +1,9 @@
-"""`comp split`: gives every training row its fold, once; all runs share the file.
-
-Rows of one group share a fold: those of one `data.group`, and images that are (nearly) the same.
-"""
+"""`folds.csv`: gives every training row its fold, once; all runs share the file. Rows of one group share a fold."""
 
 import hashlib
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +11,10 @@ import numpy as np
 import pandas as pd
 from sklearn import model_selection
 
-from comp.config.schema import Config, Folds
-from comp.duplicates import find_duplicates, group_names, in_sets, joined_groups, print_duplicates
+from comp.config.common import Experiment, Folding
 from comp.errors import CompError, shown
 from comp.files import write_text
-from comp.tables import Tables, Targets, read_tables
+from comp.tables import Tables, Targets
 
 HEADER = re.compile(
     r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+)( holdout=(?P<holdout>\S+))? seed=(?P<seed>-?\d+)"
@@ -37,31 +34,40 @@ class Split:
     rows: str  # a hash of ids, targets and folds: two prediction files with different ones do not mix
 
 
-def split(config: Config, force: bool = False) -> Split:
-    """Writes `folds.csv` where there is none yet, and prints what stands in it.
+def split_rows(config: Experiment, tables: Tables, group: Callable[[Path], np.ndarray], force: bool = False) -> Split:
+    """Writes `folds.csv` where there is none yet, and tells which.
+
+    `group` gives the group (N,) of each row; it gets the folder beside the file for what it wants to remember.
 
     Raises:
         CompError: the file there fits other rows or other settings, and `force` is off.
     """
-    tables = read_tables(config.data)
     path = folds_path(config)
     if path.exists() and not force:
         result = load_split(config, tables)
         print(f"folds   {path} is there and fits: kept")
-        if not _read_header(path)["near_duplicates"] and result.kind != "time":
+        seeks = hasattr(config.folds, "near_duplicates")  # only images have them
+        if seeks and not _read_header(path)["near_duplicates"] and result.kind != "time":
             print("        note: it is older than the search for duplicates: comp split --force keeps them together")
     else:
-        result = _write(path, tables, config)
+        result = _write(path, tables, config, group(path.parent))
         print(f"folds   {path} written")
-    _print_shares(tables, result)
+    sizes = [int((result.fold == k).sum()) for k in range(result.n)]
+    print(f"        {result.n} folds of {min(sizes)} to {max(sizes)} rows, {result.kind}")
+    groups = pd.Series(result.group).value_counts()
+    groups = groups[groups > 1]
+    if len(groups):
+        several = f"{len(groups)} groups of {groups.min()} to {groups.max()} rows"
+        why = ": folds over time leave rows where they are" if result.kind == "time" else ""
+        print(f"        {several}, {len(_parted(result))} of them in more than one fold{why}")
     return result
 
 
-def folds_path(config: Config) -> Path:
+def folds_path(config: Experiment) -> Path:
     return Path(config.data.work or config.data.root) / "folds.csv"
 
 
-def load_split(config: Config, tables: Tables) -> Split:
+def load_split(config: Experiment, tables: Tables) -> Split:
     """The folds of `tables.train` from `folds.csv`.
 
     Raises:
@@ -107,7 +113,12 @@ def load_split(config: Config, tables: Tables) -> Split:
     return result
 
 
-def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folds, kind: str) -> np.ndarray:
+def group_names(train: pd.DataFrame) -> pd.Series:
+    """Each row's group as the table has it; without groups, each row is one."""
+    return train["group" if "group" in train else "id"].astype(str)
+
+
+def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: str) -> np.ndarray:
     """The fold (N,) of each row; the same for the same rows in any order.
 
     Raises:
@@ -196,7 +207,7 @@ def _time_splits(time: pd.Series, n: int) -> list[tuple[np.ndarray, np.ndarray]]
     return [(np.concatenate(stretches[: k + 1]), stretches[k + 1]) for k in range(n)]
 
 
-def _resolve_kind(folds: Folds, tables: Tables) -> str:
+def _resolve_kind(folds: Folding, tables: Tables) -> str:
     grouped = "group" in tables.train
     if folds.kind != "auto":
         if grouped and folds.kind in WITH_GROUPS:
@@ -213,22 +224,22 @@ def _resolve_kind(folds: Folds, tables: Tables) -> str:
     return WITH_GROUPS[kind] if grouped else kind
 
 
-def _was_auto(kind: str, folds: Folds, tables: Tables) -> bool:
+def _was_auto(kind: str, folds: Folding, tables: Tables) -> bool:
     """What an older version made of kind=auto, and is as good."""
     return folds.kind == "auto" and kind == "group" and "group" in tables.train and tables.targets.kind == "multilabel"
 
 
-def _n_folds(folds: Folds, kind: str) -> int:
+def _n_folds(folds: Folding, kind: str) -> int:
     return 1 if kind == "holdout" else folds.n
 
 
-def _settings(folds: Folds, kind: str) -> dict[str, str]:
+def _settings(folds: Folding, kind: str) -> dict[str, str]:
     """What the folds depend on besides the rows, as the file's first line has it."""
     settings = {"n": str(_n_folds(folds, kind)), "kind": kind}
     if kind == "holdout":
         settings["holdout"] = str(folds.holdout)
     settings["seed"] = str(folds.seed)
-    if kind != "time":
+    if kind != "time" and hasattr(folds, "near_duplicates"):
         settings["near_duplicates"] = "null" if folds.near_duplicates is None else str(folds.near_duplicates)
     return settings
 
@@ -240,12 +251,9 @@ def _read_header(path: Path) -> re.Match[str]:
     return header
 
 
-def _write(path: Path, tables: Tables, config: Config) -> Split:
+def _write(path: Path, tables: Tables, config: Experiment, group: np.ndarray) -> Split:
     folds, kind = config.folds, _resolve_kind(config.folds, tables)
-    found = find_duplicates(tables, config.data, folds.near_duplicates, path.parent / "cache")
-    print_duplicates(found, tables)
-    group = joined_groups(tables.train, found.near)
-    if len(in_sets(group)):
+    if len(set(group)) < len(group):
         kind = WITH_GROUPS.get(kind, kind)
     fold = assign_folds(tables.train.assign(group=group), tables.targets, folds, kind)
     result = Split(fold, group, _n_folds(folds, kind), kind, _hash(tables, fold))
@@ -272,21 +280,3 @@ def _hash(tables: Tables, fold: np.ndarray) -> str:
     truth = tables.train[["id", *tables.targets.truth_columns, *roles]].astype(str)
     lines = sorted("\t".join([*row, str(k)]) for row, k in zip(truth.itertuples(index=False), fold, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _print_shares(tables: Tables, result: Split) -> None:
-    y = tables.targets.encode(tables.train)
-    sizes = [int((result.fold == k).sum()) for k in range(result.n)]
-    print(f"        {result.n} folds of {min(sizes)} to {max(sizes)} rows, {result.kind}")
-    groups = in_sets(result.group)
-    if len(groups):
-        several = f"{len(groups)} groups of {groups.min()} to {groups.max()} rows"
-        why = ": folds over time leave rows where they are" if result.kind == "time" else ""
-        print(f"        {several}, {len(_parted(result))} of them in more than one fold{why}")
-    drift = np.array([y[result.fold == k].mean(axis=0) - y.mean(axis=0) for k in range(result.n)])  # (n, K)
-    k, label = np.unravel_index(np.abs(drift).argmax(), drift.shape)
-    where = f"{tables.targets.classes[label]} in fold {k}"
-    print(f"classes largest difference of a class share {100 * abs(drift[k, label]):.1f} points ({where})")
-    rare = [name for name, count in zip(tables.targets.classes, y.sum(axis=0), strict=True) if count < result.n]
-    if rare:
-        print(f"        warning: fewer rows than folds in {shown(rare)}: some folds validate none of them")

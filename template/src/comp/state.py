@@ -2,16 +2,16 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
-from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from comp.files import written_whole
+from comp.sharded import held, load_optimizer_parts, load_parts, to_save
 
 
 @dataclass
@@ -30,29 +30,36 @@ class Progress:
     epochs_without_gain: int = 0
 
 
+class Average(Protocol):
+    """An average of a model's weights: itself a model of the same kind."""
+
+    module: nn.Module
+
+
 @dataclass
 class State:
     """All that changes while a model trains. Random numbers are none of it: they depend on the update alone."""
 
     model: nn.Module
-    ema: ModelEmaV3 | None
+    ema: Average | None
     optimizer: AcceleratedOptimizer
     loss: Tensor  # sum over the batches of this epoch, on this process
     progress: Progress
 
     def is_finite(self) -> bool:
         """Whether the weights are numbers; a loss tells of a step that went wrong only one step later."""
-        return all(bool(weight.isfinite().all()) for weight in [self.loss, *self.model.parameters()])
+        return all(bool(held(weight).isfinite().all()) for weight in [self.loss, *self.model.parameters()])
 
     def save(self, folder: Path, accelerator: Accelerator) -> None:
         """Writes `state.pt`; the one before it stays as `before.pt`. All processes take part, the first one writes."""
-        own = gather_object([self._own()])
-        if not accelerator.is_main_process:
-            return
-        values = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "own": own}
-        values["progress"] = asdict(self.progress)
+        values = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.ema is not None:
             values["ema"] = self.ema.module.state_dict()
+        values = to_save(values, accelerator)
+        values["own"] = gather_object([self._own()])
+        if not accelerator.is_main_process:
+            return
+        values["progress"] = asdict(self.progress)
         if accelerator.scaler is not None:
             values["scaler"] = accelerator.scaler.state_dict()
         last = folder / "state.pt"
@@ -67,11 +74,11 @@ class State:
         if not found:
             return False
         values = read_tensors(found[0])
-        self.model.load_state_dict(values["model"])
-        self.optimizer.load_state_dict(values["optimizer"])
+        load_parts(self.model, values["model"])
+        load_optimizer_parts(self.optimizer, values["optimizer"])
         self.progress = Progress(**values["progress"])
         if self.ema is not None:
-            self.ema.module.load_state_dict(values["ema"])
+            load_parts(self.ema.module, values["ema"])
         if accelerator.scaler is not None and "scaler" in values:
             accelerator.scaler.load_state_dict(values["scaler"])
         own = values["own"]

@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.errors import CompError, shown
 from comp.files import written_whole
 from comp.predictions import read_predictions
 from comp.registry import find
-from comp.rundir import RunDir
+from comp.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets
-from comp.tables.read import read_csv, read_sample
+from comp.tables.sample import read_csv, read_sample
 
-FOLDER = Path("submissions")
 FILLERS = {"0", "1", "-1", "none", "null", "unknown", "label", "class", "?", "xxx"}
 
 
@@ -30,7 +29,7 @@ def submit(config: Config) -> Path:
         predictions = find("postprocess", name)(predictions, targets)
     sample, told = read_sample(config.data)
     table, how = fill(predictions, targets, sample, config)
-    path = FOLDER / f"{config.name}.csv"
+    path = SUBMISSIONS / f"{config.name}.csv"
     with written_whole(path) as beside:
         table.to_csv(beside, index=False, lineterminator="\n")
         check(beside, sample)

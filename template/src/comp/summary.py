@@ -2,11 +2,11 @@
 
 import json
 
-from comp.config import Config
+from comp.config import Experiment
 from comp.rundir import UNSCORED, RunDir
 
 
-def print_summary(config: Config, names: list[str]) -> None:
+def print_summary(config: Experiment, names: list[str]) -> None:
     """One line a run, in the order in which they were made; scores are cross-fitted and out of fold."""
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {config.metric:>12}  folds")

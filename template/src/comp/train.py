@@ -9,11 +9,11 @@ from accelerate import Accelerator
 from comp.batches import TrainingBatches
 from comp.cluster import executor_for
 from comp.collect import collect
-from comp.competition import Competition
-from comp.config import Config
+from comp.competition import Competition, open_competition
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.fit import fit
-from comp.fold import Fold
+from comp.fold import Fold, called
 from comp.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
 from comp.launch import is_launched, on_all_devices
 from comp.losses import build_loss
@@ -21,6 +21,7 @@ from comp.members import for_each_member
 from comp.memory import memory_errors_explained, release_memory
 from comp.metrics import score
 from comp.model import save_checkpoint
+from comp.nested import pairs_of, write_inner
 from comp.predict_fold import predict_fold
 from comp.pretrain import pretrain
 from comp.processes import end_with_starter
@@ -50,6 +51,7 @@ def train(config: Config, arguments: list[str], fresh: bool = False) -> int:
     return on_all_devices(
         config,
         [word for word in arguments if word != "--fresh"],
+        opened=lambda quiet: open_competition(config, quiet),
         prepare=lambda: _prepare(config, run, fresh),
         check=lambda competition, processes: _check(config, competition, processes),
         work=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
@@ -77,14 +79,18 @@ def _check(config: Config, competition: Competition, processes: int) -> None:
     build_loss(config.train, targets, None)
     if config.pretrain is not None and not run.pretrained.is_file():
         raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
-    for number in _folds_to_train(config, competition):
-        train_rows, valid_rows = competition.rows(number)
+    for left_out in _trainings(config, competition, _folds_to_train(config, competition)):
+        train_rows, valid_rows = competition.rows(*left_out)
         if not len(train_rows) or not len(valid_rows):
-            raise CompError(f"fold {number} has {len(train_rows)} training and {len(valid_rows)} validated rows")
+            raise CompError(f"{called(left_out)}: {len(train_rows)} rows to train on, {len(valid_rows)} to validate")
+        if config.student is not None:
+            start = RunDir.of_name(config.student.start).fold(*left_out) / "best.safetensors"
+            if not start.is_file():
+                raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
         TrainingBatches(
             train_rows,
             config.train.images_per_update,
-            (number,),
+            left_out,
             processes=processes,
             accumulate=config.train.pieces or 1,
         )
@@ -104,24 +110,24 @@ def _train_folds(config: Config, competition: Competition, run: RunDir, accelera
         if config.tracker == "tensorboard":  # takes flat values only
             about = {"name": config.name, "backbone": config.model.backbone}
         accelerator.init_trackers(Path.cwd().name, about, named)
-    for number in _folds_to_train(config, competition):
-        if run.is_done(number):
-            say(f"fold {number}  is trained already")
+    for left_out in _trainings(config, competition, _folds_to_train(config, competition)):
+        if run.is_done(*left_out):
+            say(f"{called(left_out)}  is trained already")
             continue
         started = time.perf_counter()
         with memory_errors_explained():
-            _train_fold(config, competition, number, run, accelerator)
+            _train_fold(config, competition, left_out, run, accelerator)
         release_memory(accelerator)
-        say(f"fold {number}  done in {time.perf_counter() - started:.0f} s")
+        say(f"{called(left_out)}  done in {time.perf_counter() - started:.0f} s")
     if accelerator.is_main_process and not is_job():
-        collect(config, competition.tables.train["id"], run, _facts(config))
+        _collect(config, competition, run)
     accelerator.wait_for_everyone()
 
 
 def _train_folds_as_jobs(config: Config, competition: Competition, run: RunDir) -> bool:
     """Trains each fold in a process of its own and collects, where that is wanted; whether it was."""
     folds = _folds_to_train(config, competition)
-    left = [number for number in folds if not run.is_done(number)]
+    left = [k for k in folds if not all(run.is_done(*each) for each in _trainings(config, competition, [k]))]
     gpus = len(visible_gpus())
     classes = len(competition.tables.targets.classes)
     per_device, why = folds_at_once(config, len(left), gpus, lambda: parameter_count(config, classes))
@@ -136,8 +142,13 @@ def _train_folds_as_jobs(config: Config, competition: Competition, run: RunDir) 
     for number in sorted(set(folds) - set(left)):
         print(f"fold {number}  is trained already")
     train_as_jobs(config, run, left, per_device)
-    collect(config, competition.tables.train["id"], run, _facts(config))
+    _collect(config, competition, run)
     return True
+
+
+def _collect(config: Config, competition: Competition, run: RunDir) -> None:
+    write_inner(run, competition.split)
+    collect(config, competition.tables.train["id"], run, _facts(config))
 
 
 def _facts(config: Config) -> dict[str, str]:
@@ -162,12 +173,19 @@ def _folds_to_train(config: Config, competition: Competition) -> list[int]:
     return sorted(set(config.folds.use))
 
 
-def _train_fold(config: Config, competition: Competition, number: int, run: RunDir, accelerator: Accelerator) -> None:
-    train_rows, valid_rows = competition.rows(number)
+def _trainings(config: Config, competition: Competition, folds: list[int]) -> list[tuple[int, ...]]:
+    """What is trained along with `folds`, each by the folds that it leaves out."""
+    return [*((k,) for k in folds), *pairs_of(config, competition.split, folds)]
+
+
+def _train_fold(
+    config: Config, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
+) -> None:
+    train_rows, valid_rows = competition.rows(*left_out)
     started = time.perf_counter()
-    targets, folder = competition.tables.targets, run.fold(number)
+    targets, folder = competition.tables.targets, run.fold(*left_out)
     fold = Fold(
-        number,
+        left_out,
         train_rows,
         valid_rows,
         competition.y,
@@ -180,9 +198,14 @@ def _train_fold(config: Config, competition: Competition, number: int, run: RunD
         with accelerator.main_process_first():
             fold = with_pseudo_labels(fold, config.student, competition, folder)
     model = fit(config, fold, folder, accelerator)
-    scores = predict_fold(config, competition, number, model, folder, accelerator)
+    scores = predict_fold(config, competition, left_out, model, folder, accelerator)
     if accelerator.is_main_process:
-        facts = {"kind": targets.kind, "classes": targets.classes, "fold": number, "folds": competition.split.rows}
+        facts = {
+            "kind": targets.kind,
+            "classes": targets.classes,
+            "left_out": left_out,
+            "folds": competition.split.rows,
+        }
         save_checkpoint(model, folder / "best.safetensors", facts)
         seconds = round(time.perf_counter() - started, 1)
         write_json(folder / "metrics.json", {**scores, "rows": len(valid_rows), "seconds": seconds})  # marks it as done

@@ -1,22 +1,26 @@
-"""From YAML files and `key=value` overrides to one checked `Config`."""
+"""From YAML files and `key=value` overrides to one checked configuration, as the schema of its `task` wants it."""
 
 import difflib
 import typing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from comp.config.schema import Config
+from comp.config.common import Experiment
 from comp.errors import CompError
+from comp.tasks import part_of, tasks_here
 
 COMMAND_LINE = "the command line"
+Config = TypeVar("Config", bound=Experiment)
 SHORTHANDS = {"folds": "folds.use"}  # `folds=[0,2]` means `folds.use=[0,2]`
 
 
-def load_config(path: Path, overrides: list[str] | None = None) -> Config:
+def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     """Reads `path`, what it inherits through `base:`, then the overrides; the later wins, key by key.
+
+    `task` decides which configuration it is; without one, this repository's.
 
     Raises:
         CompError: a file is missing or no YAML, a key is unknown, a value has the wrong type. One line a fault,
@@ -26,10 +30,11 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
     values = _inherit(path, source, seen=[])
     for override in overrides or []:
         _apply(override, values, source)
+    schema = part_of(values.get("task", tasks_here()[0]), "schema")
     try:
-        config = Config.model_validate(values)
+        config = schema.model_validate(values)
     except ValidationError as error:
-        faults = {_explain(dict(fault), source, path) for fault in error.errors()}
+        faults = {_explain(dict(fault), source, path, schema) for fault in error.errors()}
         raise CompError("\n".join(sorted(faults))) from None
     members = {str(member.get("name")): each for member, each in zip(config.members, members_of(config), strict=True)}
     if config.member is None:
@@ -57,9 +62,9 @@ def changed(config: Config, **sections: Any) -> Config:
     values = config.model_dump(mode="json")
     _merge(values, sections, {}, "")
     try:
-        return Config.model_validate(values)
+        return type(config).model_validate(values)
     except ValidationError as error:
-        faults = sorted({_explain(dict(fault), {}, Path(config.name)) for fault in error.errors()})
+        faults = sorted({_explain(dict(fault), {}, Path(config.name), type(config)) for fault in error.errors()})
         raise CompError("\n".join(faults)) from None
 
 
@@ -74,7 +79,7 @@ def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
         raise CompError("\n".join(f"members[{number}] ({names[number]}): {line}" for line in said)) from None
 
 
-def to_yaml(config: Config) -> str:
+def to_yaml(config: Experiment) -> str:
     """The resolved configuration: `load_config` of this text gives the same again."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
@@ -154,16 +159,16 @@ def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> Non
     _merge(values, nested, source, COMMAND_LINE)
 
 
-def _explain(fault: dict[str, Any], source: dict[str, str], path: Path) -> str:
+def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: type[BaseModel]) -> str:
     """One line for one of pydantic's faults."""
-    keys, known = _known_part(fault["loc"])
+    keys, known = _known_part(fault["loc"], schema)
     dotted = ".".join(keys)
     file = next(
         (source[".".join(keys[:n])] for n in range(len(keys), 0, -1) if ".".join(keys[:n]) in source), str(path)
     )
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
-        elsewhere = [name for name in _all_keys(Config) if name.split(".")[-1] == keys[-1]]
+        elsewhere = [name for name in _all_keys(schema) if name.split(".")[-1] == keys[-1]]
         nearest = [".".join([*keys[:-1], near[0]])] if near else []
         hint = f"did you mean {(elsewhere + nearest)[0]!r}?" if elsewhere or near else f"known here: {', '.join(known)}"
         return f"{file}: unknown key {dotted!r}: {hint}"
@@ -175,11 +180,11 @@ def _explain(fault: dict[str, Any], source: dict[str, str], path: Path) -> str:
     return f"{file}: {dotted}: {message[0].lower()}{message[1:]}, not {fault['input']!r}"
 
 
-def _known_part(location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+def _known_part(location: tuple[int | str, ...], schema: type[BaseModel]) -> tuple[list[str], list[str]]:
     """The dotted key of a fault without pydantic's own additions, and the keys known beside it."""
     keys: list[str] = []
-    section: type[BaseModel] | None = Config
-    known = list(Config.model_fields)
+    section: type[BaseModel] | None = schema
+    known = list(schema.model_fields)
     for part in location:
         if section is None or not isinstance(part, str):
             break

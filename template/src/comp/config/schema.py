@@ -1,14 +1,22 @@
-"""Every key that a configuration may hold, with its default. This file is the reference."""
+"""Every key of an image task's configuration with its default, here and in `common.py`, which these classes extend."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+from comp.config.common import (
+    Count,
+    Experiment,
+    Files,
+    Folding,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+    Submission,
+    Training,
+)
+
 TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
 CROPPED = r"(top_left|top_right|bottom_left|bottom_right|centre)_[1-9]\d"
 View = Annotated[
@@ -19,24 +27,7 @@ Step = Literal[
 ]
 
 
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values do not change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
-
-
-class Recipe(Section):
-    """Where an approach comes from. Read by people and by the generator, not by the code."""
-
-    title: str
-    about: str = ""
-    sources: list[str] = []
-    backbones: list[str] = []  # what the prompt offers first
-
-
-class Data(Section):
-    root: str = "data"  # paths below are relative to it
-    work: str | None = None  # where folds.csv and the pixel cache go; null: root (set it where root is read-only)
+class Data(Files):
     reader: str = "auto"  # auto, or a reader registered in custom.py
     train: str = "auto"  # a CSV, or a folder with a subfolder a class
     test: str = "auto"  # a CSV, or a folder of images
@@ -47,23 +38,18 @@ class Data(Section):
     kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
     group: str | None = None  # rows of one group stay in one fold
     time: str | None = None  # the column that folds.kind=time sorts by
-    sample_submission: str = "auto"
-    solution: str = "solution.csv"  # for comp score, where there is one
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
     frame: Literal["none", "square", "native"] = "none"  # grey to a square; native: small images keep their scale
     cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
 
 
-class Folds(Section):
-    n: Annotated[int, Field(ge=2)] = 5
+class Folds(Folding):
     kind: Literal[
         "auto", "stratified", "group", "stratified_group", "multilabel", "multilabel_group", "time", "holdout"
     ] = "auto"
     near_duplicates: Annotated[int, Field(ge=0, le=16)] | None = 8  # hash bits that may differ; null: identical only
-    use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
-    seed: Count = 42  # apart from the run's seed: all runs share one split
-    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
+    nested: bool = False  # also a model without each two folds: what a stack with features is fitted on (nested.py)
 
 
 class Model(Section):
@@ -80,77 +66,20 @@ class Model(Section):
     std: tuple[float, float, float] | None = None
 
 
-class EarlyStop(Section):
-    patience: Positive = 3  # epochs without improvement
-    watch: Literal["loss", "metric"] = "loss"  # of the validation rows
-
-
-class Plateau(Section):
-    """For train.schedule=plateau: lowers the rate where the validation loss stops falling."""
-
-    patience: Positive = 7  # epochs without a lower loss
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # the rate is then multiplied by it
-
-
-class Train(Section):
-    epochs: Positive = 10
-    batch_size: Literal["auto"] | Positive = 32  # images an update, over all processes and pieces; auto: 32, as fits
-    accumulate: Literal["auto"] | Positive = 1  # cuts batch_size into so many pieces; auto: as few as fit on the GPU
+class Train(Training):
     optimizer: str = "adamw"  # any that timm knows
-    lr: Annotated[float, Field(gt=0)] = 1e-4
-    weight_decay: NotNegative = 0.05
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
-    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
-    plateau: Plateau = Plateau()
-    warmup_epochs: NotNegative = 0.0
-    min_lr: NotNegative = 0.0
     freeze_epochs: Count = 0  # first epochs that train the head alone
     freeze_lr: Annotated[float, Field(gt=0)] | None = None  # their rate; the schedule starts after them
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
     loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     focal_gamma: NotNegative = 2.0
     class_weights: Literal["none", "balanced"] = "none"
     sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = (
-        None  # average of the weights, with warm-up; for keep: ema, best
-    )
-    keep: Literal["last", "ema", "best"] = "last"  # best chooses the epoch on the rows that it then scores
-    early_stop: EarlyStop | None = None
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: bool = True
     grad_checkpointing: bool = False
     compile: bool | str = False  # true, or the name of a torch.compile backend
-    save_every: Annotated[str, Field(pattern=EVERY)] = "10 minutes"  # … minutes, epochs or updates; and when stopped
-    log_every: Positive = 50  # updates between two readings of the loss
     workers: Literal["auto"] | Count = "auto"
-    processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
-
-    @property
-    def images_per_update(self) -> int:
-        """`batch_size`, or what stands for auto."""
-        return 32 if self.batch_size == "auto" else self.batch_size
-
-    @property
-    def pieces(self) -> int | None:
-        """`accumulate`; None: to be found by trying what fits."""
-        return None if "auto" in (self.batch_size, self.accumulate) else self.accumulate  # type: ignore[return-value]
-
-    @property
-    def chooses_on_validated_rows(self) -> str:
-        """What lets the rows that a fold is scored on choose its epochs or rates, so that the score flatters; or ""."""
-        choosing = {
-            "keep=best": self.keep == "best",
-            "early_stop": self.early_stop is not None,
-            "schedule=plateau": self.schedule == "plateau",
-        }
-        return ", ".join(name for name, chooses in choosing.items() if chooses)
-
-    @model_validator(mode="after")
-    def _ema_is_on_where_it_is_kept(self) -> "Train":
-        if self.keep == "ema" and self.ema_decay is None:
-            raise ValueError("train.keep: ema needs train.ema_decay, such as 0.998")
-        return self
 
 
 class RandAugment(Section):
@@ -274,19 +203,15 @@ class Soup(Section):
     members: list[str] = []
 
 
-class Submit(Section):
+class Submit(Submission):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
     postprocess: list[str] = []  # registered in custom.py
-    digits: Annotated[int, Field(ge=1, le=17)] = 6  # decimal places of a probability
 
 
-class Config(Section):
-    name: str = "baseline"  # → runs/<name>/
+class Config(Experiment):
     task: Literal["classify"] = "classify"
-    recipe: Recipe | None = None
-    seed: Count = 42
-    metric: str = "accuracy"  # chooses, stops and ranks
-    metrics: list[str] = ["log_loss"]  # also computed
+    metric: str = "accuracy"
+    metrics: list[str] = ["log_loss"]
     data: Data = Data()
     folds: Folds = Folds()
     model: Model = Model()
@@ -294,8 +219,6 @@ class Config(Section):
     augment: Augment = Augment()
     predict: Predict = Predict()
     jobs: Jobs = Jobs()
-    members: list[dict[str, Any]] = []  # each a name and overrides of this experiment: one model of the ensemble
-    member: str | None = None  # only this one of them
     pretrain: Pretrain | None = None
     pseudo: Pseudo = Pseudo()
     student: Student | None = None
@@ -303,11 +226,8 @@ class Config(Section):
     stack: Stack = Stack()
     soup: Soup = Soup()
     submit: Submit = Submit()
-    tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
-    steps: list[Step] = ["split", "train", "submit"]
+    steps: list[Step] = ["split", "train", "submit"]  # type: ignore[assignment]
 
-    @model_validator(mode="after")
-    def _the_name_is_a_folder(self) -> "Config":
-        if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):
-            raise ValueError(f"name: {self.name!r} cannot be a folder's name")
-        return self
+    @property
+    def about_model(self) -> str:
+        return self.model.backbone

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from comp.collect import collect
-from comp.config import Config
-from comp.config.schema import Folds
+from comp.config.schema import Config, Folds
 from comp.ensemble.combiners import FITTED, Fit, Weighted, blend_fit
 from comp.ensemble.crossfit import Scheme, cross_fitted
 from comp.ensemble.learners import boosted, stack_fit
@@ -24,7 +23,8 @@ from comp.metrics import greater_is_better, score
 from comp.predictions import oof_table, test_table, write_predictions
 from comp.rundir import RunDir, write_json
 from comp.split import WITH_GROUPS, Split, assign_folds, load_split
-from comp.tables import Tables, Targets, read_tables
+from comp.tables import Tables, Targets
+from comp.tables.read import read_tables
 
 PARTS = 10  # of a fold
 FEATURES = "features"  # the name of the member that knows nothing else

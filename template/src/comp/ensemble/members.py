@@ -1,7 +1,5 @@
 """The members of a combination: runs of these folds and foreign tables, their rows and classes in one order."""
 
-import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,30 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from comp.config import Config
 from comp.config.load import members_of
-from comp.config.schema import Foreign
+from comp.config.schema import Config, Foreign
 from comp.ensemble.combiners import normalised
 from comp.ensemble.crossfit import Predicted
+from comp.ensemble.runs import Member, check_ids, member_of_run, runs_of_these_folds
 from comp.errors import CompError, shown
-from comp.predictions import read_predictions
-from comp.rundir import RUNS, RunDir
+from comp.rundir import RUNS
 from comp.split import Split
 from comp.tables import Tables, Targets
-from comp.tables.read import read_csv
+from comp.tables.sample import read_csv
 
 SUMS = (0.99, 1.01)  # of a row of probabilities
-
-
-@dataclass(frozen=True)
-class Member:
-    """What one member says, as tables with `id` and columns of probabilities."""
-
-    name: str
-    oof: pd.DataFrame
-    tests: dict[int, pd.DataFrame]  # what fold k's model says of the test rows
-    inner: dict[int, pd.DataFrame] | None = None  # of fold k's training rows, with the inner fold of each
-    metrics: Mapping[str, Any] | None = None  # of a run
 
 
 @dataclass(frozen=True)
@@ -55,13 +41,13 @@ def open_members(config: Config, wanted: list[str | Foreign], tables: Tables, sp
         CompError: there is none, or one has other folds, rows or classes.
     """
     if not wanted:
-        wanted = [member.name for member in members_of(config)] or _runs_of_these_folds(config, split)  # type: ignore[assignment]
+        wanted = [member.name for member in members_of(config)] or runs_of_these_folds(config, split)  # type: ignore[assignment]
     names = [member if isinstance(member, str) else member.name for member in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not wanted or twice:
         raise CompError(f"members: {shown(twice)} stand twice" if twice else f"no run in {RUNS} has these folds")
     members = [
-        _of_run(member, tables, split) if isinstance(member, str) else _of_files(member, tables, split)
+        member_of_run(member, tables, split) if isinstance(member, str) else _of_files(member, tables, split)
         for member in wanted
     ]
     rows = _common_rows(members, tables, split, config.data.on_bad_image == "drop")
@@ -69,69 +55,13 @@ def open_members(config: Config, wanted: list[str | Foreign], tables: Tables, sp
     tests = {}
     for k in np.unique(oof.fold).tolist():
         for member in members:
-            _check_ids(member.tests[k], tables.test["id"], f"the test predictions of {member.name}", "test")
+            check_ids(member.tests[k], tables.test["id"], f"the test predictions of {member.name}", "test")
         every_row = np.arange(len(tables.test))
         tests[k] = _aligned([member.tests[k] for member in members], tables.test, every_row, tables)
     without = [member.name for member in members if member.inner is None]
     inner = None if without else {k: _inner(k, members, tables, split) for k in tests}
     metrics = [member.metrics for member in members if member.metrics is not None]
     return Members([member.name for member in members], oof, tests, inner, without, metrics)
-
-
-def _runs_of_these_folds(config: Config, split: Split) -> list[str]:
-    """The names in the leaderboard, without combinations and what is not finished; tells what is left out."""
-    path = RUNS / "leaderboard.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        names = [line["name"] for line in csv.DictReader(file) if line["name"] != config.name]
-    chosen = []
-    for name in names:
-        run = RunDir.of_name(name)
-        if not run.oof.is_file():
-            continue
-        oof, _, folds = read_predictions(run.oof)
-        if _metrics_of(run).get("combines"):
-            why = "is a combination itself"
-        elif folds != split.rows:
-            why = "has other folds"
-        elif oof["fold"].nunique() < split.n:
-            why = "is not finished"
-        else:
-            chosen.append(name)
-            continue
-        print(f"left out  {name}: {why}")
-    return chosen
-
-
-def _of_run(name: str, tables: Tables, split: Split) -> Member:
-    """A run by its name in `runs/`, or by its folder."""
-    run = RunDir.of_name(name) if "/" not in name and (RUNS / name).is_dir() else RunDir(Path(name))
-    if not run.path.is_dir():
-        raise CompError(f"members: there is no run {name!r} in {RUNS}, and no such folder: run comp train name={name}")
-    oof, targets, folds = read_predictions(run.oof)
-    if folds != split.rows:
-        raise CompError(
-            f"members: {name} was made with other folds than folds.csv has now: train it anew, or leave it out"
-        )
-    if (targets.kind, set(targets.classes)) != (tables.targets.kind, set(tables.targets.classes)):
-        raise CompError(f"members: {name} has the {targets.kind} classes {shown(targets.classes)}, the data has others")
-    unfinished = sorted(set(range(split.n)) - set(oof["fold"]))
-    if unfinished:
-        raise CompError(
-            f"members: {name} does not predict fold {', '.join(map(str, unfinished))}: train all folds (comp train "
-            f"name={name}), or leave it out"
-        )
-    tests, inner = {}, {}
-    for k in range(split.n):
-        own = run.fold(k) / "test.parquet"
-        tests[k] = read_predictions(own if own.is_file() else run.test)[0]
-        path = run.fold(k) / "inner_oof.parquet"
-        if path.is_file():
-            inner[k], _, inner_folds = read_predictions(path)
-            if inner_folds != split.rows:
-                raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train anew")
-    return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run))
 
 
 def _of_files(files: Foreign, tables: Tables, split: Split) -> Member:
@@ -171,21 +101,8 @@ def _common_rows(members: list[Member], tables: Tables, split: Split, may_miss: 
         oof = member.oof
         if member.metrics is None:  # a foreign table may have them besides
             oof = oof[~oof["id"].isin(others)]
-        _check_ids(oof, validated, f"the out-of-fold predictions of {member.name}", "validated")
+        check_ids(oof, validated, f"the out-of-fold predictions of {member.name}", "validated")
     return validated.index.to_numpy()
-
-
-def _check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> None:
-    twice = table["id"][table["id"].duplicated()]
-    missing, unknown = ids[~ids.isin(table["id"])], table["id"][~table["id"].isin(ids)]
-    faults = [
-        (twice, "stand twice"),
-        (missing, f"{which} rows are missing"),
-        (unknown, f"rows are none of the {which} ones"),
-    ]
-    found = [f"{len(rows)} {fault} (ids {shown(rows)})" for rows, fault in faults if len(rows)]
-    if found:
-        raise CompError(f"members: {what}: {'; '.join(found)}")
 
 
 def _inner(k: int, members: list[Member], tables: Tables, split: Split) -> Predicted:
@@ -194,7 +111,7 @@ def _inner(k: int, members: list[Member], tables: Tables, split: Split) -> Predi
     place = pd.Series(np.arange(len(tables.train)), index=tables.train["id"])
     rows = np.sort(place[inner[0]["id"]].to_numpy())
     for member, table in zip(members, inner, strict=True):
-        _check_ids(table, tables.train["id"].iloc[rows], f"fold{k}/inner_oof.parquet of {member.name}", "inner")
+        check_ids(table, tables.train["id"].iloc[rows], f"fold{k}/inner_oof.parquet of {member.name}", "inner")
     if (split.fold[rows] == k).any():
         raise CompError(f"members: fold{k}/inner_oof.parquet of {members[0].name} has rows of fold {k} itself")
     fold = inner[0].set_index("id")["fold"].loc[tables.train["id"].iloc[rows]].to_numpy()
@@ -206,7 +123,3 @@ def _aligned(said: list[pd.DataFrame], table: pd.DataFrame, rows: np.ndarray, ta
     ids, targets = table["id"].iloc[rows], tables.targets
     each = [one.set_index("id").loc[ids, targets.columns].to_numpy(dtype=np.float64) for one in said]
     return np.stack([normalised(np.clip(p, 0, 1), targets) for p in each], axis=1)
-
-
-def _metrics_of(run: RunDir) -> dict[str, Any]:
-    return json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}

@@ -14,12 +14,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from comp.collect import collect
-from comp.competition import Competition
-from comp.config import Config, to_yaml
+from comp.competition import Competition, open_competition
+from comp.config import to_yaml
+from comp.config.schema import Config
 from comp.errors import CompError
 from comp.files import write_text
+from comp.fold import called
 from comp.launch import on_all_devices
 from comp.model import Classifier, load_checkpoint, save_checkpoint
+from comp.nested import done_pairs, write_inner
 from comp.predict import predict_rows
 from comp.predict_fold import predict_fold
 from comp.rundir import RunDir, write_json
@@ -43,16 +46,25 @@ def soup(config: Config, arguments: list[str]) -> int:
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
-        for number in runs[0].done_folds():
-            _cook(merged, competition, number, runs, run, accelerator)
+        pairs = [set(done_pairs(each, competition.split)) for each in runs]
+        for left_out in [*((k,) for k in runs[0].done_folds()), *sorted(set.intersection(*pairs))]:
+            _cook(merged, competition, left_out, runs, run, accelerator)
         if accelerator.is_main_process:
+            write_inner(run, competition.split)
             run.bind_to_folds(competition.split.rows)
             collect(merged, competition.tables.train["id"], run, {"flatters": flatters, "combines": combines})
 
     def prepare() -> None:
         write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
 
-    return on_all_devices(merged, arguments, prepare, check=lambda *_: None, work=work)
+    return on_all_devices(
+        merged,
+        arguments,
+        opened=lambda quiet: open_competition(merged, quiet),
+        prepare=prepare,
+        check=lambda *_: None,
+        work=work,
+    )
 
 
 def _refuse_unlike(config: Config, runs: list[RunDir]) -> None:
@@ -82,24 +94,30 @@ def _likeness(run: RunDir) -> dict[str, Any]:
 
 
 def _cook(
-    config: Config, competition: Competition, number: int, runs: list[RunDir], run: RunDir, accelerator: Accelerator
+    config: Config,
+    competition: Competition,
+    left_out: tuple[int, ...],
+    runs: list[RunDir],
+    run: RunDir,
+    accelerator: Accelerator,
 ) -> None:
     started = time.perf_counter()
-    loaded = [load_checkpoint(config.model, each.fold(number) / "best.safetensors") for each in runs]
-    (model, facts), folder = loaded[0], run.fold(number)
+    loaded = [load_checkpoint(config.model, each.fold(*left_out) / "best.safetensors") for each in runs]
+    (model, facts), folder = loaded[0], run.fold(*left_out)
     if any(other != facts for _, other in loaded):
-        raise CompError(f"fold {number} of {', '.join(config.soup.members)}: other classes, folds or metadata")
+        raise CompError(f"{called(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
     if facts["folds"] != competition.split.rows:
         raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
     model.load_state_dict(mean_weights([each for each, _ in loaded]))
     model.to(accelerator.device)
-    _refresh_batch_statistics(model, config, competition, number, accelerator)
-    scores = predict_fold(config, competition, number, model, folder, accelerator)
+    _refresh_batch_statistics(model, config, competition, left_out, accelerator)
+    scores = predict_fold(config, competition, left_out, model, folder, accelerator)
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", facts)
-        rows, seconds = len(competition.rows(number)[1]), round(time.perf_counter() - started, 1)
+        rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
         write_json(folder / "metrics.json", {**scores, "rows": rows, "seconds": seconds})
-        print(f"fold {number}  mean of {len(runs)} models: {config.metric} {scores[config.metric]:.4f}", flush=True)
+        told = f"{config.metric} {scores[config.metric]:.4f}"
+        print(f"{called(left_out)}  mean of {len(runs)} models: {told}", flush=True)
 
 
 def mean_weights(models: list[nn.Module]) -> dict[str, Tensor]:
@@ -112,7 +130,7 @@ def mean_weights(models: list[nn.Module]) -> dict[str, Tensor]:
 
 
 def _refresh_batch_statistics(
-    model: Classifier, config: Config, competition: Competition, number: int, accelerator: Accelerator
+    model: Classifier, config: Config, competition: Competition, left_out: tuple[int, ...], accelerator: Accelerator
 ) -> None:
     """Measures the statistics of batch norm layers anew: the mean of several networks' is not that of their mean.
 
@@ -126,7 +144,7 @@ def _refresh_batch_statistics(
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
         hooks.append(norm.register_forward_pre_hook(_measure))
-    rows = np.random.default_rng(config.seed).permutation(competition.rows(number)[0])  # each batch: of all classes
+    rows = np.random.default_rng(config.seed).permutation(competition.rows(*left_out)[0])  # each batch: of all classes
     at_once = config.predict.batch_size * accelerator.num_processes
     whole = rows[: max(1, len(rows) // at_once) * at_once]  # whole batches: all count alike, and none is one image
     known = competition.metadata("train", model.encoder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.files import written_whole
 from comp.images import BadImage, Rgb, decode
 from comp.metadata import MetadataEncoder, read_metadata

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from comp.config import Config
+from comp.config.schema import Config
 from comp.images import Rgb, decode, framed, shrunk
 
 AHEAD = 64  # images decoded before they are asked for

@@ -1,6 +1,5 @@
 """What the competition gave, read into one train and one test table whatever its layout was."""
 
-from comp.tables.read import Tables, read_tables
-from comp.tables.targets import Targets
+from comp.tables.targets import Tables, Targets
 
-__all__ = ["Tables", "Targets", "read_tables"]
+__all__ = ["Tables", "Targets"]

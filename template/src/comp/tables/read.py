@@ -1,6 +1,5 @@
 """Reads a competition's files: finds its layout, tells what it found, and checks ids and labels."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -9,22 +8,12 @@ from comp.config.schema import Data
 from comp.errors import CompError, shown
 from comp.registry import find
 from comp.tables.images import find_images, image_files
-from comp.tables.targets import Targets, find_targets
+from comp.tables.sample import read_csv, read_sample, refuse_twice
+from comp.tables.targets import Tables, Targets, find_targets
 
 ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y")
 TRAIN_FILES = ("train.csv", "train_labels.csv", "labels.csv", "training.csv", "train_data.csv")
-
-
-@dataclass(frozen=True)
-class Tables:
-    """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text."""
-
-    train: pd.DataFrame
-    test: pd.DataFrame
-    sample: pd.DataFrame | None  # the sample submission as text
-    targets: Targets
-    told: list[str] = field(default_factory=list)  # the layout, in lines for the user
 
 
 def read_tables(data: Data) -> Tables:
@@ -39,7 +28,7 @@ def read_tables(data: Data) -> Tables:
     told = [line]
     train, targets, id_column = _read_labelled(data, sample, told)
     test = _read_test(data, Path(data.root), sample, id_column, told)
-    _refuse_twice(test["id"], "test")
+    refuse_twice(test["id"], "test")
     told.append(f"target  {targets.kind}: {_classes(targets)}")
     return Tables(train, test.reset_index(drop=True), sample, targets, told)
 
@@ -61,7 +50,7 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
 def _read_labelled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> tuple[pd.DataFrame, Targets, str]:
     root = Path(data.root)
     train, labels, id_column = _read_train(data, root, sample, told)
-    _refuse_twice(train["id"], "train")
+    refuse_twice(train["id"], "train")
     for role in ("group", "time"):
         column = getattr(data, role)
         if column is not None:
@@ -70,41 +59,6 @@ def _read_labelled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> 
     unasked = [role for role in ("group", "time") if getattr(data, role) is None]
     train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
     return train.reset_index(drop=True), targets, id_column
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV with every value as the text that stands in it: `007` and `NA` stay what they are."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise CompError(f"{path} does not exist") from None
-    except pd.errors.EmptyDataError:
-        raise CompError(f"{path} is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise CompError(f"{path} is not a CSV in UTF-8: {error}") from None
-    if table.empty:
-        raise CompError(f"{path} has a header and no rows")
-    return table
-
-
-def read_sample(data: Data) -> tuple[pd.DataFrame | None, str]:
-    """The sample submission as text, or None where there is none, and a line that tells of it.
-
-    Raises:
-        CompError: the file that `data.sample_submission` names is missing or has no target column.
-    """
-    root = Path(data.root)
-    name = data.sample_submission
-    if name == "auto":
-        here = [path for path in sorted(root.glob("*.csv")) if "sample" in path.name.lower()]
-        if not here:
-            return None, "sample  none found: the submission will have the columns id and label"
-        name = here[0].name
-    sample = read_csv(root / name)
-    if sample.shape[1] < 2:
-        raise CompError(f"{root / name} has {sample.shape[1]} column, expected an id and at least one target")
-    _refuse_twice(sample.iloc[:, 0], name)
-    return sample, f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}"
 
 
 def _read_train(
@@ -235,12 +189,6 @@ def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
     if column not in table.columns:
         raise CompError(f"{key}={column}: no such column; there are {shown(table.columns, 12)}")
     return table[column]
-
-
-def _refuse_twice(ids: pd.Series, where: str) -> None:
-    twice = ids[ids.duplicated()].unique()
-    if len(twice):
-        raise CompError(f"{len(twice)} ids stand more than once in the {where} table: {shown(twice)}")
 
 
 def _classes(targets: Targets) -> str:

@@ -1,7 +1,7 @@
 """What is to be predicted: the classes, and how labels become numbers."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 
-Kind = Literal["multiclass", "binary", "multilabel"]
+Kind = Literal["multiclass", "binary", "multilabel", "embedding"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Targets:
     """The kind of target and its classes, in the order of every column of probabilities.
 
     `multiclass`: one softmax over `classes`. `binary`: one sigmoid, `classes` holds the target's name.
-    `multilabel`: a sigmoid for each of `classes`.
+    `multilabel`: a sigmoid for each of `classes`. `embedding`: a vector, without classes.
     """
 
     kind: Kind
@@ -25,8 +25,8 @@ class Targets:
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns of probabilities in a predictions table."""
-        return [f"p_{name}" for name in self.classes]
+        """The names of the columns of a predictions table that hold what is predicted."""
+        return ["embedding"] if self.kind == "embedding" else [f"p_{name}" for name in self.classes]
 
     @property
     def truth_columns(self) -> list[str]:
@@ -34,7 +34,9 @@ class Targets:
         return [f"target_{name}" for name in self.classes] if self.kind == "multilabel" else ["target"]
 
     def encode(self, table: pd.DataFrame) -> np.ndarray:
-        """The targets of `table` as (N, K) float32: one-hot, or a 0/1 for each label."""
+        """The targets of `table` as (N, K) float32: one-hot, or a 0/1 for each label; of vectors, nothing but 0."""
+        if self.kind == "embedding":
+            return np.zeros((len(table), 1), dtype=np.float32)
         if self.kind == "multiclass":
             index = self.index(table["target"])
             return np.eye(len(self.classes), dtype=np.float32)[index]
@@ -46,6 +48,17 @@ class Targets:
         if (numbers < 0).any():
             raise CompError(f"labels that no training row has: {shown(sorted(set(labels[numbers < 0])))}")
         return np.asarray(numbers, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    sample: pd.DataFrame | None  # the sample submission as text
+    targets: Targets
+    told: list[str] = field(default_factory=list)  # the layout, in lines for the user
 
 
 def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[pd.DataFrame, Targets]:

@@ -1,0 +1,303 @@
+"""Generates every variant and tries it as its user would: `python ci/variants.py [quick|all] [WORD …]`.
+
+The variants come from copier.yml and recipes/: each task with each of its recipes at the default answers (`quick`), and
+answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked, its imports are
+compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked submission and
+a report. All share this Python's environment. What depends on the same bytes as before is not done again: the modules
+of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from allpairspy import AllPairs
+from checks import files_in, jinja_left_over, misdeclared, mistyped, unlike_the_sample, untidy
+from jinja2 import Environment, StrictUndefined
+
+ROOT = Path(__file__).resolve().parent.parent
+NASTY = """L'été "à la carte" & <Übung> № 1: {{ 7 * 7 }} #[x] \\n 😀"""
+# What is answered where there is nothing to choose from; None: the default.
+VALUES: dict[str, list[Any]] = {
+    "title": ["Petals", NASTY],
+    "slug": [None, "a-2-b"],
+    "backbone_name": ["resnet18.a1_in1k"],
+    "image_size": [None, 64],
+    "folds": [None, 1, 7],
+}
+JINJA = Environment(undefined=StrictUndefined)
+JINJA.filters["to_json"] = json.dumps
+Answers = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What copier.yml asks, and the recipes it offers."""
+
+    questions: dict[str, dict[str, Any]]
+    recipes: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, root: Path = ROOT) -> "Prompts":
+        settings = yaml.safe_load((root / "copier.yml").read_text(encoding="utf-8"))
+        recipes = {
+            path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (root / "recipes").glob("*.yaml")
+        }
+        return cls({name: question for name, question in settings.items() if not name.startswith("_")}, recipes)
+
+    @property
+    def asked(self) -> list[str]:
+        return [name for name, question in self.questions.items() if question.get("when") is not False]
+
+    def rendered(self, text: str, given: Answers) -> Any:
+        """A piece of copier.yml as copier would render it, after these answers."""
+        constants = {"recipes_of": yaml.safe_load(self.questions["recipes_of"]["default"])}
+        context = {**constants, **given}
+        if "recipe" in given:
+            context["recipe_values"] = self.recipes[given["recipe"]]
+        return yaml.safe_load(JINJA.from_string(text).render(context))
+
+    def choices(self, name: str, given: Answers) -> list[Any]:
+        """What can be chosen after these answers; nothing where any text can be typed."""
+        choices = self.questions[name].get("choices", [])
+        if isinstance(choices, str):
+            choices = self.rendered(choices, given)
+        return list(choices.values()) if isinstance(choices, dict) else choices
+
+    def is_asked(self, name: str, given: Answers) -> bool:
+        when = self.questions[name].get("when", True)
+        return bool(self.rendered(when, given)) if isinstance(when, str) else when
+
+    def approaches(self) -> list[Answers]:
+        """Every task with each of its recipes."""
+        return [
+            {"task": task, "recipe": recipe}
+            for task in self.choices("task", {})
+            for recipe in self.choices("recipe", {"task": task})
+        ]
+
+
+def quick(prompts: Prompts) -> list[Answers]:
+    """Each task with each of its recipes, all else as it comes."""
+    return prompts.approaches()
+
+
+def pairs(prompts: Prompts) -> list[Answers]:
+    """Answers to all prompts: any two values of two prompts meet in one of them, and each choice is made somewhere.
+
+    Choices that depend on the task or the recipe take turns instead, in all variants of that recipe.
+    """
+    approaches = prompts.approaches()
+    rest = [name for name in prompts.asked if name not in ("task", "recipe")]
+    fixed = {
+        name: prompts.choices(name, {}) or values_of(name)
+        for name in rest
+        if not isinstance(prompts.questions[name].get("choices"), str)
+    }
+    rows = list(AllPairs([range(len(approaches)), *fixed.values()]))
+    made = []
+    for number, approach in enumerate(approaches):
+        mine = [dict(zip(fixed, row, strict=True)) for of, *row in rows if of == number]
+        turns = [prompts.choices(name, approach) for name in rest if name not in fixed]
+        for turn in range(max(len(mine), *map(len, turns))):
+            given = dict(approach)
+            for name in rest:
+                if prompts.is_asked(name, given):
+                    among = [mine[turn % len(mine)][name]] if name in fixed else prompts.choices(name, given)
+                    given |= {name: among[turn % len(among)]} if among[turn % len(among)] is not None else {}
+            made.append(given)
+    return made
+
+
+def values_of(name: str) -> list[Any]:
+    if name not in VALUES:
+        raise SystemExit(f"error: the prompt {name} has no choices: name some answers to it in VALUES, ci/variants.py")
+    return VALUES[name]
+
+
+def uncovered(prompts: Prompts, made: list[Answers]) -> list[str]:
+    """Choices that copier.yml offers, for some task and recipe, and that no variant makes."""
+    missing = set()
+    for approach in prompts.approaches():
+        for name in prompts.asked:
+            depends = isinstance(prompts.questions[name].get("choices"), str)
+            scope = {} if not depends else {"task": approach["task"]} if name == "recipe" else approach
+            among = [given for given in made if scope.items() <= given.items()]
+            if not depends or any(name in given for given in among):
+                left = set(prompts.choices(name, approach)) - {given.get(name) for given in among}
+                missing |= {f"{name}={value}" + f" for {', '.join(scope.values())}" * depends for value in left}
+    return sorted(missing)
+
+
+# ------------------------------------------------------------------ trying one
+
+
+class Wrong(Exception):
+    """What is wrong with a variant, or with this command line."""
+
+
+@dataclass
+class Trial:
+    """One variant, generated into `repo`."""
+
+    answers: Answers
+    folder: Path
+    processes: int = 1
+    config: str = "conf/demo.yaml"
+    cache: Path = field(default_factory=lambda: ROOT / "template" / ".mypy_cache")  # PyTorch takes the time
+
+    @property
+    def repo(self) -> Path:
+        return self.folder / "new comp"  # a blank, as in many a folder's name
+
+    @property
+    def name(self) -> str:
+        rest = [str(value) for name, value in self.answers.items() if name not in ("task", "recipe", "title", "slug")]
+        return " ".join([f"{self.answers['task']}/{self.answers['recipe']}", *rest])
+
+    def render(self) -> None:
+        """As a user does it, from what stands in the working tree."""
+        data = [word for name, value in self.answers.items() for word in ("--data", f"{name}={value}")]
+        command = ["copier", "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", *data, str(ROOT), str(self.repo)]
+        self.run(*command, cwd=self.folder)
+        titles = [NASTY, json.dumps(NASTY, ensure_ascii=False)[1:-1], NASTY.replace("'", "''")]
+        refuse(jinja_left_over(self.repo, ROOT / "template", titles))
+
+    def lint(self) -> None:
+        refuse(untidy(self.repo))
+
+    def types(self) -> None:
+        refuse(mistyped(self.repo, self.cache))
+
+    def install(self) -> None:
+        refuse(misdeclared(self.repo))
+
+    def tests(self) -> None:
+        self.run("pytest", "-p", "no:cacheprovider", "--color=no")
+
+    def smoke(self) -> None:
+        """From nothing to a checked submission and a report: one epoch of one fold of the demo's tiny network."""
+        demo = yaml.safe_load((self.repo / "conf/demo.yaml").read_text(encoding="utf-8"))
+        baseline = yaml.safe_load((self.repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
+        if self.config != "conf/demo.yaml":  # what was answered, on the demo's data with the demo's network
+            smoke = {key: value for key, value in demo.items() if key not in ("folds", "metric")}
+            missing = baseline.get("tracker", "none") != "none" and not importlib.util.find_spec(baseline["tracker"])
+            smoke |= {"base": "baseline.yaml", "name": "smoke", **({"tracker": "none"} if missing else {})}
+            (self.repo / self.config).write_text(yaml.safe_dump(smoke), encoding="utf-8")
+        self.run("comp", "demo-data", "conf/demo.yaml")
+        several = [f"train.processes={self.processes}"] if self.processes > 1 else []
+        self.run("comp", "run", self.config, "train.epochs=1", "folds.use=[0]", *several)
+        name, data = ("demo" if self.config == "conf/demo.yaml" else "smoke"), self.repo / demo["data"]["root"]
+        refuse(unlike_the_sample(self.repo / "submissions" / f"{name}.csv", data / "sample_submission.csv"))
+        if not (self.repo / "runs" / name / "report.html").is_file():
+            raise Wrong("no report was made")
+
+    def run(self, program: str, *words: str, cwd: Path | None = None) -> None:
+        """A command of the user's, with this environment's Python."""
+        command = [sys.executable, "-m", program, *words]
+        environment = {**os.environ, "PYTHONPATH": str(self.repo / "src"), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+        done = subprocess.run(
+            command, cwd=cwd or self.repo, env=environment, capture_output=True, encoding="utf-8", check=False
+        )
+        if done.returncode:
+            told = (done.stdout + done.stderr).rstrip()
+            raise Wrong(f"{program} {' '.join(words)}\n{told[-6000:]}")
+
+    def key(self, step: str) -> str:
+        """The bytes that a step depends on."""
+        wanted = {"lint": ("src", "tests", "ruff.toml", "pyproject.toml"), "types": ("src", "mypy.ini")}
+        wanted["tests"] = ("src", "tests", "conf/recipes")
+        found = hashlib.blake2b(step.encode())
+        for path in files_in(self.repo):
+            name = path.relative_to(self.repo).as_posix()
+            if step not in wanted or name.startswith(wanted[step]):
+                found.update(name.encode() + b"\0" + path.read_bytes())
+        return found.hexdigest()
+
+
+def refuse(faults: list[str]) -> None:
+    if faults:
+        raise Wrong("\n".join(faults))
+
+
+STEPS: dict[str, Callable[[Trial], None]] = {
+    "render": Trial.render,
+    "lint": Trial.lint,
+    "types": Trial.types,
+    "install": Trial.install,
+    "tests": Trial.tests,
+    "smoke": Trial.smoke,
+}
+
+
+def trials(level: str, folder: Path) -> Iterator[Trial]:
+    """The variants of a level. Of each task, the first trains with two processes."""
+    prompts = Prompts.read()
+    made = quick(prompts) + pairs(prompts)
+    refuse([f"copier.yml offers {choice}, and no variant makes that choice" for choice in uncovered(prompts, made)])
+    seen: set[str] = set()
+    for number, answers in enumerate(made if level == "all" else quick(prompts)):
+        trial = Trial(answers, folder / str(number), processes=1 if answers["task"] in seen else 2)
+        if number >= len(prompts.approaches()):
+            trial.config = "conf/smoke.yaml"
+        seen.add(answers["task"])
+        yield trial
+
+
+def main(words: list[str]) -> int:
+    """Prints a line a variant, and what went wrong; 1 if something did."""
+    level = words[0] if words and words[0] in ("quick", "all") else "quick"
+    named = [word for word in words if word != level]
+    done_before: set[str] = set()
+    wrong = False
+    width = len("  ".join(f"{step:>7}" for step in STEPS))
+    with tempfile.TemporaryDirectory(prefix="variants-") as folder:
+        try:
+            chosen = [trial for trial in trials(level, Path(folder)) if all(word in trial.name for word in named)]
+        except Wrong as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        print(f"{'  '.join(f'{step:>7}' for step in STEPS)}  ok   variant (s; =: the same bytes passed before)")
+        for trial in chosen:
+            trial.folder.mkdir()
+            cells, fault = attempt(trial, done_before)
+            print(
+                f"{'  '.join(f'{cell:>7}' for cell in cells):<{width}}  {'no ' if fault else 'yes'}  {trial.name}",
+                flush=True,
+            )
+            if fault:
+                wrong = True
+                print(fault, file=sys.stderr, flush=True)
+    return int(wrong)
+
+
+def attempt(trial: Trial, done_before: set[str]) -> tuple[list[str], str]:
+    """A cell a step, and what was wrong: the first fault ends it."""
+    cells: list[str] = []
+    for step, do in STEPS.items():
+        if step != "render" and (key := trial.key(step)) in done_before:
+            cells.append("=")
+            continue
+        started = time.monotonic()
+        try:
+            do(trial)
+        except Wrong as error:
+            return [*cells, "wrong"], f"{step}: {error}"
+        cells.append(f"{time.monotonic() - started:.1f}")
+        if step != "render":
+            done_before.add(key)
+    return cells, ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

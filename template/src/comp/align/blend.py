@@ -1,0 +1,67 @@
+"""`comp blend`: the mean direction of several runs, which becomes a run like any other."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+
+from comp.align.data import EMBEDDING, open_competition
+from comp.align.retrieval import unit
+from comp.align.schema import AlignConfig
+from comp.align.train import collect
+from comp.config import to_yaml
+from comp.config.load import members_of
+from comp.ensemble.runs import check_ids, member_of_run, runs_of_these_folds
+from comp.errors import CompError, shown
+from comp.files import write_text
+from comp.predictions import oof_table, test_table, values_of, write_predictions
+from comp.rundir import RUNS, RunDir, write_json
+
+
+def blend(config: AlignConfig) -> None:
+    """Averages directions, fold by fold: nothing is fitted, so the score is out of fold as its members' are.
+
+    Raises:
+        CompError: the members do not fit together, or `config.name` is a trained run.
+    """
+    run = RunDir.of(config)
+    if any(run.path.glob("fold*/*.safetensors")) or any(run.path.glob("fold*/last")):
+        raise CompError(f"{run.path} is a trained run: give what is combined another name (name=…)")
+    competition = open_competition(config)
+    pairs, split = competition.pairs, competition.split
+    names = config.blend.members or [member.name for member in members_of(config)] or runs_of_these_folds(config, split)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not names or twice:
+        raise CompError(f"members: {shown(twice)} stand twice" if twice else f"no run in {RUNS} has these folds")
+    members = [member_of_run(name, pairs.tables, split) for name in names]
+    print(f"blend   the mean direction of {', '.join(names)}")
+    if run.path.exists():
+        shutil.rmtree(run.path)
+    write_text(run.config, to_yaml(config))
+    for number in range(split.n):
+        rows = competition.rows(number)[1]
+        ids = pairs.tables.train["id"].iloc[rows]
+        oof, test = [], []
+        for member in members:
+            here = member.oof[member.oof["fold"] == number]
+            check_ids(here, ids, f"the out-of-fold predictions of {member.name}", "validated")
+            check_ids(member.tests[number], pairs.tables.test["id"], f"the test predictions of {member.name}", "test")
+            oof.append(_vectors(here, ids))
+            test.append(_vectors(member.tests[number], pairs.tables.test["id"]))
+        folder = run.fold(number)
+        table = oof_table(pairs.tables.train, rows, np.full(len(rows), number), _mean(oof), EMBEDDING)
+        write_predictions(folder / "oof.parquet", table, EMBEDDING, split.rows)
+        tests = test_table(pairs.tables.test, _mean(test), EMBEDDING)
+        write_predictions(folder / "test.parquet", tests, EMBEDDING, split.rows)
+        write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
+    flatters = any((member.metrics or {}).get("flatters") for member in members)
+    combines = {"kind": "blend", "members": [member.name for member in members]}
+    collect(config, competition, run, {"flatters": flatters, "combines": combines})
+
+
+def _vectors(table: pd.DataFrame, ids: pd.Series) -> np.ndarray:
+    return values_of(table.set_index("id").loc[ids], EMBEDDING)
+
+
+def _mean(each: list[np.ndarray]) -> np.ndarray:
+    return unit(np.mean([unit(vectors) for vectors in each], axis=0))

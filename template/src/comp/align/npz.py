@@ -1,0 +1,123 @@
+"""Arrays of an npz without unpickling anything: memory-mapped where they are stored as they are, else streamed."""
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from tokenize import TokenError
+
+import numpy as np
+
+from comp.errors import CompError, shown
+
+LOCAL_HEADER = 30  # bytes of a zip member's own header before its name
+BROKEN = (EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error)
+CHUNK_BYTES = 64 * 2**20
+
+
+class Archive:
+    """The arrays of one npz by name (`captions/embeddings`).
+
+    Raises:
+        CompError: there is no such file, or it is no npz.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as file:
+                self._members = {info.filename.removesuffix(".npy"): info for info in file.infolist()}
+        except FileNotFoundError:
+            raise CompError(f"{path} does not exist") from None
+        except (zipfile.BadZipFile, OSError) as error:
+            raise CompError(f"{path} is no npz, or not all of it is there: {error}") from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def read(self, name: str) -> np.ndarray:
+        """The array: a view of the file where it is stored uncompressed, else read into memory.
+
+        Raises:
+            CompError: there is none of that name, it is damaged, or it holds Python objects.
+        """
+        info, (shape, fortran, dtype, start) = self._info(name), self._header(name)
+        if info.compress_type == zipfile.ZIP_STORED and 0 not in shape:
+            with self.path.open("rb") as file:
+                file.seek(info.header_offset)
+                header = file.read(LOCAL_HEADER)
+            lengths = struct.unpack("<HH", header[26:30])  # of the name and of what else stands before the data
+            offset = info.header_offset + LOCAL_HEADER + sum(lengths) + start
+            try:
+                return np.memmap(self.path, dtype, "r", offset, shape, "F" if fortran else "C")
+            except ValueError as error:
+                raise self._damaged(name, error) from None
+        array = np.empty(shape, dtype, "F" if fortran else "C")
+        flat = array.reshape(-1, order="A")
+        done = 0
+        for chunk in self._numbers(name, max(1, CHUNK_BYTES // max(1, dtype.itemsize))):
+            flat[done : done + len(chunk)] = chunk
+            done += len(chunk)
+        return array
+
+    def chunks(self, name: str) -> Iterator[np.ndarray]:
+        """The rows of an array, some at a time, in order: for what would not fit into memory.
+
+        Raises:
+            CompError: as `read`.
+        """
+        shape, fortran, dtype, _ = self._header(name)
+        if fortran:
+            yield self.read(name)
+            return
+        width = int(np.prod(shape[1:], dtype=np.int64))
+        rows = max(1, CHUNK_BYTES // max(1, width * dtype.itemsize))
+        for chunk in self._numbers(name, rows * width):
+            yield chunk.reshape(-1, *shape[1:])
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._header(name)[0]
+
+    def _info(self, name: str) -> zipfile.ZipInfo:
+        if name not in self._members:
+            raise CompError(f"{self.path} has no array {name!r}; it has {shown(sorted(self._members), 8)}")
+        return self._members[name]
+
+    def _header(self, name: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+        """Shape, whether it is in Fortran's order, type, and where the numbers start."""
+        info = self._info(name)
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(info) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, fortran, dtype = read(file)
+                start = file.tell()
+        except (*BROKEN, SyntaxError, TokenError) as error:
+            raise self._damaged(name, error) from None
+        if dtype.hasobject:
+            raise CompError(
+                f"{self.path}: {name} holds pickled Python objects, which could run code: it is not read. Save it as "
+                "numbers or as text (array.astype(str))"
+            )
+        return shape, fortran, dtype, start
+
+    def _numbers(self, name: str, count: int) -> Iterator[np.ndarray]:
+        """All numbers in the order of the file, `count` at a time."""
+        shape, _, dtype, start = self._header(name)
+        left = int(np.prod(shape, dtype=np.int64))
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self._info(name)) as file:
+                file.read(start)
+                while left:
+                    wanted = min(count, left)
+                    data = file.read(wanted * dtype.itemsize)
+                    if len(data) < wanted * dtype.itemsize:
+                        raise EOFError("it ends early")
+                    yield np.frombuffer(data, dtype)
+                    left -= wanted
+        except BROKEN as error:
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, error: Exception) -> CompError:
+        return CompError(f"{self.path}: {name} is damaged: {error}")

@@ -1,0 +1,131 @@
+"""Every key of an alignment's configuration with its default, here and in `config/common.py`, which these extend."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from comp.config.common import (
+    Count,
+    EarlyStop,
+    Experiment,
+    Files,
+    Folding,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+    Submission,
+    Training,
+)
+
+Step = Literal["split", "train", "predict", "verify", "blend", "submit", "score", "report"]
+Baseline = Annotated[str, Field(pattern=r"^(mean|(procrustes|ridge|cca|neighbours|kernel)(-centred)?)$")]
+BASELINES = ["mean", "procrustes", "ridge", "cca", "neighbours"]
+
+
+class Data(Files):
+    train: str = "auto"  # the npz with captions and images; auto: train.npz, here or in train/
+    test: str = "auto"  # the npz with captions only; auto: test.npz or test.clean.npz, here or in test/
+    solution: str = "solution.npz"  # captions/ids and the images that belong to them, for comp score
+    on_bad_row: Literal["error", "drop"] = "error"  # drop: bad captions train nothing; a bad test caption gets the mean
+    captions: str = "auto"  # a text file whose captions stand in for captions/text in reports; auto: captions.txt
+    pictures: str | None = None  # a folder with the images under their names, for comp verify to show
+
+
+class Folds(Folding):
+    kind: Literal["group", "holdout"] = "group"  # by image: its captions are in one fold, always
+    join: Literal["captions", "images", "nothing"] = "captions"  # images that share a caption stay together; or copies
+
+
+class Model(Section):
+    """text → [noise] → branch, beside a linear map where there is one; the sum is the image's direction."""
+
+    linear: bool = False  # a linear map from text to image beside the branch
+    start: Literal["random", "ridge", "cca"] = "random"  # what the linear map starts as; the branch then starts as 0
+    hidden: list[Positive] = [4096]  # widths of the branch; none: the linear map alone
+    norm: bool = False  # LayerNorm after each of its layers, the last one too
+    activation: Literal["relu", "gelu"] = "relu"
+    dropout: Share = 0.2  # of the hidden units
+    normalise: bool = True  # texts are brought to length 1
+    basis: Positive | None = None  # so many leading directions of the images span the output; null: each number is free
+
+
+class Loss(Section):
+    kind: Literal["cosine", "infonce", "symmetric"] = "cosine"  # infonce: text → image; symmetric: both ways
+    negatives: Literal["batch", "all"] = "batch"  # the images a caption is told from: the batch's, or all of training
+    positives: Literal["image", "group"] = "image"  # which are right: its own, or all of its group (folds.join)
+    temperature: Annotated[float, Field(gt=0)] = 0.05
+    learn_temperature: bool = False
+    cosine: NotNegative = 0.0  # weight of 1 - cosine beside a contrastive loss
+
+
+class Augment(Section):
+    noise: NotNegative = 0.0  # length of the normal noise on a text, relative to the text's own
+    drop: Share = 0.0  # share of a text's numbers that are set to 0
+    mix: Share = 0.0  # share of texts that are mixed with another caption of the same image
+
+
+class Train(Training):
+    batch_size: Positive = 256  # captions an update, over all processes
+    accumulate: Literal[1] = 1  # a contrastive batch cannot be cut: its other images are the negatives
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    early_stop: EarlyStop | None = None
+    checkpoint_epochs: Count = 0  # fold<k>/epoch<n>.safetensors every so many epochs; 0: none
+
+
+class Predict(Section):
+    batch_size: Positive = 4096
+    gallery: Literal["auto"] | Positive = "auto"  # images in the host's gallery; auto: as many as test captions
+
+
+class Blend(Section):
+    """For `comp blend`: the mean of the members' directions."""
+
+    members: list[str] = []  # names of runs, or their folders; none: the members of this experiment, else all runs
+
+
+class Submit(Submission):
+    form: Literal["auto", "list", "columns"] = "auto"  # auto: as the sample submission shows
+    postprocess: list[str] = []  # registered in custom.py
+
+
+class AlignConfig(Experiment):
+    task: Literal["align"] = "align"
+    metric: str = "mrr"
+    metrics: list[str] = ["r@1", "r@5", "r@10", "median_rank", "cosine", "skewness"]
+    data: Data = Data()
+    folds: Folds = Folds()
+    model: Model = Model()
+    loss: Loss = Loss()
+    augment: Augment = Augment()
+    train: Train = Train()
+    predict: Predict = Predict()
+    baselines: list[Baseline] = [*BASELINES, "ridge-centred", "cca-centred", "neighbours-centred", "kernel-centred"]
+    # told beside the network; centred: without the mean image, which draws all rankings to the images near it
+    blend: Blend = Blend()
+    submit: Submit = Submit()
+    steps: list[Step] = ["split", "train", "submit"]  # type: ignore[assignment]
+
+    @property
+    def about_model(self) -> str:
+        widths = "-".join(map(str, self.model.hidden))
+        parts = [f"linear from {self.model.start}"] if self.model.linear else []
+        return " + ".join([*parts, *([f"MLP {widths}"] if widths else [])])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _early_stopping_watches_the_ranking(cls, values: Any) -> Any:
+        """The loss and the mean cosine go on improving where the ranking gets worse: the default is another here."""
+        train = values.get("train") if isinstance(values, dict) else None
+        stop = train.get("early_stop") if isinstance(train, dict) else None
+        if isinstance(train, dict) and isinstance(stop, dict) and "watch" not in stop:
+            return {**values, "train": {**train, "early_stop": {"watch": "metric", **stop}}}
+        return values
+
+    @model_validator(mode="after")
+    def _there_is_a_model(self) -> "AlignConfig":
+        if not self.model.linear and not self.model.hidden:
+            raise ValueError("model: without model.linear it needs a branch, such as model.hidden=[2048]")
+        if self.model.start != "random" and not self.model.linear:
+            raise ValueError(f"model.start={self.model.start} is what the linear map starts as: set model.linear=true")
+        return self

@@ -1,0 +1,135 @@
+"""What the configurations of all tasks have in common. A task's own schema names all the keys that it takes."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
+
+
+class Recipe(Section):
+    """Where an approach comes from. Read by people and by the generator, not by the code."""
+
+    title: str
+    about: str = ""
+    sources: list[str] = []
+    backbones: list[str] = []  # what the prompt offers first
+
+
+class Files(Section):
+    root: str = "data"  # paths below are relative to it
+    work: str | None = None  # where folds.csv and caches go; null: root (set it where root is read-only)
+    sample_submission: str = "auto"
+    solution: str = "solution.csv"  # for comp score, where there is one
+
+
+class Folding(Section):
+    n: Annotated[int, Field(ge=2)] = 5
+    kind: str = "auto"
+    use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
+    seed: Count = 42  # apart from the run's seed: all runs share one split
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
+
+
+class EarlyStop(Section):
+    patience: Positive = 3  # epochs without improvement
+    watch: Literal["loss", "metric"] = "loss"  # of the validation rows
+
+
+class Plateau(Section):
+    """For train.schedule=plateau: lowers the rate where the validation loss stops falling."""
+
+    patience: Positive = 7  # epochs without a lower loss
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1  # the rate is then multiplied by it
+
+
+class Training(Section):
+    epochs: Positive = 10
+    batch_size: Literal["auto"] | Positive = 32  # rows an update, over all processes and pieces; auto: 32, as fits
+    accumulate: Literal["auto"] | Positive = 1  # cuts batch_size into so many pieces; auto: as few as fit on the GPU
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    weight_decay: NotNegative = 0.05
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    plateau: Plateau = Plateau()
+    warmup_epochs: NotNegative = 0.0
+    min_lr: NotNegative = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = (
+        None  # average of the weights, with warm-up; for keep: ema, best
+    )
+    keep: Literal["last", "ema", "best"] = "last"  # best chooses the epoch on the rows that it then scores
+    early_stop: EarlyStop | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    save_every: Annotated[str, Field(pattern=EVERY)] = "10 minutes"  # … minutes, epochs or updates; and when stopped
+    log_every: Positive = 50  # updates between two readings of the loss
+    processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
+
+    @property
+    def images_per_update(self) -> int:
+        """`batch_size`, or what stands for auto."""
+        return 32 if self.batch_size == "auto" else self.batch_size
+
+    @property
+    def pieces(self) -> int | None:
+        """`accumulate`; None: to be found by trying what fits."""
+        return None if "auto" in (self.batch_size, self.accumulate) else self.accumulate  # type: ignore[return-value]
+
+    @property
+    def chooses_on_validated_rows(self) -> str:
+        """What lets the rows that a fold is scored on choose its epochs or rates, so that the score flatters; or ""."""
+        choosing = {
+            "keep=best": self.keep == "best",
+            "early_stop": self.early_stop is not None,
+            "schedule=plateau": self.schedule == "plateau",
+        }
+        return ", ".join(name for name, chooses in choosing.items() if chooses)
+
+    @model_validator(mode="after")
+    def _ema_is_on_where_it_is_kept(self) -> "Training":
+        if self.keep == "ema" and self.ema_decay is None:
+            raise ValueError("train.keep: ema needs train.ema_decay, such as 0.998")
+        return self
+
+
+class Submission(Section):
+    digits: Annotated[int, Field(ge=1, le=17)] = 6  # decimal places of a number
+
+
+class Experiment(Section):
+    """The keys of every task. `members` are overrides of the experiment, one model each."""
+
+    name: str = "baseline"  # → runs/<name>/
+    task: str
+    recipe: Recipe | None = None
+    seed: Count = 42
+    metric: str  # chooses, stops and ranks
+    metrics: list[str] = []  # also computed
+    data: Files = Files()
+    folds: Folding = Folding()
+    train: Training = Training()
+    members: list[dict[str, Any]] = []  # each a name and overrides of this experiment: one model of the ensemble
+    member: str | None = None  # only this one of them
+    submit: Submission = Submission()
+    tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
+    steps: list[str] = ["split", "train", "submit"]
+
+    @property
+    def about_model(self) -> str:
+        """What the leaderboard calls the model."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _the_name_is_a_folder(self) -> "Experiment":
+        if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):
+            raise ValueError(f"name: {self.name!r} cannot be a folder's name")
+        return self

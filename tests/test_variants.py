@@ -1,0 +1,167 @@
+"""Which variants are tried, and that each check finds what it is there for."""
+
+import copy
+import shutil
+from collections.abc import Callable
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+from checks import jinja_left_over, misdeclared, unlike_the_sample, untidy
+from rendering import ROOT, TEMPLATE
+from variants import VALUES, Prompts, Trial, Wrong, pairs, quick, uncovered
+
+
+@pytest.fixture
+def prompts() -> Prompts:
+    return copy.deepcopy(Prompts.read())
+
+
+def test_no_choice_goes_untried(prompts):
+    assert not uncovered(prompts, quick(prompts) + pairs(prompts))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("metric", "log_loss"), ("tracker", "wandb"), ("recipe", "emoji-ensemble")]
+)
+def test_a_choice_that_no_variant_makes_is_named(prompts, name, value):
+    made = [given for given in quick(prompts) + pairs(prompts) if given.get(name) != value]
+    missing = uncovered(prompts, made)
+    assert any(fault.startswith(f"{name}={value}") for fault in missing)
+
+
+def test_the_chosen_backbone_of_each_recipe_counts_for_that_recipe_alone(prompts):
+    made = [g for g in pairs(prompts) if not (g["recipe"] == "classify-modern" and g.get("backbone") == "other")]
+    assert uncovered(prompts, made) == ["backbone=other for classify, classify-modern"]
+
+
+def test_any_two_answers_meet(prompts):
+    made = pairs(prompts)
+    free = {name: VALUES[name] for name in ("title", "slug", "image_size", "folds")}
+    free |= {name: prompts.choices(name, {}) for name in ("metric", "compute", "tracker")}
+    for one, other in combinations(free, 2):
+        for left, right in product(free[one], free[other]):
+            assert any(given.get(one) == left and given.get(other) == right for given in made), (
+                one,
+                left,
+                other,
+                right,
+            )
+
+
+def test_a_new_task_and_its_recipe_join_by_being_there(prompts):
+    prompts.questions["task"]["choices"]["Knitting"] = "knit"
+    prompts.questions["recipes_of"]["default"] += "knit: [knit-one]\n"
+    prompts.recipes["knit-one"] = prompts.recipes["classify-modern"]
+    assert {"task": "knit", "recipe": "knit-one"} in quick(prompts)
+    assert not uncovered(prompts, quick(prompts) + pairs(prompts))
+    assert {given["metric"] for given in pairs(prompts) if given["task"] == "knit"} == set(
+        prompts.choices("metric", {})
+    )
+
+
+def test_a_new_choice_joins_by_being_there(prompts):
+    prompts.questions["compute"]["choices"]["On a TPU"] = "tpu"
+    assert any(given["compute"] == "tpu" for given in pairs(prompts))
+
+
+def test_a_new_prompt_without_choices_needs_values(prompts):
+    prompts.questions["team"] = {"type": "str", "help": "?", "default": ""}
+    with pytest.raises(SystemExit, match="the prompt team has no choices"):
+        pairs(prompts)
+
+
+# ------------------------------------------------------------------ faults, planted
+
+
+@pytest.fixture
+def repo(render, tmp_path: Path) -> Path:
+    """A repository to spoil."""
+    shutil.copytree(render(), tmp_path / "repo")
+    return tmp_path / "repo"
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def test_an_untouched_repository_has_no_fault(repo):
+    assert not jinja_left_over(repo, TEMPLATE, []) + untidy(repo) + misdeclared(repo)
+
+
+def rename_a_file(repo: Path) -> None:
+    (repo / "conf/baseline.yaml").rename(repo / "conf/{{ name }}.yaml")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "fault"),
+    [
+        (lambda repo: append(repo / "README.md", "{{ slug }}\n"), jinja_left_over, "README.md: {{ slug }}"),
+        (lambda repo: append(repo / "pyproject.toml", "# {% endif %}\n"), jinja_left_over, "{% endif %}"),
+        (rename_a_file, jinja_left_over, "conf/{{ name }}.yaml"),
+        (lambda repo: append(repo / "src/comp/files.py", "x = {'a':1}\n"), untidy, "src/comp/files.py"),
+        (lambda repo: append(repo / "src/comp/files.py", "\n\nimport re\n"), untidy, "F401"),
+        (
+            lambda repo: append(repo / "src/comp/files.py", "import polars\n"),
+            misdeclared,
+            "imported, not declared: polars",
+        ),
+        (lambda repo: append(repo / "tests/conftest.py", "import nox\n"), misdeclared, "tests, not declared: nox"),
+    ],
+)
+def test_a_fault_is_found(repo, spoil, check, fault):
+    spoil(repo)
+    assert any(fault in line for line in (check(repo, TEMPLATE, []) if check is jinja_left_over else check(repo)))
+
+
+def test_a_dependency_that_nothing_imports_is_found(repo):
+    path = repo / "pyproject.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('"tqdm>', '"flask>=3",\n    "tqdm>'), encoding="utf-8")
+    assert misdeclared(repo) == ["declared, not imported: flask"]
+
+
+SAMPLE = "id,label\n007,a\n008,a\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("id,label\n007,b\n008,a\n", 0),
+        ("id,target\n007,b\n008,a\n", 1),
+        ("id,label\n7,b\n8,a\n", 1),
+        ("id,label\n008,b\n007,a\n", 1),
+        ("id,label\n007,b\n", 1),
+        ("id,label\n007,\n008,a\n", 1),
+    ],
+)
+def test_a_submission_is_compared_with_the_sample(tmp_path, text, faults):
+    for name, content in (("ours.csv", text), ("sample.csv", SAMPLE)):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    assert len(unlike_the_sample(tmp_path / "ours.csv", tmp_path / "sample.csv")) == faults
+
+
+def test_a_step_that_fails_says_which_command_and_why(render, tmp_path):
+    trial = Trial({"task": "classify", "recipe": "classify-modern"}, tmp_path)
+    shutil.copytree(render(), trial.repo)
+    with pytest.raises(Wrong, match=r"comp run conf/nothing.yaml\n.*error: conf/nothing.yaml"):
+        trial.run("comp", "run", "conf/nothing.yaml")
+
+
+def test_a_step_is_skipped_only_if_nothing_that_it_reads_changed(render, tmp_path):
+    trials: list[Trial] = []
+    for number, answers in enumerate([{}, {"metric": "log_loss"}]):
+        trials.append(Trial({"task": "classify", "recipe": "classify-modern"}, tmp_path / str(number)))
+        shutil.copytree(render(**answers), trials[-1].repo)
+    one, other = trials
+    same: Callable[[str], bool] = lambda step: one.key(step) == other.key(step)  # noqa: E731
+    assert same("types")
+    assert same("tests")
+    assert not same("smoke")
+    append(other.repo / "src/comp/files.py", "# Mine.\n")
+    assert not same("types")
+    assert not same("tests")
+
+
+def test_make_test_tries_each_task_and_recipe():
+    assert "ci/variants.py quick" in (ROOT / "ci/test").read_text(encoding="utf-8")
+    assert "ci/variants.py all" in (ROOT / "Makefile").read_text(encoding="utf-8")
