@@ -103,7 +103,7 @@ def test_a_title_makes_a_slug(render, title, slug):
 
 def test_only_tasks_that_work_are_offered():
     offered = set(QUESTIONS["task"]["choices"].values())
-    assert offered == RECIPES.keys() == {"classify"}
+    assert offered == RECIPES.keys() == {"classify", "align"}
 
 
 @pytest.mark.parametrize(("task", "name"), ALL_RECIPES)
