@@ -26,6 +26,13 @@ def last_release() -> str | None:
     return f"HEAD~{min(STEPS_BACK, count - 1)}"
 
 
+def next_version() -> str:
+    """The version that CHANGELOG.md has first."""
+    found = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
 def recipes_at(release: str) -> list[tuple[str, str]]:
     """The pairs of task and recipe that a release has, and the working tree too."""
     then = yaml.safe_load(yaml.safe_load(git(ROOT, "show", f"{release}:copier.yml"))["recipes_of"]["default"])
