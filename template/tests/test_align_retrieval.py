@@ -158,6 +158,8 @@ def test_an_image_outside_the_gallery_is_refused():
     predictions, gallery, image_of = noisy()
     with pytest.raises(CompError, match="image is number 39, but the gallery has 39 images"):
         ranked(predictions, gallery[:39], image_of)
+    with pytest.raises(CompError, match="image is number -1, but"):
+        ranked(predictions, gallery, np.where(image_of == 3, -1, image_of))
 
 
 def test_the_nearest_are_in_order_and_the_ranks_agree():
