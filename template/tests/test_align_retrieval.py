@@ -37,6 +37,7 @@ def test_the_ranks_of_a_small_case_are_those_counted_by_hand():
 
 def test_ranks_are_those_of_all_similarities_at_once():
     predictions, gallery, image_of = noisy()
+    image_of = image_of.astype(np.int32)  # as some files have it
     similar = retrieval.unit(predictions) @ retrieval.unit(gallery).T
     rank = 1 + (similar > similar[np.arange(len(image_of)), image_of][:, None]).sum(axis=1)
     found = scores(predictions, gallery, image_of)

@@ -64,7 +64,7 @@ def ranked(
     occurrences = torch.zeros(len(gallery), dtype=torch.int64, device=device)
     among = min(OCCURS_AMONG, len(gallery))
     for rows, plain, similar in _similarities(predictions, gallery, hubs, device, budget_mb):
-        right = torch.as_tensor(image_of[rows], device=plain.device)[:, None]
+        right = torch.as_tensor(image_of[rows].astype(np.int64), device=plain.device)[:, None]
         own = similar.gather(1, right)
         above[rows] = (similar > own + SAME).sum(dim=1).cpu().numpy()
         equal[rows] = (similar >= own - SAME).sum(dim=1).cpu().numpy() - above[rows]
