@@ -73,7 +73,7 @@ def augment(images: list[Any], size_px: int, settings: Any, epoch: int) -> list[
 
 def decoding(size_px: int) -> Any:
     """`path` → (H, W, 3) uint8, as the pixel cache keeps it for training at `size_px`."""
-    from comp.config import Config
+    from comp.config.schema import Config
     from comp.pixels import Decoding
 
     return Decoding.of(Config.model_validate({"model": {"image_size": size_px}, "augment": AUGMENT}))
@@ -86,7 +86,7 @@ class Prediction:
         import numpy as np
         import torch
 
-        from comp.config import Config
+        from comp.config.schema import Config
         from comp.devices import accelerator_for
         from comp.model import build_model
         from comp.pixels import Decoding, open_pixels
