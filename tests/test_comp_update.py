@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from updating import NAME, comp_update
 OLD, NEW = "v1.0.0", "v1.1.0"
 MINE = "# MINE\n"
 OWNED = "src/comp/registry.py"  # a file of the template's
-Make = Callable[..., Path]
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +235,7 @@ def test_a_repository_within_a_larger_one(generated, tmp_path):
     assert is_updated(repo)
     assert git(top, "status", "--porcelain") == ""
     assert (top / "other.txt").read_text(encoding="utf-8") == "of the larger one\n"
+    assert not list(top.rglob("*.rej"))
 
 
 def test_a_template_without_releases_updates_from_commit_to_commit(own_template, tmp_path):
@@ -263,11 +263,12 @@ def test_what_copier_cannot_do_leaves_everything_as_it_was(repo):
     assert everything(repo) == before
 
 
+@posix
 def test_killed_in_the_middle_nothing_is_lost_and_the_way_back_is_told(repo):
     before = {str(path.relative_to(repo)): path.read_bytes() for path in files_in(repo)}
     env = {**os.environ, **NAME, "PYTHONPATH": str(repo / "src")}
     process = subprocess.Popen([sys.executable, "-m", "comp", "update"], cwd=repo, env=env, start_new_session=True)
-    while process.poll() is None and not git(repo, "status", "--porcelain"):
+    while process.poll() is None and not git(repo, "--no-optional-locks", "status", "--porcelain"):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "it was over before it was killed"
@@ -283,6 +284,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_the_way_back_is_told(repo):
     assert is_updated(repo)
 
 
+@posix
 def test_interrupted_it_goes_back_by_itself(repo):
     before = everything(repo)
     env = {**os.environ, **NAME, "PYTHONPATH": str(repo / "src")}

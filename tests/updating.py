@@ -157,7 +157,7 @@ class Edits:
     files: dict[str, bytes] = field(default_factory=dict)
 
     def note(self, repo: Path, name: str) -> None:
-        content = (repo / name).read_bytes()
+        content = (repo / name).read_bytes().replace(b"\r\n", b"\n")  # as .gitattributes has git commit it
         self.files[name] = content
         self.lines[name] = [line.rstrip(b"\r") for line in content.split(b"\n") if b"MINE" in line]
 

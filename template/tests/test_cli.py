@@ -138,3 +138,8 @@ def test_where_the_c_library_is_another_memory_is_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("Windows has no library without a name"))
     keep_freed_memory()
+
+
+def test_some_commands_are_there_whatever_the_task(monkeypatch):
+    monkeypatch.setattr("comp.cli.tasks_here", list)
+    assert commands_here().keys() == {"config", "update", "run"}

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def commands_here() -> dict[str, str]:
     """The commands of this repository's task, and what they do."""
-    known = {"config", "run", *(command for task in tasks_here() for command in TASKS[task])}
+    known = {"config", "run", "update", *(command for task in tasks_here() for command in TASKS[task])}
     return {name: about for name, about in COMMANDS.items() if name in known}
 
 

@@ -1,4 +1,4 @@
-"""Yours: `copier update` never touches this file. Whatever you register here, the configuration can use by its name.
+"""Yours: `comp update` never touches this file. Whatever you register here, the configuration can use by its name.
 
 One small, working example of each kind of part. Change them, delete them, add your own.
 """

@@ -166,7 +166,7 @@ def _attempt(place: Checkout, origin: Origin, command: list[str], old: Path, new
         if told:
             outcome.lost[name] = told
             outcome.kept[name] = _put_beside(place.folder, name, mine)
-        elif now is not None and has_conflict(now) and not has_conflict(mine):
+        if now is not None and has_conflict(now) and not has_conflict(mine):
             outcome.conflicts.append(name)
     place.stage()
     beside = outcome.kept.values()
@@ -233,6 +233,5 @@ def _commands(here: Checkout, branch: str) -> tuple[str, str]:
     """What finishes an update, and what undoes it; the latter loses nothing either: all goes to the stash."""
     back = shlex.join(["git", "switch", *_place(here, _came_from(here, branch))])
     name = shlex.quote(branch)
-    message = shlex.quote(branch.replace("-", " ", 1).capitalize())
-    finish = f"git add -A && git commit -m {message} && {back} && git merge {name} && git branch -d {name}"
+    finish = f"git add -A && git commit -m {name} && {back} && git merge {name} && git branch -d {name}"
     return finish, f"git add -A && git stash && {back} && git branch -D {name}"

@@ -1,0 +1,56 @@
+"""The last release, and the working tree as the next one: what a repository meets when it is updated.
+
+As long as there is no release (a tag `v1.2.3`), an older commit stands for it, in a shallow clone the last one.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+from rendering import QUESTIONS, ROOT, commit, copy_of_the_tree, git
+
+NEXT = "v999.0.0"
+STEPS_BACK = 10
+
+
+def last_release() -> str | None:
+    """The newest tag that is a release; without any, an older commit; None outside git."""
+    if not (ROOT / ".git").exists():
+        return None
+    tags = [tag for tag in git(ROOT, "tag", "--list", "v*").split() if re.fullmatch(r"v\d+\.\d+\.\d+", tag)]
+    if tags:
+        return max(tags, key=lambda tag: [int(part) for part in tag[1:].split(".")])
+    count = int(git(ROOT, "rev-list", "--count", "--first-parent", "HEAD"))
+    return f"HEAD~{min(STEPS_BACK, count - 1)}"
+
+
+def next_version() -> str:
+    """The version that CHANGELOG.md has first."""
+    found = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def recipes_at(release: str) -> list[tuple[str, str]]:
+    """The pairs of task and recipe that a release has, and the working tree too."""
+    then = yaml.safe_load(yaml.safe_load(git(ROOT, "show", f"{release}:copier.yml"))["recipes_of"]["default"])
+    now = yaml.safe_load(QUESTIONS["recipes_of"]["default"])
+    before, after = ({(task, name) for task, names in each.items() for name in names} for each in (then, now))
+    return sorted(before & after)
+
+
+def last_and_next(folder: Path, release: str) -> str:
+    """Makes `folder` a git repository with `release`, then the working tree, tagged NEXT. Returns the first's tag."""
+    archive = subprocess.run(["git", "archive", release], cwd=ROOT, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+    before = release if release.startswith("v") else "v0.0.1"
+    commit(folder, "The last release", tag=before)
+    for path in folder.iterdir():
+        if path.name != ".git":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    copy_of_the_tree(folder)
+    (folder / "template/src/comp/of_the_next_release.py").write_text('"""New."""\n', encoding="utf-8")
+    commit(folder, "The working tree", tag=NEXT)
+    return before
