@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from allpairspy import AllPairs
 from checks import files_in, jinja_left_over, misdeclared, mistyped, unlike_the_sample, untidy
-from jinja2 import Environment, StrictUndefined
+from cookiecutter_json import COPIERS, constant
 
 ROOT = Path(__file__).resolve().parent.parent
 NASTY = """L'été "à la carte" & <Übung> № 1: {{ 7 * 7 }} #[x] \\n 😀"""
@@ -35,8 +35,6 @@ VALUES: dict[str, list[Any]] = {
     "image_size": [None, 64],
     "folds": [None, 1, 7],
 }
-JINJA = Environment(undefined=StrictUndefined)
-JINJA.filters["to_json"] = json.dumps
 Answers = dict[str, Any]
 
 
@@ -61,11 +59,11 @@ class Prompts:
 
     def rendered(self, text: str, given: Answers) -> Any:
         """A piece of copier.yml as copier would render it, after these answers."""
-        constants = {"recipes_of": yaml.safe_load(self.questions["recipes_of"]["default"])}
+        constants = {name: constant(question) for name, question in self.questions.items() if constant(question)}
         context = {**constants, **given}
         if "recipe" in given:
             context["recipe_values"] = self.recipes[given["recipe"]]
-        return yaml.safe_load(JINJA.from_string(text).render(context))
+        return yaml.safe_load(COPIERS.from_string(text).render(context))
 
     def choices(self, name: str, given: Answers) -> list[Any]:
         """What can be chosen after these answers; nothing where any text can be typed."""
