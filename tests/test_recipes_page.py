@@ -19,6 +19,12 @@ def test_the_page_is_what_the_recipes_say():
     assert page == recipes_page(), "a recipe has changed: run python ci/recipes_page.py"
 
 
+def test_the_readme_lists_every_task_and_recipe():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\S+)` \| \[`(\S+)`\]\(recipes/\2\.yaml\) \|", readme, re.MULTILINE)
+    assert listed == [(task, name) for task, names in RECIPES.items() for name in names]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_names_its_sources_and_what_was_measured_is_told_in_the_results(name):
     about = recipe(name)["recipe"]
