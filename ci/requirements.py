@@ -1,11 +1,13 @@
-"""Prints what a generated repository declares to need, for every tracker: one environment serves all variants."""
+"""Prints what a generated repository declares to need, of any task, with any tracker: one environment serves all."""
 
 import re
 import tempfile
 import tomllib
+from itertools import product
 from pathlib import Path
 
 import copier
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TRACKERS = ("none", "tensorboard")  # wandb and trackio: large, and only the user's account makes them useful
@@ -14,10 +16,13 @@ TRACKERS = ("none", "tensorboard")  # wandb and trackio: large, and only the use
 def requirements() -> list[str]:
     """The dependencies of all variants, each once."""
     found: dict[str, str] = {}
-    for tracker in TRACKERS:
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    for task, tracker in product(questions["task"]["choices"].values(), TRACKERS):
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder, "made")
-            copier.run_copy(str(ROOT), made, data={"tracker": tracker}, defaults=True, quiet=True, vcs_ref="HEAD")
+            copier.run_copy(
+                str(ROOT), made, data={"task": task, "tracker": tracker}, defaults=True, quiet=True, vcs_ref="HEAD"
+            )
             project = tomllib.loads((made / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
             found[re.split(r"[<>=!~\[ ]", requirement)[0].lower()] = requirement

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from checks import jinja_left_over, misdeclared, unlike_the_sample, untidy
+from cookiecutter_json import constant
 from rendering import ROOT, TEMPLATE
 from variants import VALUES, Prompts, Trial, Wrong, pairs, quick, uncovered
 
@@ -37,8 +38,12 @@ def test_the_chosen_backbone_of_each_recipe_counts_for_that_recipe_alone(prompts
 
 def test_any_two_answers_meet(prompts):
     made = pairs(prompts)
-    free = {name: VALUES[name] for name in ("title", "slug", "image_size", "folds")}
-    free |= {name: prompts.choices(name, {}) for name in ("metric", "compute", "tracker")}
+    free = {}
+    for name in set(prompts.asked) - {"task", "recipe"}:
+        question = prompts.questions[name]
+        if "when" not in question and not isinstance(question.get("choices"), str):
+            free[name] = prompts.choices(name, {}) or VALUES[name]
+    assert len(free) > 3
     for one, other in combinations(free, 2):
         for left, right in product(free[one], free[other]):
             assert any(given.get(one) == left and given.get(other) == right for given in made), (
@@ -51,13 +56,17 @@ def test_any_two_answers_meet(prompts):
 
 def test_a_new_task_and_its_recipe_join_by_being_there(prompts):
     prompts.questions["task"]["choices"]["Knitting"] = "knit"
-    prompts.questions["recipes_of"]["default"] += "knit: [knit-one]\n"
+    for question in prompts.questions.values():  # tables by task
+        table = constant(question)
+        if table and "classify" in table:
+            question["default"] = {**table, "knit": table["classify"]}
+    prompts.questions["recipes_of"]["default"]["knit"] = ["knit-one"]
     prompts.recipes["knit-one"] = prompts.recipes["classify-modern"]
     assert {"task": "knit", "recipe": "knit-one"} in quick(prompts)
-    assert not uncovered(prompts, quick(prompts) + pairs(prompts))
-    assert {given["metric"] for given in pairs(prompts) if given["task"] == "knit"} == set(
-        prompts.choices("metric", {})
-    )
+    made = pairs(prompts)
+    assert not uncovered(prompts, quick(prompts) + made)
+    metrics = prompts.choices("metric", {"task": "knit", "recipe": "knit-one"})
+    assert {given["metric"] for given in made if given["task"] == "knit"} == set(metrics)
 
 
 def test_a_new_choice_joins_by_being_there(prompts):

@@ -70,11 +70,11 @@ def test_images_of_the_validated_captions_are_no_negatives(fitted):
     _, fold, _ = fitted(loss={"negatives": "all"}, train={"epochs": 1})
     assert not set(fold.trained_images.tolist()) & set(fold.gallery.tolist())
     assert len(fold.trained_images) + len(fold.gallery) == IMAGES
-    predicted = torch.randn(4, fold.images.shape[1])
+    predicted = functional.normalize(torch.randn(4, fold.images.shape[1]))
     image_of = fold.trained_images[:4]
-    before = alignment_loss(predicted, image_of, fold, 10.0, Loss(kind="infonce", negatives="all"))
+    before = alignment_loss(predicted, image_of, fold.images, fold, 10.0, Loss(kind="infonce", negatives="all"))
     fold.images[torch.from_numpy(fold.gallery)] = functional.normalize(predicted[:1])
-    assert alignment_loss(predicted, image_of, fold, 10.0, Loss(kind="infonce", negatives="all")) == before
+    assert alignment_loss(predicted, image_of, fold.images, fold, 10.0, Loss(kind="infonce", negatives="all")) == before
 
 
 def test_several_captions_of_one_image_are_all_right(fitted):
@@ -83,10 +83,10 @@ def test_several_captions_of_one_image_are_all_right(fitted):
     image = fold.trained_images[0].repeat(4)
     predicted = fold.images[image]
     for kind in ("infonce", "symmetric"):
-        loss = alignment_loss(predicted, image, fold, 20.0, Loss(kind=kind))
+        loss = alignment_loss(predicted, image, fold.images, fold, 20.0, Loss(kind=kind))
         assert loss == pytest.approx(np.log(4), abs=1e-4)  # the entropy of equal shares: no order among them
         twice = torch.cat([image[:2], fold.trained_images[1:3]])
-        alone = alignment_loss(fold.images[twice], twice, fold, 1e3, Loss(kind=kind))
+        alone = alignment_loss(fold.images[twice], twice, fold.images, fold, 1e3, Loss(kind=kind))
         assert alone == pytest.approx(np.log(2) / 2, abs=1e-3)  # half of them share with one other
 
 
@@ -102,7 +102,10 @@ def test_a_model_starts_as_ridge_without_its_mean(data):
         ridge = fit_ridge(texts, images, image_of, group_of=group_of).model.predict(texts)
         wanted = torch.from_numpy(ridge - images[image_of].mean(axis=0))
         with torch.inference_mode():
-            assert torch.allclose(model(fold.texts), wanted, atol=1e-4)
+            coordinates = model(fold.texts)
+            assert torch.allclose(model.directions(coordinates), wanted, atol=1e-4)
+            cosines = functional.normalize(wanted) @ fold.images.T
+            assert torch.allclose(model.as_unit(coordinates) @ model.keys(fold.images).T, cosines, atol=1e-4)
 
 
 def test_noise_is_that_of_the_whole_batch(fitted):

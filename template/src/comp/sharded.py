@@ -154,9 +154,12 @@ def load_parts(module: nn.Module, tensors: dict[str, Tensor]) -> None:
 def load_optimizer_parts(optimizer: torch.optim.Optimizer, values: dict[str, Any]) -> None:
     """`optimizer.load_state_dict`, from whole tensors: what has the shape of its weight is cut like it.
 
-    How it steps stays as it was built: whole weights and parts may need it otherwise.
+    How parts are stepped stays as it was built: torch fuses it for fewer optimizers than for whole weights.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if not any(isinstance(weight, DTensor) for weight in weights):
+        optimizer.load_state_dict(values)
+        return
     state = {
         place: {
             name: part_of(value, weights[place]) if isinstance(value, Tensor) else value for name, value in own.items()

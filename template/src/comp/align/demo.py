@@ -11,7 +11,7 @@ from comp.files import write_text, written_whole
 
 LATENT, TEXT, IMAGE = 24, 96, 160  # numbers
 IMAGES, TEST_IMAGES, CAPTIONS = 1500, 400, 5
-SAID = 0.6  # share of the latent that one caption tells
+SAID = 0.5  # share of the latent that one caption tells
 
 
 def write_demo(config: Experiment) -> Path:
@@ -25,9 +25,9 @@ def write_demo(config: Experiment) -> Path:
         raise CompError(f"{root} is not empty: the demo data would mix with what is there (data.root=… names another)")
     rng = np.random.default_rng(42)
     latent = rng.normal(size=(IMAGES + TEST_IMAGES, LATENT))
-    images = _view(latent, IMAGE, rng, noise=0.1)
+    images = _view(latent, IMAGE, rng, noise=0.2)
     mask = rng.random((len(latent), CAPTIONS, LATENT)) < SAID  # each caption mentions some of what is to be seen
-    texts = _view((latent[:, None] * mask).reshape(-1, LATENT), TEXT, rng, noise=0.1)
+    texts = _view((latent[:, None] * mask).reshape(-1, LATENT), TEXT, rng, noise=0.2)
     names = np.array([f"{number:05d}.jpg" for number in range(len(latent))])
     told = np.array([f"caption {n} of {name}" for name in names for n in range(CAPTIONS)])
 
@@ -59,7 +59,7 @@ def _view(latent: np.ndarray, width: int, rng: np.random.Generator, noise: float
     """(N, width) float16: two random layers see the latent, and not exactly."""
     first = rng.normal(size=(latent.shape[1], 2 * width)) / latent.shape[1] ** 0.5
     second = rng.normal(size=(2 * width, width)) / (2 * width) ** 0.5
-    seen = np.tanh(1.5 * latent @ first + 0.3) @ second
+    seen = np.tanh(2.0 * latent @ first + 0.3) @ second
     return (seen + noise * rng.normal(size=seen.shape)).astype(np.float16)
 
 

@@ -53,6 +53,7 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     _resume(state, folder / "last", accelerator)
     progress = state.progress
     wrapped = accelerator.prepare_model(model)
+    keys = model.keys(fold.images)
 
     with stop_requests() as request:
         saving = Saving(state, fold.label, folder, settings, accelerator, request)
@@ -71,11 +72,12 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 texts = noisy(fold, rows, config.augment, seed_of(*seed, epoch, batch))[mine]
                 torch.manual_seed(seed_of(*seed, epoch, batch, rank))  # dropout
                 with accelerator.autocast():
-                    ours = wrapped(texts)
+                    coordinates = wrapped(texts)
+                said = model.as_unit(coordinates.float())
                 together = processes > 1 and needs_whole_batch(config.loss)
-                said = of_all_processes(ours.float()) if together else ours
+                said = of_all_processes(said) if together else said
                 image_of = fold.image_of[rows if together else rows[mine]]
-                loss = alignment_loss(said, image_of, fold, model.scale, config.loss)
+                loss = alignment_loss(said, image_of, keys, fold, model.scale, config.loss)
                 accelerator.backward(loss)
                 if settings.clip_norm:
                     accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)

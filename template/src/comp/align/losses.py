@@ -9,20 +9,23 @@ from comp.align.fold import Fold
 from comp.align.schema import Loss
 
 
-def alignment_loss(predicted: Tensor, image_of: Tensor, fold: Fold, scale: Tensor | float, settings: Loss) -> Tensor:
-    """The mean over captions: `predicted` (B, D) in any length, `image_of` (B,) the rows of their images.
+def alignment_loss(
+    predicted: Tensor, image_of: Tensor, keys: Tensor, fold: Fold, scale: Tensor | float, settings: Loss
+) -> Tensor:
+    """The mean over captions; the cosine of `predicted` (B, C) with image m is its product with `keys` (M, C)[m].
+
+    `image_of` (B,) are the rows of the captions' images.
 
     infonce (arXiv 1807.03748): each caption chooses among the images of the batch, or all training images, which being
     frozen cost no more than a matrix product. symmetric: each image of the batch chooses among its captions, too, as
     in CLIP (arXiv 2103.00020). Several right ones share the target equally (arXiv 2004.11362, "out").
     """
-    predicted = functional.normalize(predicted.float(), dim=1)
-    own = fold.images[image_of]
+    own = keys[image_of]
     distance = 1 - (predicted * own).sum(dim=1).mean()
     if settings.kind == "cosine":
         return distance
     among = fold.trained_images if settings.negatives == "all" else image_of
-    loss = _choice(scale * predicted @ fold.images[among].T, image_of, among, fold, settings)
+    loss = _choice(scale * predicted @ keys[among].T, image_of, among, fold, settings)
     if settings.kind == "symmetric":
         back = _choice(scale * own @ predicted.T, image_of, image_of, fold, settings)
         loss = (loss + back) / 2
@@ -35,7 +38,7 @@ def needs_whole_batch(settings: Loss) -> bool:
 
 
 def of_all_processes(predicted: Tensor) -> Tensor:
-    """The batch (B, D) of all processes, in their order. Gradients find the way back to each.
+    """The batch (B, C) of all processes, in their order. Gradients find the way back to each.
 
     Each process then computes the same loss of the whole batch. The backward pass sums what all of them say of a
     share, and distributed training takes the mean over processes: the gradient of that one loss.

@@ -20,7 +20,11 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Projector(nn.Module):
-    """texts (B, D_text) → (B, D_image), not normalised; the learnt temperature is among its parameters."""
+    """texts (B, D_text) → coordinates (B, C) of directions; the learnt temperature is among its parameters.
+
+    With `model.basis` there are fewer coordinates than an image has numbers, and cosines with many images cost as much
+    less: they are products of coordinates (`as_unit`, `keys`).
+    """
 
     def __init__(self, settings: Model, loss: Loss, texts: int, images: int) -> None:
         super().__init__()
@@ -43,8 +47,19 @@ class Projector(nn.Module):
         if self.normalise:
             texts = functional.normalize(texts, dim=1)
         parts = [part(texts) for part in (self.linear, self.branch) if part is not None]
-        coordinates = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def directions(self, coordinates: Tensor) -> Tensor:
+        """(B, D_image), not normalised."""
         return coordinates if self.basis is None else coordinates @ self.basis
+
+    def as_unit(self, coordinates: Tensor) -> Tensor:
+        """(B, C) coordinates of directions of length 1: their product with `keys` of images are cosines."""
+        return coordinates / self.directions(coordinates).norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+    def keys(self, images: Tensor) -> Tensor:
+        """(M, C) of images (M, D_image) of length 1, see `as_unit`."""
+        return images if self.basis is None else images @ self.basis.T
 
     @property
     def scale(self) -> Tensor | float:
@@ -107,7 +122,7 @@ def predicted(model: Projector, texts: np.ndarray, batch_size: int, device: torc
     found = []
     for start in range(0, len(texts), batch_size):
         rows = torch.from_numpy(np.asarray(texts[start : start + batch_size], dtype=np.float32)).to(device)
-        found.append(functional.normalize(model(rows).float(), dim=1).cpu().numpy())
+        found.append(functional.normalize(model.directions(model(rows).float()), dim=1).cpu().numpy())
     return np.concatenate(found)
 
 

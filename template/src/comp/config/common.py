@@ -24,6 +24,7 @@ class Recipe(Section):
     about: str = ""
     sources: list[str] = []
     backbones: list[str] = []  # what the prompt offers first
+    measured: list[str] = []  # figures of runs that were made with it; the template's docs/results.md has the commands
 
 
 class Files(Section):

@@ -1,0 +1,90 @@
+"""Writes docs/recipes.md from the recipes: `python ci/recipes_page.py`."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+HEAD = """\
+<!-- Written by ci/recipes_page.py from recipes/*.yaml: change those. -->
+# Recipes
+
+A recipe is a whole approach in one YAML file. Its values are the defaults of the prompts; the file itself, comments and
+all, lands in `conf/recipes/`, where experiments inherit from it.
+
+"""
+
+TAIL = """\
+## A recipe of your own
+
+Ten lines are enough: what a recipe does not say has the default of the
+[reference of all keys](../template/src/comp/config/schema.py). Save them as `recipes/small-and-quick.yaml`:
+
+```yaml
+# A small network for a first look at any competition.
+recipe:
+  title: MobileNet, small and quick
+  about: A pretrained MobileNetV4 at 128 px, three folds, five epochs.
+  sources: ["MobileNetV4 (arXiv 2404.10518)"]
+  backbones: [mobilenetv4_conv_small.e2400_r224_in1k]
+task: classify
+metric: accuracy
+folds: {n: 3, kind: auto}
+model: {backbone: mobilenetv4_conv_small.e2400_r224_in1k, image_size: 128}
+train: {epochs: 5, lr: 1.0e-3, keep: last}
+```
+
+Add its name to the task's list in `recipes_of` in `copier.yml`, then
+
+```sh
+python ci/recipes_page.py && python ci/cookiecutter_json.py   # this page, the questions of the other front door
+python ci/variants.py quick small-and-quick                   # generates it and tries it
+```
+
+What was measured with a recipe goes into its `measured:`, a line a figure, with the commands in
+[results.md](results.md). For one competition alone, the same file works as `conf/small-and-quick.yaml` in its
+repository, with a `name:` added.
+"""
+
+
+def recipes_page(root: Path = ROOT) -> str:
+    """The page: a table by task, then a part for each recipe."""
+    settings = yaml.safe_load((root / "copier.yml").read_text(encoding="utf-8"))
+    by_task = yaml.safe_load(settings["recipes_of"]["default"])
+    recipes = {name: _read(root, name) for names in by_task.values() for name in names}
+    rows = [
+        f"| `{task}` | [`{name}`](#{name}) | {recipes[name]['title']} |"
+        for task, names in by_task.items()
+        for name in names
+    ]
+    table = "\n".join(["| task | recipe | approach |", "| --- | --- | --- |", *rows])
+    return HEAD + table + "\n\n" + "\n".join(_part(name, recipe) for name, recipe in recipes.items()) + "\n" + TAIL
+
+
+def _read(root: Path, name: str) -> dict[str, Any]:
+    return yaml.safe_load((root / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))["recipe"]
+
+
+def _part(name: str, recipe: dict[str, Any]) -> str:
+    lines = [
+        f"## {name}",
+        "",
+        recipe["about"].strip(),
+        "",
+        f"The file: [recipes/{name}.yaml](../recipes/{name}.yaml)",
+        "",
+    ]
+    if recipe.get("backbones"):
+        lines += ["Backbones on offer: " + ", ".join(f"`{backbone}`" for backbone in recipe["backbones"]), ""]
+    lines += ["Sources:", "", *(f"- {source}" for source in recipe["sources"]), ""]
+    if measured := recipe.get("measured"):
+        lines += ["Measured here ([commands](results.md)):", "", *(f"- {figure}" for figure in measured), ""]
+    else:
+        lines += ["Not measured here yet.", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "recipes.md").write_text(recipes_page(), encoding="utf-8")
