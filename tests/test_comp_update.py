@@ -200,6 +200,7 @@ def test_an_unreachable_template_is_told_in_a_line(repo):
         (["tracker"], "'tracker' is no answer"),
         (["folds=77"], "copier: Between 1 and 50."),
         (["task=another"], "copier: Invalid choice for 'task'"),
+        (["task=align"], "copier: This repository stays one for classify. Start a second one beside it: copier copy"),
     ],
 )
 def test_a_wrong_answer_is_refused(repo, words, told):

@@ -11,6 +11,7 @@ from rendering import QUESTIONS, RECIPES, SETTINGS, answers, commit, copier, fil
 
 OWNERSHIP: dict[str, list[str]] = QUESTIONS["ownership"]["default"]
 TIERS = ("yours", "shared", "template")
+TASK, OTHER = list(RECIPES)[:2]
 BLOCK = "Yours from here on"
 BINARY = {".png", ".jpg", ".npz", ".parquet", ".safetensors", ".pt", ".pth", ".pkl", ".ipynb", ".zip", ".whl", ".so"}
 LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "Pipfile.lock", "requirements.lock"}
@@ -89,44 +90,33 @@ def test_nothing_binary_no_lockfile_and_no_secrets_are_shipped(repo):
 
 
 @pytest.fixture(scope="module")
-def two_tasks(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template with one more task, for which a copy was made already."""
-    folder = tmp_path_factory.mktemp("two")
-    git(folder, "clone", "--quiet", str(template), ".")
-    text = (folder / "copier.yml").read_text(encoding="utf-8")
-    text = text.replace("  choices:\n", "  choices:\n    Knitting: knitting\n", 1)
-    assert "Knitting" in text.partition("task:")[2]
-    text = text.replace(
-        "  default: |\n    classify:", "  default: |\n    knitting: [classify-modern]\n    classify:", 1
-    )
-    (folder / "copier.yml").write_text(text, encoding="utf-8")
-    commit(folder, "Knitting", tag="v1.0.1")
-    run_copy(str(folder), folder / "build/made", data={"task": "classify"}, defaults=True, quiet=True)
-    commit(folder / "build/made", "From the template")
-    return folder
+def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committed repository of the first task."""
+    repo = tmp_path_factory.mktemp("made") / "repo"
+    run_copy(str(template), repo, data={"task": TASK}, defaults=True, quiet=True)
+    commit(repo, "From the template")
+    return repo
 
 
 @pytest.mark.parametrize("command", [["update"], ["recopy", "--overwrite"]])
-def test_the_task_stays_what_it_was(two_tasks, command):
-    repo = two_tasks / "build/made"
-    done = copier(*command, "--defaults", "-d", "task=knitting", cwd=repo)
+def test_the_task_stays_what_it_was(template, made, command):
+    done = copier(*command, "--defaults", "-d", f"task={OTHER}", cwd=made)
     assert done.returncode == 1
     told = done.stderr.splitlines()[-1]
-    assert "stays one for classify" in told
-    assert f"copier copy -d task=knitting {two_tasks} ../knitting" in told
-    assert git(repo, "status", "--porcelain") == ""
+    assert f"stays one for {TASK}" in told
+    assert f"copier copy -d task={OTHER} {template} ../{OTHER}" in told
+    assert git(made, "status", "--porcelain") == ""
 
 
-def test_and_the_second_repository_that_the_line_names_can_be_made(two_tasks, tmp_path):
-    done = copier("copy", "--defaults", "-d", "task=knitting", two_tasks, tmp_path / "knitting")
+def test_and_the_second_repository_that_the_line_names_can_be_made(template, tmp_path):
+    done = copier("copy", "--defaults", "-d", f"task={OTHER}", template, tmp_path / OTHER)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
-    assert answers(tmp_path / "knitting")["task"] == "knitting"
+    assert answers(tmp_path / OTHER)["task"] == OTHER
 
 
-def test_another_answer_may_change_and_the_task_is_not_asked_for_again(two_tasks):
-    repo = two_tasks / "build/made"
-    done = copier("update", "--defaults", "-d", "compute=cpu", cwd=repo)
+def test_another_answer_may_change_and_the_task_is_not_asked_for_again(made):
+    done = copier("update", "--defaults", "-d", "compute=cpu", cwd=made)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
-    assert (answers(repo)["task"], answers(repo)["compute"]) == ("classify", "cpu")
+    assert (answers(made)["task"], answers(made)["compute"]) == (TASK, "cpu")
