@@ -77,7 +77,7 @@ def test_a_bad_answer_is_refused(template, tmp_path, name, value):
 
 @pytest.mark.parametrize(("task", "metric"), [("classify", "mrr"), ("align", "accuracy")])
 def test_a_metric_of_another_task_is_refused(template, tmp_path, task, metric):
-    with pytest.raises(ValueError, match="metric|Invalid choice"):
+    with pytest.raises(ValueError, match=r"metric|Invalid choice"):
         run_copy(str(template), tmp_path / "new", data={"task": task, "metric": metric}, defaults=True, quiet=True)
 
 
