@@ -70,6 +70,11 @@ class Recording:
             self.watch(0.1)
         self.watch(0.2)
 
+    def prompt(self) -> None:
+        """Watches until the shell is back."""
+        while self.screen.buffer[self.screen.cursor.y][0].data != "$" or self.screen.cursor.x != 2:
+            self.watch(0.1)
+
     def watch(self, for_s: float) -> None:
         deadline = time.monotonic() + for_s
         while (left := deadline - time.monotonic()) > 0:
@@ -205,14 +210,15 @@ def act(record: Recording) -> None:
         record.until(question)
         record.press(ENTER)
     record.until("is ready. Next")
-    record.watch(1)
+    record.prompt()
     record.keep(LONGEST_S)
     record.type("clear; cd new-comp; comp demo-data" + ENTER)
     record.until("next    comp run")
+    record.prompt()
     record.type('comp run conf/demo.yaml "folds=[0]"' + ENTER)
     record.speed = FASTER
     record.until("wrote   runs/demo/report.html")
-    record.watch(2)
+    record.prompt()
 
 
 if __name__ == "__main__":
