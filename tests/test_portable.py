@@ -53,6 +53,8 @@ def uses_of_posix(tree: ast.AST) -> Iterator[str]:
 def guards(node: ast.AST) -> bool:
     if isinstance(node, ast.Try):
         return bool({"AttributeError", "ImportError"} & {name for each in node.handlers for name in caught(each)})
+    if isinstance(node, ast.FunctionDef):  # a test that Windows skips
+        return any(ast.unparse(each) in {"posix", "needs_signals"} for each in node.decorator_list)
     return isinstance(node, (ast.If, ast.IfExp)) and bool(
         re.search(r"hasattr|platform|os\.name", ast.unparse(node.test))
     )
@@ -76,6 +78,8 @@ def test_what_only_posix_has_is_used_only_where_it_is(path):
         ("import signal\nX = signal.SIGKILL", ["SIGKILL"]),
         ("try:\n    import fcntl\nexcept ImportError:\n    fcntl = None", []),
         ("try:\n    import fcntl\nexcept KeyError:\n    fcntl = None", ["fcntl"]),
+        ("import os\n@posix\ndef test():\n    os.killpg(1, 2)", []),
+        ("import os\n@other\ndef test():\n    os.killpg(1, 2)", ["killpg"]),
         ("import os\nn = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1", []),
     ],
 )

@@ -192,6 +192,9 @@ def test_what_is_the_users_is_there_in_every_variant(repo):
 
 @pytest.mark.parametrize(("name", "kind"), [("multi-node", "MULTI_GPU"), ("multi-node-fsdp", "FSDP")])
 def test_several_machines_have_a_launcher_file(repo, name, kind):
+    if kind == "FSDP" and answers(repo)["task"] == "align":  # its models are small
+        assert not (repo / f"conf/launch/{name}.yaml").exists()
+        return
     settings = yaml.safe_load((repo / f"conf/launch/{name}.yaml").read_text(encoding="utf-8"))
     assert settings["num_machines"] > 1
     assert settings["distributed_type"] == kind

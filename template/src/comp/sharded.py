@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
@@ -20,10 +20,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from comp.errors import CompError
 
-if TYPE_CHECKING:  # not every task has them
-    from timm.utils import ModelEmaV3
-
-    from comp.model import Classifier
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 OURS = {  # what the loop and this file do themselves
     "FSDP_ACTIVATION_CHECKPOINTING": "train.grad_checkpointing=true does it",
@@ -65,9 +62,7 @@ def is_sharded(accelerator: Accelerator) -> bool:
     return accelerator.distributed_type == DistributedType.FSDP
 
 
-def shard(
-    model: "Classifier", ema: "ModelEmaV3 | None", accelerator: Accelerator
-) -> "Callable[[Classifier], Classifier]":
+def shard(model: AnyModel, ema: Any, accelerator: Accelerator) -> Callable[[AnyModel], AnyModel]:
     """Cuts the model and its average, in place, if FSDP is on. To be called before the optimizer is built.
 
     What it returns makes one of the two whole, on every process, for what is done without the others: validating,
@@ -94,7 +89,7 @@ def shard(
         units = sum(isinstance(module, FSDPModule) for module in model.modules())
         print(f"fsdp    {accelerator.num_processes} processes share the model, which is put together in {units} units")
 
-    def whole(module: "Classifier") -> "Classifier":
+    def whole(module: AnyModel) -> AnyModel:
         copy = deepcopy(hollow)
         tensors = {name: put_together(tensor) for name, tensor in module.state_dict().items()}
         copy.load_state_dict(tensors, assign=True)
