@@ -37,6 +37,7 @@ def test_the_ranks_of_a_small_case_are_those_counted_by_hand():
 
 def test_ranks_are_those_of_all_similarities_at_once():
     predictions, gallery, image_of = noisy()
+    image_of = image_of.astype(np.int32)  # as some files have it
     similar = retrieval.unit(predictions) @ retrieval.unit(gallery).T
     rank = 1 + (similar > similar[np.arange(len(image_of)), image_of][:, None]).sum(axis=1)
     found = scores(predictions, gallery, image_of)
@@ -158,6 +159,8 @@ def test_an_image_outside_the_gallery_is_refused():
     predictions, gallery, image_of = noisy()
     with pytest.raises(CompError, match="image is number 39, but the gallery has 39 images"):
         ranked(predictions, gallery[:39], image_of)
+    with pytest.raises(CompError, match="image is number -1, but"):
+        ranked(predictions, gallery, np.where(image_of == 3, -1, image_of))
 
 
 def test_the_nearest_are_in_order_and_the_ranks_agree():

@@ -12,7 +12,7 @@ all texts to the same images. Then what is left ranks better, though its cosine 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -172,10 +172,10 @@ def fit_neighbours(
         values = values - np.bincount(image_of, minlength=len(images)) @ values / len(image_of)
     mrr = {}
     if len(queries) and known.any():
-        rows, similarity = nearest(texts[queries], texts[known], max(ks))
+        others = Neighbours(texts[known], values, image_of[known], max(ks))
+        rows, similarity = nearest(texts[queries], others.texts, others.k)
         for k in ks:
-            model = Neighbours(texts[known], values, image_of[known], k)
-            mrr[float(k)] = _mrr(model.of(rows, similarity), images[gallery], own)
+            mrr[float(k)] = _mrr(replace(others, k=k).of(rows, similarity), images[gallery], own)
     best = int(max(mrr, key=lambda k: mrr[k])) if mrr else 1
     return Chosen(Neighbours(texts, values.astype(np.float32), image_of, best), best, mrr)
 

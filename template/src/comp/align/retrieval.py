@@ -56,14 +56,15 @@ def ranked(
     Raises:
         CompError: a vector is not finite, or `image_of` points outside the gallery.
     """
-    if len(image_of) and (image_of.min() < 0 or image_of.max() >= len(gallery)):
-        raise CompError(f"a query's image is number {image_of.max()}, but the gallery has {len(gallery)} images")
+    outside = image_of[(image_of < 0) | (image_of >= len(gallery))]
+    if len(outside):
+        raise CompError(f"a query's image is number {outside[0]}, but the gallery has {len(gallery)} images")
     above, equal = np.zeros(len(predictions), np.int64), np.zeros(len(predictions), np.int64)
     cosine = np.zeros(len(predictions), np.float32)
     occurrences = torch.zeros(len(gallery), dtype=torch.int64, device=device)
     among = min(OCCURS_AMONG, len(gallery))
     for rows, plain, similar in _similarities(predictions, gallery, hubs, device, budget_mb):
-        right = torch.as_tensor(image_of[rows], device=plain.device)[:, None]
+        right = torch.as_tensor(image_of[rows].astype(np.int64), device=plain.device)[:, None]
         own = similar.gather(1, right)
         above[rows] = (similar > own + SAME).sum(dim=1).cpu().numpy()
         equal[rows] = (similar >= own - SAME).sum(dim=1).cpu().numpy() - above[rows]
