@@ -7,15 +7,18 @@ import torch
 
 from comp.config import load_config
 from comp.config.load import members_of
+from comp.config.schema import Config
 from comp.metadata import Column, MetadataEncoder
 from comp.model import build_model
 
 HERE = Path(__file__).resolve().parent.parent
 FOLDER = HERE / "conf" / "recipes" if any((HERE / "conf" / "recipes").glob("*.yaml")) else HERE.parent / "recipes"
+RECIPES = {path: load_config(path) for path in sorted(FOLDER.glob("*.yaml"))}
 MODELS = [
     (path, member.name, member)
-    for path in sorted(FOLDER.glob("*.yaml"))
-    for member in members_of(load_config(path)) or [load_config(path)]
+    for path, config in RECIPES.items()
+    if isinstance(config, Config)
+    for member in members_of(config) or [config]
 ]
 
 

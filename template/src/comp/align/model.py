@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from comp.align.baselines import fit_cca, fit_ridge
+from comp.align.basis import output_basis
 from comp.align.schema import Loss, Model
 from comp.errors import CompError
 from comp.files import written_whole
@@ -76,7 +77,8 @@ def build_model(
     """
     model = Projector(settings, loss, texts.shape[1], images.shape[1])
     if model.basis is not None:
-        model.basis.copy_(torch.from_numpy(_basis(images[np.unique(image_of)], len(model.basis))))
+        rows = output_basis(images[np.unique(image_of)], len(model.basis))
+        model.basis[: len(rows)] = torch.from_numpy(rows)  # fewer where there are fewer images
     if model.linear is not None and settings.start != "random":
         fit = {"ridge": fit_ridge, "cca": fit_cca}[settings.start]
         affine: Any = fit(texts, images, image_of, group_of=group_of, centred=True).model
@@ -88,19 +90,6 @@ def build_model(
             model.linear.weight.copy_(torch.from_numpy(weight.T))
             model.linear.bias.copy_(torch.from_numpy(bias))
     return model
-
-
-def _basis(images: np.ndarray, count: int) -> np.ndarray:
-    """The leading right singular vectors (count, D) of `images` (M, D), half whitened: by the root of their strength.
-
-    A coordinate of a weak direction then has more say than in the images, less than if all were made equally strong.
-    """
-    strength, axes = np.linalg.eigh(images.T.astype(np.float64) @ images)
-    strength, axes = strength[::-1][:count], axes[:, ::-1][:, :count]
-    root = (
-        np.maximum(strength / max(strength[0], 1e-12), 1e-6) ** 0.25
-    )  # of the singular value, as eigenvalues are squares
-    return (axes / root).T.astype(np.float32)
 
 
 def _branch(settings: Model, texts: int, images: int) -> nn.Sequential:
