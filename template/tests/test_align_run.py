@@ -21,6 +21,8 @@ from comp.align.submit import submit
 from comp.predictions import read_predictions, values_of, write_predictions
 from comp.rundir import RunDir
 
+CUSTOM = "comp.align.custom" if find_spec("comp.align.custom") else "comp.custom"  # as a repository has it
+
 
 @pytest.fixture
 def data(repo):
@@ -222,7 +224,7 @@ def test_a_large_submission_is_written_in_little_memory(data, repo):
 
 def test_a_postprocess_of_custom_py_changes_what_is_submitted(predicted, monkeypatch):
     predicted(np.random.default_rng(0).normal(size=(TESTS, IMAGE)).astype(np.float32))
-    import_module("comp.align.custom")
+    import_module(CUSTOM)
     submit(configured(submit={"postprocess": ["centred"]}))
     assert np.allclose([vector.mean() for vector in submission()[1].values()], 0, atol=1e-6)
 
@@ -240,7 +242,7 @@ def test_a_solution_may_name_the_image_of_each_caption(trained, repo, comp):
 
 
 def test_a_metric_of_custom_py_is_measured_beside_the_others(data, comp):
-    import_module("comp.align.custom" if find_spec("comp.align.custom") else "comp.custom")
+    import_module(CUSTOM)
     configured(metrics=["r@5", "r@3"], train={"epochs": 2})
     assert comp("split")[0] == comp("train")[0] == 0
     measured = json.loads(Path("runs/small/metrics.json").read_text(encoding="utf-8"))["scores"]
