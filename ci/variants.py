@@ -181,7 +181,7 @@ class Trial:
         refuse(misdeclared(self.repo))
 
     def tests(self) -> None:
-        self.run("pytest", "-p", "no:cacheprovider", "--color=no")
+        self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", "auto")
 
     def smoke(self) -> None:
         """From nothing to a checked submission and a report: one epoch of one fold of the demo's tiny network."""
