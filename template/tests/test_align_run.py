@@ -15,6 +15,7 @@ import pytest
 from align_data import IMAGE, TESTS, arrays, configured, write
 
 from comp import predictions
+from comp.align.compare import fitted
 from comp.align.data import EMBEDDING, open_competition
 from comp.align.sample import vectors_of
 from comp.align.submit import submit
@@ -134,6 +135,19 @@ def test_a_blend_is_the_mean_direction_of_its_members(trained, comp):
         assert found.shape == mean.shape
     assert json.loads(both.metrics.read_text(encoding="utf-8"))["combines"]["members"] == ["one", "two"]
     assert comp("submit", "name=both")[0] == comp("report", "name=both")[0] == 0
+
+
+def test_a_baseline_joins_a_blend_fitted_to_each_folds_own_captions(trained, comp):
+    run = trained("one")
+    status, out, _ = comp("blend", "name=both", "blend.members=[one]", "blend.baselines={ridge-centred: 0.5}")
+    assert status == 0, out
+    competition = open_competition(configured(), quiet=True)
+    training, validated = competition.rows(1)
+    ridge = fitted("ridge-centred", competition, training)(competition.pairs.texts[validated])
+    alone = values_of(read_predictions(run.fold(1) / "oof.parquet")[0], EMBEDDING)
+    both = values_of(read_predictions(RunDir.of_name("both").fold(1) / "oof.parquet")[0], EMBEDDING)
+    wanted = alone + 0.5 * ridge
+    assert np.allclose(both, wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
 
 
 def test_members_are_trained_one_by_one_and_blended(data, comp):

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 
+from comp.align.compare import fitted
 from comp.align.data import EMBEDDING, open_competition
 from comp.align.retrieval import unit
 from comp.align.schema import AlignConfig
@@ -34,7 +35,7 @@ def blend(config: AlignConfig) -> None:
     if not names or twice:
         raise CompError(f"members: {shown(twice)} stand twice" if twice else f"no run in {RUNS} has these folds")
     members = [member_of_run(name, pairs.tables, split) for name in names]
-    print(f"blend   the mean direction of {', '.join(names)}")
+    print(f"blend   the mean direction of {', '.join([*names, *config.blend.baselines])}")
     if run.path.exists():
         shutil.rmtree(run.path)
     write_text(run.config, to_yaml(config))
@@ -48,14 +49,20 @@ def blend(config: AlignConfig) -> None:
             check_ids(member.tests[number], pairs.tables.test["id"], f"the test predictions of {member.name}", "test")
             oof.append(_vectors(here, ids))
             test.append(_vectors(member.tests[number], pairs.tables.test["id"]))
+        mean, mean_test = _mean(oof), _mean(test)
+        for name, weight in config.blend.baselines.items():
+            model = fitted(name, competition, competition.rows(number)[0])
+            mean = unit(mean + weight * model(pairs.texts[rows]))
+            mean_test = unit(mean_test + weight * model(np.nan_to_num(np.asarray(pairs.test_texts))))
         folder = run.fold(number)
-        table = oof_table(pairs.tables.train, rows, np.full(len(rows), number), _mean(oof), EMBEDDING)
+        table = oof_table(pairs.tables.train, rows, np.full(len(rows), number), mean, EMBEDDING)
         write_predictions(folder / "oof.parquet", table, EMBEDDING, split.rows)
-        tests = test_table(pairs.tables.test, _mean(test), EMBEDDING)
+        tests = test_table(pairs.tables.test, mean_test, EMBEDDING)
         write_predictions(folder / "test.parquet", tests, EMBEDDING, split.rows)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
     flatters = any((member.metrics or {}).get("flatters") for member in members)
-    combines = {"kind": "blend", "members": [member.name for member in members]}
+    also = [f"{weight} × {name}" for name, weight in config.blend.baselines.items()]
+    combines = {"kind": "blend", "members": [*(member.name for member in members), *also]}
     collect(config, competition, run, {"flatters": flatters, "combines": combines})
 
 

@@ -50,7 +50,7 @@ def baseline_scores(config: AlignConfig, competition: Competition, folds: list[i
 def fitted_to_all(name: str, competition: Competition) -> Callable[[np.ndarray], np.ndarray]:
     """The baseline `name` fitted to all training captions: texts (N, D_text) → directions (N, D_image)."""
     good = np.setdiff1d(np.arange(len(competition.pairs.image_of)), list(competition.pairs.bad))
-    return _fitted(name, competition, good)
+    return fitted(name, competition, good)
 
 
 def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -> dict[str, Scores]:
@@ -96,11 +96,11 @@ def _measured(name: str, competition: Competition, number: int) -> dict[str, flo
     pairs = competition.pairs
     training, validated = competition.rows(number)
     image_of = pairs.image_of[validated]
-    found = _fitted(name, competition, training)(pairs.texts[validated])
+    found = fitted(name, competition, training)(pairs.texts[validated])
     return scores(list(RANKED), found, unit_images(competition), image_of, np.unique(image_of))
 
 
-def _fitted(name: str, competition: Competition, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def fitted(name: str, competition: Competition, rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """`<method>` or `<method>-centred`, fitted to the training captions `rows`."""
     pairs = competition.pairs
     method, _, centred = name.partition("-")

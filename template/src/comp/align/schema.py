@@ -81,6 +81,7 @@ class Predict(Section):
 class Blend(Section):
     """For `comp blend`: the mean of the members' directions."""
 
+    baselines: dict[Baseline, NotNegative] = {}  # that join it, fitted to each fold: weights beside the mean's 1
     members: list[str] = []  # names of runs, or their folders; none: the members of this experiment, else all runs
 
 
