@@ -30,7 +30,7 @@ from comp.preparation import (
     place_to_augment,
     wrapped_for,
 )
-from comp.saving import Saving, not_finite
+from comp.saving import Saving, mean_loss
 from comp.seeds import seed_of
 from comp.sharded import shard
 from comp.state import Progress, State, read_tensors, write_tensors
@@ -103,9 +103,9 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
                     if ema is not None:
                         ema.update(model, step=progress.update)
                     if progress.update % settings.log_every == 0:
-                        bar.set_postfix_str(f"loss {_mean_loss(state, fold.label, accelerator):.4f}")
+                        bar.set_postfix_str(f"loss {mean_loss(state, fold.label, accelerator):.4f}")
                     saving.after_update()
-            train_loss = _mean_loss(state, fold.label, accelerator)
+            train_loss = mean_loss(state, fold.label, accelerator)
             progress.seconds = time.perf_counter() - began
 
             _share_batch_statistics([model] if ema is None else [model, ema.module], accelerator)
@@ -126,18 +126,6 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
             state.loss.zero_()
             saving.after_epoch()
     return _kept(state, whole, config, folder, accelerator)
-
-
-def _mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
-    """Of the epoch so far, over all processes. Reading it waits for the device, so this is done now and then.
-
-    Raises:
-        CompError: it is not finite.
-    """
-    loss = float(accelerator.reduce(state.loss, "mean")) / state.progress.batch
-    if not math.isfinite(loss):
-        raise not_finite(loss, label, state.progress.epoch)
-    return loss
 
 
 def _training_mode(model: Classifier, frozen: bool) -> None:

@@ -66,13 +66,25 @@ class Saving:
 
     def _save(self) -> None:
         if self._agreed(int(not self._state.is_finite()))[0]:
-            raise not_finite(math.nan, self._label, self._state.progress.epoch)
+            raise _not_finite(math.nan, self._label, self._state.progress.epoch)
         self._state.save(self._folder / "last", self._accelerator)
         self._accelerator.wait_for_everyone()
         self._saved = time.monotonic()
 
 
-def not_finite(loss: float, label: str, epoch: int) -> CompError:
+def mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
+    """Of the epoch so far, over all processes. Reading it waits for the device, so this is done now and then.
+
+    Raises:
+        CompError: it is not finite.
+    """
+    loss = float(accelerator.reduce(state.loss, "mean")) / state.progress.batch
+    if not math.isfinite(loss):
+        raise _not_finite(loss, label, state.progress.epoch)
+    return loss
+
+
+def _not_finite(loss: float, label: str, epoch: int) -> CompError:
     """What to say of a loss that is no number; `epoch` counts from 0."""
     return CompError(
         f"{label}, epoch {epoch + 1}: the training loss is {loss}. Set train.lr lower, train.clip_norm=1 or "

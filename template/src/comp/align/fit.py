@@ -1,6 +1,5 @@
 """Trains one projector on one fold: the loop that everybody opens first. It reads from top to bottom."""
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from comp.align.schema import AlignConfig, Train
 from comp.errors import CompError
 from comp.interrupt import stop_requests
 from comp.registry import greater_is_better
-from comp.saving import Saving, not_finite
+from comp.saving import Saving, mean_loss
 from comp.schedule import scheduled
 from comp.seeds import seed_of
 from comp.sharded import is_sharded
@@ -89,9 +88,9 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 if ema is not None:
                     ema.update_parameters(model)
                 if progress.update % settings.log_every == 0:
-                    bar.set_postfix_str(f"loss {_mean_loss(state, fold.label, accelerator):.4f}")
+                    bar.set_postfix_str(f"loss {mean_loss(state, fold.label, accelerator):.4f}")
                 saving.after_update()
-            train_loss = _mean_loss(state, fold.label, accelerator)
+            train_loss = mean_loss(state, fold.label, accelerator)
             progress.seconds = time.perf_counter() - began
 
             validated: Any = model if ema is None or settings.keep == "last" else ema.module
@@ -160,18 +159,6 @@ def _optimizer(model: Projector, settings: Train) -> torch.optim.Optimizer:
 
 def _order(rows: int, seed: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).permutation(rows))
-
-
-def _mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
-    """Of the epoch so far, over all processes. Reading it waits for the device, so this is done now and then.
-
-    Raises:
-        CompError: it is not finite.
-    """
-    loss = float(accelerator.reduce(state.loss, "mean")) / state.progress.batch
-    if not math.isfinite(loss):
-        raise not_finite(loss, label, state.progress.epoch)
-    return loss
 
 
 def _validate(model: Projector, config: AlignConfig, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
