@@ -275,7 +275,6 @@ def test_a_metric_of_custom_py_is_measured_beside_the_others(data, comp):
         (["score"], "run comp submit"),
         (["verify"], "run comp train"),
         (["report"], "run comp train"),
-        (["cache"], "the task align has no cache"),
     ],
 )
 def test_each_command_refuses_in_one_line(data, comp, words, said):
@@ -283,3 +282,11 @@ def test_each_command_refuses_in_one_line(data, comp, words, said):
     status, _, err = comp(*words)
     assert (status, err.count("\n")) == (1, 1)
     assert said in err
+
+
+@pytest.mark.skipif(not find_spec("comp.images"), reason="a repository of this task alone does not offer it at all")
+def test_a_command_of_another_task_is_refused_in_one_line(data, comp):
+    configured()
+    status, _, err = comp("cache")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "the task align has no cache" in err
