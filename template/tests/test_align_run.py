@@ -255,6 +255,14 @@ def test_a_solution_may_name_the_image_of_each_caption(trained, repo, comp):
     assert comp("score")[1].split("score   mrr")[1] == plain.split("score   mrr")[1]
 
 
+def test_one_fold_alone_is_verified_without_the_others_correction_of_hubs(trained, comp):
+    trained(train={"epochs": 2}, folds={"n": 3, "use": [0]})
+    status, out, err = comp("verify")
+    assert status == 0, err
+    assert "in each fold" in out
+    assert "hubs corrected" not in out
+
+
 def test_a_metric_of_custom_py_is_measured_beside_the_others(data, comp):
     import_module(CUSTOM)
     configured(metrics=["r@5", "r@3"], train={"epochs": 2})

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import warnings
 from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
@@ -27,6 +28,8 @@ def accelerator_for(config: Experiment) -> Accelerator:
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     if on_cpu:
         keep_freed_memory()
+    # For statistics that are each process's own, torch advises to go on with the word that it warns of.
+    warnings.filterwarnings("ignore", ".*broadcast_buffers.* is deprecated", FutureWarning)
     plugin = sharding()
     accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,

@@ -72,11 +72,13 @@ def _galleries(
         mine = fold == k
         gallery = np.unique(image_of[mine])
         own = np.searchsorted(gallery, image_of[mine])
-        # A bank of queries whose answers nobody asks for: what other folds' models say of their own captions.
-        hubs = find_hubs(found[~mine], images[gallery], HUBNESS)
         plain.append(retrieval_scores(ranked(found[mine], images[gallery], own)))
-        corrected.append(retrieval_scores(ranked(found[mine], images[gallery], own, hubs)))
-    for what, each in (("in each fold", plain), ("in each fold, hubs corrected", corrected)):
+        if not mine.all():
+            # A bank of queries whose answers nobody asks for: what other folds' models say of their own captions.
+            hubs = find_hubs(found[~mine], images[gallery], HUBNESS)
+            corrected.append(retrieval_scores(ranked(found[mine], images[gallery], own, hubs)))
+    told = {"in each fold": plain, **({"in each fold, hubs corrected": corrected} if corrected else {})}
+    for what, each in told.items():
         table[what] = {name: float(np.mean([scored[name] for scored in each])) for name in each[0]}
     return table
 
