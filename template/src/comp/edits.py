@@ -1,6 +1,7 @@
 """What of a user's edits an update lost, line by line. Knows files as bytes, and nothing of git or copier."""
 
 from collections import Counter
+from difflib import SequenceMatcher
 
 START, MIDDLE, END = b"<<<<<<< before updating", b"=======", b">>>>>>> after updating"  # as copier writes them
 BINARY = "(not a text file)"
@@ -8,7 +9,9 @@ MOVED = "(lines in another order)"
 
 
 def lost_edits(old: bytes | None, mine: bytes, new: bytes | None, now: bytes | None) -> list[str]:
-    """The edits that led from `old` to `mine` and are not in `now`: `+ line` was the user's, `- line` he had deleted.
+    """The edits that led from `old` to `mine` and are not in `now`.
+
+    `+ line` was the user's, `- line` he had deleted, `~ line` he had moved.
 
     `old` and `new` are the template's file before and after, `mine` the user's before the update, `now` what the update
     made of it; None where there is none. Line ends and empty lines do not count. A line between markers is not lost.
@@ -27,14 +30,34 @@ def lost_edits(old: bytes | None, mine: bytes, new: bytes | None, now: bytes | N
         deleted = {line: 0 if shown else have[line] - own[line] - max(0, theirs[line] - was[line]) for line in deleted}
     told = [f"+ {_text(line)}" for line, n in lost.items() if line.strip() for _ in range(n)]
     told += [f"- {_text(line)}" for line, n in deleted.items() if line.strip() for _ in range(n)]
-    moved = own == was and (now is None or _lines(now) == _lines(new or b""))
-    return told or [MOVED] * moved
+    told += [f"~ {_text(line)}" for line in _moved_back(old or b"", mine, now or b"")]
+    reordered = own == was and (now is None or _lines(now) == _lines(new or b""))
+    return told or [MOVED] * reordered
 
 
 def has_conflict(text: bytes) -> bool:
     """Whether lines stand between copier's markers."""
     lines = _lines(text)
     return START in lines and MIDDLE in lines and END in lines
+
+
+def _moved_back(old: bytes, mine: bytes, now: bytes) -> list[bytes]:
+    """The lines that `mine` has elsewhere than `old`, and `now` where `old` had them.
+
+    A line's place is its order among the lines that it was moved across; one that occurs twice in a file has none.
+    """
+    counts = [Counter(_lines(text)) for text in (old, mine, now)]
+    once = {line for line in counts[0] if line.strip() and all(count[line] == 1 for count in counts)}
+    before, after, found = ([line for line in _lines(text) if line in once] for text in (old, mine, now))
+    same = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    stayed = {line for block in same for line in before[block.a : block.a + block.size]}
+    a, b, c = ({line: at for at, line in enumerate(lines)} for lines in (before, after, found))
+    back = []
+    for line in after:
+        crossed = [other for other in stayed if (a[other] < a[line]) != (b[other] < b[line])]
+        if crossed and all((a[other] < a[line]) == (c[other] < c[line]) for other in crossed):
+            back.append(line)
+    return back
 
 
 def _lines(text: bytes) -> list[bytes]:
