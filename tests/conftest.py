@@ -1,6 +1,7 @@
 """The template as it stands in the working tree, tagged, and repositories made from it."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from copier import run_copy
 from rendering import commit, copy_of_the_tree, git
 
 FIRST_TAG = "v1.0.0"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # begun in a shell's background, children would ignore Ctrl-C
 Render = Callable[..., Path]
 
 
