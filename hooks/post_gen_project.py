@@ -47,9 +47,7 @@ def main():
     done = subprocess.run([*copier, *command], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     told = done.stderr.decode("utf-8", errors="replace").rstrip().splitlines()
     if done.returncode:
-        return complain(
-            re.sub(r"^[\w.]*(Error|Exception): ", "", told[-1] if told else f"copier ended with {done.returncode}")
-        )
+        return complain(what_went_wrong(told) or f"copier ended with {done.returncode}")
     print("\n".join(line for line in told if not re.search(r"^\S*\s+create\S*\s", line)), file=sys.stderr)
     return 0
 
@@ -82,6 +80,13 @@ def copier_here():
     if found := shutil.which("copier"):
         return [found]
     return [found, "copier"] if (found := shutil.which("uvx")) else None
+
+
+def what_went_wrong(told):
+    """The line of an error in what was told: the last one, unless one says that it is (uv adds causes and hints)."""
+    kind = re.compile(r"^([\w.]*(Error|Exception)|error): ")
+    errors = [line for line in told if kind.match(line)] or told
+    return kind.sub("", errors[-1]) if errors else ""
 
 
 def complain(message):

@@ -237,6 +237,16 @@ def test_copier_on_the_path_or_uvx_does_as_well(python_without_copier, desk, tmp
 
 
 @posix
+def test_what_uvx_could_not_fetch_is_told_and_not_its_hint(python_without_copier, desk, tmp_path, monkeypatch):
+    said = "error: Failed to fetch: https://example.org/copier/\\n  cause: unknown issuer\\n\\nhint: Consider this"
+    monkeypatch.setenv("PATH", path_with(tmp_path / "bin", uvx=f"printf '{said}\\n' >&2; exit 1"))
+    done = cookiecutter(desk, GH, python=python_without_copier)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "error: Failed to fetch: https://example.org/copier/"
+    assert not list(desk.iterdir())
+
+
+@posix
 def test_without_any_copier_one_line_has_the_command_that_does_it(python_without_copier, desk, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", path_with(tmp_path / "bin"))
     done = cookiecutter(desk, GH, f"title={TITLE}", python=python_without_copier)
