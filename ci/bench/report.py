@@ -14,6 +14,7 @@ NAMES = {
     "ours": "this engine",
     "ours-cpu": "this engine, augmenting on the CPU",
     "ours-device": "this engine, augmenting on the device",
+    "ours-2": "this engine, in two processes",
     "timm": "timm's loader and loop",
     "hf": "transformers' Trainer",
     "synthetic": "synthetic tensors",

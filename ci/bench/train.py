@@ -30,6 +30,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {  # script, settings of its
     "ours": ("ours.py", {}),
     "ours-cpu": ("ours.py", {"augment_on": "cpu"}),
     "ours-device": ("ours.py", {"augment_on": "device"}),
+    "ours-2": ("ours.py", {"processes": 2}),
     "timm": ("timm_loop.py", {}),
     "hf": ("hf_trainer.py", {}),
     "synthetic": ("synthetic.py", {}),

@@ -33,7 +33,8 @@ class Settings:
     device: str  # cpu | cuda
     lr: float
     weight_decay: float
-    augment_on: str = "auto"  # of the engine alone
+    augment_on: str = "auto"  # of the engine alone, as the next
+    processes: int = 1  # that share a batch, and the cores
     classes: int = 10
 
 

@@ -56,6 +56,7 @@ def configuration(settings: Settings, work: Path) -> dict[str, Any]:
             "precision": settings.precision,
             "channels_last": True,
             "compile": settings.compile,
+            "processes": settings.processes,
         },
         "augment": {**engine.AUGMENT, "on": settings.augment_on},
         "predict": {"batch_size": 2 * settings.batch_size},
