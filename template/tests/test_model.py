@@ -1,11 +1,13 @@
 """The network: head, image size, names, and a checkpoint that needs nothing else."""
 
 import json
+import shutil
 
 import pytest
 import timm
 import torch
 from safetensors import safe_open
+from timm.models import save_for_hf
 from torch import nn
 
 from comp.config.schema import Model
@@ -103,6 +105,29 @@ def test_a_checkpoint_holds_weights_normalisation_and_classes(tmp_path):
     with torch.no_grad():
         assert torch.allclose(loaded.eval()(images), model(images), atol=1e-6)
     assert facts == {"kind": "multiclass", "classes": ["cat", "köttur"]}
+
+
+def test_a_backbone_that_a_folder_describes_is_built_again_without_it(tmp_path):
+    torch.manual_seed(7)
+    arguments = {"global_pool": "avg", "img_size": 64}
+    source = timm.create_model("test_vit", num_classes=3, **arguments)
+    save_for_hf(source, tmp_path / "source", model_args=arguments)
+    settings = Model(backbone=f"local-dir:{tmp_path / 'source'}", pretrained=True, image_size=32)
+    model = build_model(settings, 2).eval()
+    assert torch.equal(model.backbone.state_dict()["blocks.0.attn.qkv.weight"], source.blocks[0].attn.qkv.weight)
+    assert model.backbone.pos_embed.shape[1] < source.pos_embed.shape[1]  # resampled from 64 px to 32 px
+    path, images = tmp_path / "best.safetensors", torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    shutil.rmtree(tmp_path / "source")
+    for _ in range(2):  # what was loaded can be saved and loaded again
+        save_checkpoint(model, path, {"classes": ["a", "b"]})
+        loaded, _ = load_checkpoint(settings, path)
+        with torch.no_grad():
+            assert torch.equal(loaded.eval()(images), model(images))
+        model = loaded
+    with pytest.raises(
+        CompError, match=r"^model\.backbone=local-dir:.*: its config\.json could not be read \(Config file"
+    ):
+        build_model(settings, 2)
 
 
 def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):

@@ -64,14 +64,21 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def memory_errors_explained() -> Iterator[None]:
-    """Turns "CUDA out of memory" into a line that says what to change."""
+def step_errors_explained() -> Iterator[None]:
+    """Turns "CUDA out of memory", or a batch too small to normalise, into a line that says what to change."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise CompError(
             "the GPU's memory does not suffice: train.accumulate=auto, train.grad_checkpointing=true, a smaller "
             f"model.image_size, or a smaller predict.batch_size ({str(error).splitlines()[0]})"
+        ) from error
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise CompError(
+            "batch normalisation needs two images at a time on each process: a larger train.batch_size, a smaller "
+            "train.accumulate, or fewer train.processes"
         ) from error
 
 

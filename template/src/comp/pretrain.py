@@ -21,7 +21,7 @@ from comp.fit import fit
 from comp.fold import Fold
 from comp.launch import on_all_devices
 from comp.members import for_each_member
-from comp.memory import memory_errors_explained, release_memory
+from comp.memory import release_memory, step_errors_explained
 from comp.model import save_checkpoint
 from comp.pixels import Decoding, open_pixels
 from comp.pixels.decoding import digest
@@ -70,7 +70,7 @@ def _pretrain(
     )
     with accelerator.local_main_process_first():
         fold = _other_rows(other, settings, competition, quiet=not accelerator.is_main_process)
-    with memory_errors_explained():
+    with step_errors_explained():
         model = fit(other, fold, folder, accelerator)
     if accelerator.is_main_process:
         save_checkpoint(model, run.pretrained, {"kind": targets.kind, "classes": targets.classes})

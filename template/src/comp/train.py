@@ -18,7 +18,7 @@ from comp.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, vis
 from comp.launch import is_launched, on_all_devices
 from comp.losses import build_loss
 from comp.members import for_each_member
-from comp.memory import memory_errors_explained, release_memory
+from comp.memory import release_memory, step_errors_explained
 from comp.metrics import score
 from comp.model import save_checkpoint
 from comp.nested import pairs_of, write_inner
@@ -115,7 +115,7 @@ def _train_folds(config: Config, competition: Competition, run: RunDir, accelera
             say(f"{called(left_out)}  is trained already")
             continue
         started = time.perf_counter()
-        with memory_errors_explained():
+        with step_errors_explained():
             _train_fold(config, competition, left_out, run, accelerator)
         release_memory(accelerator)
         say(f"{called(left_out)}  done in {time.perf_counter() - started:.0f} s")

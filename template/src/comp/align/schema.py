@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from comp.config.common import (
+    AboveZero,
     Count,
     EarlyStop,
     Experiment,
@@ -54,7 +55,7 @@ class Loss(Section):
     kind: Literal["cosine", "infonce", "symmetric"] = "cosine"  # infonce: text → image; symmetric: both ways
     negatives: Literal["batch", "all"] = "batch"  # the images a caption is told from: the batch's, or all of training
     positives: Literal["image", "group"] = "image"  # which are right: its own, or all of its group (folds.join)
-    temperature: Annotated[float, Field(gt=0)] = 0.05
+    temperature: AboveZero = 0.05
     learn_temperature: bool = False
     cosine: NotNegative = 0.0  # weight of 1 - cosine beside a contrastive loss
 

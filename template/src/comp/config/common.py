@@ -9,6 +9,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+AboveZero = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -58,13 +59,13 @@ class Training(Section):
     epochs: Positive = 10
     batch_size: Literal["auto"] | Positive = 32  # rows an update, over all processes and pieces; auto: 32, as fits
     accumulate: Literal["auto"] | Positive = 1  # cuts batch_size into so many pieces; auto: as few as fit on the GPU
-    lr: Annotated[float, Field(gt=0)] = 1e-4
+    lr: AboveZero = 1e-4
     weight_decay: NotNegative = 0.05
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
     plateau: Plateau = Plateau()
     warmup_epochs: NotNegative = 0.0
     min_lr: NotNegative = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: AboveZero | None = None
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = (
         None  # average of the weights, with warm-up; for keep: ema, best
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from comp.config.common import (
+    AboveZero,
     Count,
     Experiment,
     Files,
@@ -70,7 +71,7 @@ class Train(Training):
     optimizer: str = "adamw"  # any that timm knows
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
     freeze_epochs: Count = 0  # first epochs that train the head alone
-    freeze_lr: Annotated[float, Field(gt=0)] | None = None  # their rate; the schedule starts after them
+    freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
     loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     focal_gamma: NotNegative = 2.0
@@ -97,7 +98,7 @@ class Augment(Section):
     on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
 
     crop_scale: tuple[Share, Share] = (0.7, 1.0)  # share of the image's area that a random crop keeps
-    crop_ratio: tuple[float, float] = (0.8, 1.25)  # its width by its height, relative to the image's own
+    crop_ratio: tuple[AboveZero, AboveZero] = (0.8, 1.25)  # its width by its height, relative to the image's own
     hflip: Share = 0.5
     vflip: Share = 0.0
     rotate_deg: NotNegative = 0.0
@@ -148,7 +149,7 @@ class Selection(Section):
     teacher: Literal["fold", "ensemble"] = "fold"  # fold: models that never saw the fold's validation rows
     threshold: Share = 0.95  # least probability
     labels: Literal["hard", "soft"] = "hard"
-    temperature: Annotated[float, Field(gt=0)] = 1.0  # of soft labels: below 1 sharpens
+    temperature: AboveZero = 1.0  # of soft labels: below 1 sharpens
     quota: Positive | None = None  # at most so many rows a class, the surest ones
 
 
@@ -185,7 +186,7 @@ class Blend(Combination):
     """For `comp blend`: means and weights."""
 
     kind: Literal["mean", "geometric", "rank", "power", "hill_climbing", "weights"] = "mean"  # rank: for ROC-AUC
-    power: Annotated[float, Field(gt=0)] = 2.0  # of kind=power
+    power: AboveZero = 2.0  # of kind=power
     objective: Literal["log_loss", "metric"] = "log_loss"  # what hill_climbing and weights improve
 
 

@@ -19,6 +19,7 @@ from comp.errors import CompError
 from comp.files import written_whole
 from comp.metadata import MetadataEncoder
 from comp.model.metadata_branch import MetadataBranch
+from comp.model.source import described, is_described_elsewhere
 from comp.model.weights import read_weights
 from comp.registry import find, names
 
@@ -29,8 +30,11 @@ BLANK = 7_340_033  # a seed that no weights file was initialised with
 class Classifier(nn.Module):
     """Images (B, 3, H, W) on a scale of 0 to 255, of any number type, and metadata (B, M) or None → logits (B, K).
 
-    It normalises by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made.
+    It normalises by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made,
+    `architecture` (a name of timm's, arguments) how a backbone is built that only the hub or a folder describes.
     """
+
+    architecture: tuple[str, dict[str, Any]] | None = None
 
     def __init__(
         self,
@@ -67,10 +71,11 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
     Raises:
         CompError: no such backbone or head, the weights do not fit, or the hub cannot be reached.
     """
+    architecture = None
     if settings.backbone in names("model"):
         backbone = find("model", settings.backbone)(settings)
     else:
-        backbone = _timm_backbone(settings, load)
+        backbone, architecture = _timm_backbone(settings, load)
     found = resolve_model_data_config(backbone)
     features = _n_features(backbone, settings.image_size)
     branch = None
@@ -84,7 +89,10 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
         head = find("head", settings.head)(features, classes, **settings.head_args)
     except TypeError as error:
         raise CompError(f"model.head_args do not fit the head {settings.head!r}: {error}") from None
-    return Classifier(backbone, head, settings.mean or found["mean"], settings.std or found["std"], branch, encoder)
+    mean, std = settings.mean or found["mean"], settings.std or found["std"]
+    model = Classifier(backbone, head, mean, std, branch, encoder)
+    model.architecture = architecture
+    return model
 
 
 def save_checkpoint(model: Classifier, path: Path, facts: Mapping[str, object]) -> None:
@@ -92,6 +100,8 @@ def save_checkpoint(model: Classifier, path: Path, facts: Mapping[str, object]) 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if model.encoder is not None:
         facts = {**facts, "metadata": model.encoder.facts()}
+    if model.architecture is not None:
+        facts = {**facts, "architecture": model.architecture}
     with written_whole(path) as beside:
         save_file(tensors, beside, metadata={"comp": json.dumps(facts)})
 
@@ -110,7 +120,11 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
     except (SafetensorError, KeyError):
         raise CompError(f"{path} is damaged or was not written by comp train") from None
     encoder = MetadataEncoder.from_facts(facts["metadata"]) if "metadata" in facts else None
+    architecture = facts.get("architecture")
+    if architecture:
+        settings = settings.model_copy(update={"backbone": architecture[0], "args": architecture[1]})
     model = build_model(settings, len(facts["classes"]), load=False, encoder=encoder)
+    model.architecture = architecture
     load_weights(model, path)
     return model, facts
 
@@ -130,14 +144,24 @@ def load_weights(model: Classifier, path: Path) -> None:
         raise CompError(f"{path} does not fit the model: {_first_line(error)}") from None
 
 
-def _timm_backbone(settings: Model, load: bool) -> nn.Module:
-    name = settings.backbone
-    if not name.startswith(("hf-hub:", "hf_hub:", "local-dir:")):
-        _refuse_unknown(name)
+def _timm_backbone(settings: Model, load: bool) -> tuple[nn.Module, tuple[str, dict[str, Any]] | None]:
+    """The backbone without a head; and how it is built again, if timm does not list it."""
+    name, architecture, its_arguments = settings.backbone, None, dict[str, Any]()
     arguments: dict[str, Any] = {"num_classes": 0, **settings.args}
-    registered = timm.is_model(name) and timm.get_pretrained_cfg(name)
-    if registered and registered.fixed_input_size:
+    if is_described_elsewhere(name):
+        name, its_arguments = described(name)
+        arguments = {**its_arguments, **arguments}
+        architecture = name, arguments
+    else:
+        _refuse_unknown(name)
+    registered = timm.get_pretrained_cfg(name)
+    if "img_size" in its_arguments or (registered and registered.fixed_input_size):
         arguments["img_size"] = settings.image_size  # position embeddings are resampled to it
+    return _with_weights(settings, arguments, load), architecture
+
+
+def _with_weights(settings: Model, arguments: dict[str, Any], load: bool) -> nn.Module:
+    name = settings.backbone
     if not load:
         return _created(name, arguments)
     if settings.weights is not None:

@@ -1,0 +1,29 @@
+"""Backbones that timm does not list: described by a repository of the hub (`hf-hub:…`) or a folder (`local-dir:…`)."""
+
+from typing import Any
+
+from comp.errors import CompError
+
+SCHEMES = ("hf-hub", "hf_hub", "local-dir")
+
+
+def is_described_elsewhere(backbone: str) -> bool:
+    return backbone.partition(":")[0] in SCHEMES
+
+
+def described(backbone: str) -> tuple[str, dict[str, Any]]:
+    """timm's name of the architecture, and the arguments to build it with.
+
+    Raises:
+        CompError: the hub or the folder cannot be read.
+    """
+    from timm.models._hub import load_model_config_from_hf, load_model_config_from_path  # it shows the first one only
+
+    scheme, _, place = backbone.partition(":")
+    read = load_model_config_from_path if scheme == "local-dir" else load_model_config_from_hf
+    try:
+        _, name, arguments = read(place)
+    except Exception as error:  # whatever the hub's client raises, or what a file that is no description leads to
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CompError(f"model.backbone={backbone}: its config.json could not be read ({reason})") from error
+    return name, dict(arguments or {})
