@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from engine import comp, environment, write_configuration
 from measure import run
 
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--text", type=int, default=1024, help="numbers of a text")
     parser.add_argument("--image", type=int, default=1536, help="numbers of an image")
     parser.add_argument("--epochs", type=int, default=20, help="of the seed and of the same MLP in the engine")
-    parser.add_argument("--modern-epochs", type=int, default=8)
+    parser.add_argument("--modern-epochs", type=int, help="of align-modern, instead of the recipe's")
     parser.add_argument("--limit", type=int, help="batches of the seed and of its MLP in the engine, instead of epochs")
     parser.add_argument("--only", help="one contender, in this process: seed, ranking")
     given = parser.parse_args()
@@ -126,12 +127,10 @@ def engine(given: argparse.Namespace, name: str) -> dict[str, Any]:
     """`comp train` of one experiment: the figures of its history, and its peak memory."""
     values = {**configuration(given), "name": name}
     if name == "modern":
-        values |= {
-            "model": {"linear": True, "hidden": [2048], "activation": "gelu", "dropout": 0.1, "basis": 256},
-            "loss": {"kind": "infonce", "negatives": "all", "positives": "group", "learn_temperature": True},
-            "train": {"epochs": given.modern_epochs, "batch_size": 1024, "lr": RATE, "warmup_epochs": 1},
-        }
-        values["train"] |= {"ema_decay": 0.99, "keep": "ema", "weight_decay": 1e-4}
+        recipe = yaml.safe_load((HERE.parents[2] / "recipes" / "align-modern.yaml").read_text(encoding="utf-8"))
+        values |= {section: recipe[section] for section in ("model", "loss", "augment", "train")}
+        if given.modern_epochs:
+            values["train"]["epochs"] = given.modern_epochs
     write_configuration(Path(), values)
     done = run([sys.executable, "-m", "comp", "train", "--fresh"], Path(f"{name}.log"), environment())
     if done.status:
