@@ -55,7 +55,7 @@ def main() -> None:
     def note(name: str, found: dict[str, Any]) -> None:
         """What is measured is written at once: the next contender may take long."""
         figures[name] = found
-        settings = {key: str(value) for key, value in vars(given).items()}
+        settings = {key: str(value) for key, value in vars(given).items() if key not in ("work", "out")}
         session = {"machine": about_machine(), "settings": settings, "figures": figures}
         if given.out:
             given.out.mkdir(parents=True, exist_ok=True)
