@@ -32,7 +32,7 @@ def test_a_recipe_names_its_sources_and_what_was_measured_is_told_in_the_results
     assert about["about"].strip()
     assert about["sources"]
     told = (ROOT / "docs/results.md").read_text(encoding="utf-8")
-    known = {round(float(figure), 3) for figure in re.findall(r"\b0\.\d{2,}", told)}
+    known = {round(float(figure), 3) for figure in re.findall(r"(?<!\d)0?\.\d{2,}", told)}
     figures = [float(figure) for line in about.get("measured", []) for figure in re.findall(r"\b0\.\d{3}", line)]
     assert bool(figures) == bool(about.get("measured"))
     assert set(figures) <= known

@@ -42,7 +42,7 @@ class Model(Section):
     """text → [noise] → branch, beside a linear map where there is one; the sum is the image's direction."""
 
     linear: bool = False  # a linear map from text to image beside the branch
-    start: Literal["random", "ridge", "cca"] = "random"  # what the linear map starts as; the branch then starts as 0
+    start: Literal["random", "ridge", "cca"] = "random"  # of the linear map, if any; the branch then starts as 0
     hidden: list[Positive] = [4096]  # widths of the branch; none: the linear map alone
     norm: bool = False  # LayerNorm after each of its layers, the last one too
     activation: Literal["relu", "gelu"] = "relu"
@@ -128,6 +128,4 @@ class AlignConfig(Experiment):
     def _there_is_a_model(self) -> "AlignConfig":
         if not self.model.linear and not self.model.hidden:
             raise ValueError("model: without model.linear it needs a branch, such as model.hidden=[2048]")
-        if self.model.start != "random" and not self.model.linear:
-            raise ValueError(f"model.start={self.model.start} is what the linear map starts as: set model.linear=true")
         return self
