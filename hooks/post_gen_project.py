@@ -83,10 +83,9 @@ def copier_here():
 
 
 def what_went_wrong(told):
-    """The line of an error in what was told: the last one, unless one says that it is (uv adds causes and hints)."""
-    kind = re.compile(r"^([\w.]*(Error|Exception)|error): ")
-    errors = [line for line in told if kind.match(line)] or told
-    return kind.sub("", errors[-1]) if errors else ""
+    """The last line, or the last one that uv begins with `error:`, before causes and hints."""
+    errors = [line for line in told if line.startswith("error: ")] or told
+    return re.sub(r"^([\w.]*(Error|Exception)|error): ", "", errors[-1]) if errors else ""
 
 
 def complain(message):

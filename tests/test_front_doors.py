@@ -237,12 +237,25 @@ def test_copier_on_the_path_or_uvx_does_as_well(python_without_copier, desk, tmp
 
 
 @posix
-def test_what_uvx_could_not_fetch_is_told_and_not_its_hint(python_without_copier, desk, tmp_path, monkeypatch):
-    said = "error: Failed to fetch: https://example.org/copier/\\n  cause: unknown issuer\\n\\nhint: Consider this"
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "error: Failed to fetch: https://example.org/copier/\\n  cause: unknown issuer\\n\\nhint: Consider this",
+            "error: Failed to fetch: https://example.org/copier/",
+        ),
+        (
+            "Traceback\\nplumbum.ProcessExecutionError: Unexpected exit code: 128\\nStderr: | fatal: no such host",
+            "error: Stderr: | fatal: no such host",
+        ),
+    ],
+    ids=["uv", "git"],
+)
+def test_what_stopped_copier_is_told(python_without_copier, desk, tmp_path, monkeypatch, said, told):
     monkeypatch.setenv("PATH", path_with(tmp_path / "bin", uvx=f"printf '{said}\\n' >&2; exit 1"))
     done = cookiecutter(desk, GH, python=python_without_copier)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == "error: Failed to fetch: https://example.org/copier/"
+    assert done.stderr.splitlines()[0] == told
     assert not list(desk.iterdir())
 
 

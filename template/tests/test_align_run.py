@@ -276,7 +276,6 @@ def test_a_metric_of_custom_py_is_measured_beside_the_others(data, comp):
     [
         (["config", "task=knitting"], "none of the tasks of this repository"),
         (["config", "model.hiden=[3]"], "did you mean 'model.hidden'"),
-        (["config", "model.start=ridge"], "set model.linear=true"),
         (["config", "model.hidden=[]"], "it needs a branch"),
         (["predict"], "there is no run"),
         (["submit"], "run comp train"),

@@ -32,14 +32,21 @@ CONFLICT = b"one\n<<<<<<< before updating\nmine\n=======\ntheirs\n>>>>>>> after 
         ("one of two is gone", OLD, OLD + b"mine\nmine\n", OLD, OLD + b"mine\n", ["+ mine"]),
         ("one more of the template's own", OLD, OLD + b"one\n", OLD, OLD, ["+ one"]),
         ("the same, and the template took its own away", b"one\n", b"one\none\n", b"", b"one\n", []),
-        ("moved, and back", OLD, b"four\none\ntwo\nthree\n", OLD + b"five\n", OLD + b"five\n", ["~ four"]),
+        (
+            "moved, and back",
+            OLD,
+            b"four\none\ntwo\nthree\n",
+            OLD + b"five\n",
+            OLD + b"five\n",
+            ["~ four (you had moved it)"],
+        ),
         (
             "moved back, another edit kept",
             OLD,
             b"four\none\nmine\ntwo\nthree\n",
             OLD,
             b"one\nmine\ntwo\nthree\nfour\n",
-            ["~ four"],
+            ["~ four (you had moved it)"],
         ),
         (
             "moved and kept beside the template's edit",
@@ -47,6 +54,14 @@ CONFLICT = b"one\n<<<<<<< before updating\nmine\n=======\ntheirs\n>>>>>>> after 
             b"four\none\ntwo\nthree\n",
             b"ONE\ntwo\nthree\nfour\n",
             b"four\nONE\ntwo\nthree\n",
+            [],
+        ),
+        (
+            "the template moved what it was moved across",
+            b"top\n-\n-\nx\n-\n-\nL\n-\n",
+            b"top\n-\nL\n-\nx\n-\n-\n-\n",
+            b"x\ntop\n-\n-\n-\n-\nL\n-\n",
+            b"x\ntop\n-\nL\n-\n-\n-\n-\n",
             [],
         ),
         (

@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from timm.models import save_for_hf
 from torch import nn
 
@@ -117,6 +118,10 @@ def test_a_backbone_that_a_folder_describes_is_built_again_without_it(tmp_path):
     assert torch.equal(model.backbone.state_dict()["blocks.0.attn.qkv.weight"], source.blocks[0].attn.qkv.weight)
     assert model.backbone.pos_embed.shape[1] < source.pos_embed.shape[1]  # resampled from 64 px to 32 px
     path, images = tmp_path / "best.safetensors", torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    other = timm.create_model("test_vit", num_classes=3, **arguments).state_dict()
+    save_file(other, tmp_path / "other.safetensors")
+    told = build_model(settings.model_copy(update={"weights": str(tmp_path / "other.safetensors")}), 2)
+    assert torch.equal(told.backbone.state_dict()["blocks.0.attn.qkv.weight"], other["blocks.0.attn.qkv.weight"])
     shutil.rmtree(tmp_path / "source")
     for _ in range(2):  # what was loaded can be saved and loaded again
         save_checkpoint(model, path, {"classes": ["a", "b"]})
@@ -128,6 +133,12 @@ def test_a_backbone_that_a_folder_describes_is_built_again_without_it(tmp_path):
         CompError, match=r"^model\.backbone=local-dir:.*: its config\.json could not be read \(Config file"
     ):
         build_model(settings, 2)
+
+
+def test_a_folder_of_another_library_is_one_clear_line(tmp_path):
+    (tmp_path / "config.json").write_text('{"architectures": ["ViTModel"], "pretrained_cfg": {}}')
+    with pytest.raises(CompError, match=r"config\.json describes no model of timm \(no 'architecture'\)"):
+        build_model(Model(backbone=f"local-dir:{tmp_path}", image_size=32), 2)
 
 
 def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):

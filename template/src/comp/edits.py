@@ -30,7 +30,7 @@ def lost_edits(old: bytes | None, mine: bytes, new: bytes | None, now: bytes | N
         deleted = {line: 0 if shown else have[line] - own[line] - max(0, theirs[line] - was[line]) for line in deleted}
     told = [f"+ {_text(line)}" for line, n in lost.items() if line.strip() for _ in range(n)]
     told += [f"- {_text(line)}" for line, n in deleted.items() if line.strip() for _ in range(n)]
-    told += [f"~ {_text(line)}" for line in _moved_back(old or b"", mine, now or b"")]
+    told += [f"~ {_text(line)} (you had moved it)" for line in _moved_back(old or b"", mine, new or b"", now or b"")]
     reordered = own == was and (now is None or _lines(now) == _lines(new or b""))
     return told or [MOVED] * reordered
 
@@ -41,16 +41,16 @@ def has_conflict(text: bytes) -> bool:
     return START in lines and MIDDLE in lines and END in lines
 
 
-def _moved_back(old: bytes, mine: bytes, now: bytes) -> list[bytes]:
+def _moved_back(old: bytes, mine: bytes, new: bytes, now: bytes) -> list[bytes]:
     """The lines that `mine` has elsewhere than `old`, and `now` where `old` had them.
 
-    A line's place is its order among the lines that it was moved across; one that occurs twice in a file has none.
+    A line's place is its order among the lines that it was moved across, and that nobody else moved; a line that occurs
+    twice in a file has none.
     """
-    counts = [Counter(_lines(text)) for text in (old, mine, now)]
+    counts = [Counter(_lines(text)) for text in (old, mine, new, now)]
     once = {line for line in counts[0] if line.strip() and all(count[line] == 1 for count in counts)}
-    before, after, found = ([line for line in _lines(text) if line in once] for text in (old, mine, now))
-    same = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    stayed = {line for block in same for line in before[block.a : block.a + block.size]}
+    before, after, theirs, found = ([line for line in _lines(text) if line in once] for text in (old, mine, new, now))
+    stayed = _in_place(before, after) & _in_place(before, theirs)
     a, b, c = ({line: at for at, line in enumerate(lines)} for lines in (before, after, found))
     back = []
     for line in after:
@@ -58,6 +58,12 @@ def _moved_back(old: bytes, mine: bytes, now: bytes) -> list[bytes]:
         if crossed and all((a[other] < a[line]) == (c[other] < c[line]) for other in crossed):
             back.append(line)
     return back
+
+
+def _in_place(before: list[bytes], after: list[bytes]) -> set[bytes]:
+    """The lines that a move of others leaves where they were."""
+    same = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    return {line for block in same for line in before[block.a : block.a + block.size]}
 
 
 def _lines(text: bytes) -> list[bytes]:

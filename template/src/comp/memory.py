@@ -78,7 +78,8 @@ def step_errors_explained() -> Iterator[None]:
             raise
         raise CompError(
             "batch normalisation needs two images at a time on each process: a larger train.batch_size, a smaller "
-            "train.accumulate, or fewer train.processes"
+            "train.accumulate, or fewer train.processes. With train.accumulate=auto the memory does not suffice for "
+            "two: a smaller model.image_size"
         ) from error
 
 

@@ -155,7 +155,8 @@ def _timm_backbone(settings: Model, load: bool) -> tuple[nn.Module, tuple[str, d
     else:
         _refuse_unknown(name)
     registered = timm.get_pretrained_cfg(name)
-    if "img_size" in its_arguments or (registered and registered.fixed_input_size):
+    fixed_size = "img_size" in its_arguments or (registered is not None and registered.fixed_input_size)
+    if fixed_size and "dynamic_img_size" not in arguments:
         arguments["img_size"] = settings.image_size  # position embeddings are resampled to it
     return _with_weights(settings, arguments, load), architecture
 
@@ -203,7 +204,8 @@ def _with_local_weights(name: str, arguments: dict[str, Any], path: Path) -> nn.
         torch.manual_seed(BLANK)
         blank = dict(_created(name, arguments).named_parameters())
         torch.manual_seed(BLANK)
-        overlay = {"state_dict": tensors, "num_classes": -1}  # -1: the head of the file is never the one wanted here
+        # -1: the head of the file is never the one wanted here. No source: the file comes before the hub or a folder.
+        overlay = {"state_dict": tensors, "num_classes": -1, "source": None}
         try:
             backbone = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
         except (RuntimeError, KeyError) as error:

@@ -17,13 +17,21 @@ def described(backbone: str) -> tuple[str, dict[str, Any]]:
     Raises:
         CompError: the hub or the folder cannot be read.
     """
-    from timm.models._hub import load_model_config_from_hf, load_model_config_from_path  # it shows the first one only
+    # Of these two, timm.models has only the first one.
+    from timm.models._hub import load_model_config_from_hf, load_model_config_from_path
 
     scheme, _, place = backbone.partition(":")
     read = load_model_config_from_path if scheme == "local-dir" else load_model_config_from_hf
     try:
         _, name, arguments = read(place)
+    except KeyError as error:
+        raise CompError(
+            f"model.backbone={backbone}: its config.json describes no model of timm (no {error})"
+        ) from error
     except Exception as error:  # whatever the hub's client raises, or what a file that is no description leads to
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CompError(f"model.backbone={backbone}: its config.json could not be read ({reason})") from error
+        raise CompError(
+            f"model.backbone={backbone}: its config.json could not be read ({reason}). Without a network: download the "
+            "repository elsewhere and set model.backbone=local-dir:<folder>"
+        ) from error
     return name, dict(arguments or {})
