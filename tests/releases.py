@@ -1,6 +1,7 @@
 """The last release, and the working tree as the next one: what a repository meets when it is updated.
 
-As long as there is no release (a tag `v1.2.3`), an older commit stands for it, in a shallow clone the last one.
+As long as there is no release (a tag `v1.2.3`), a commit at which every test passed stands for it: any other may be one
+step of a change in several, which no user will ever come from.
 """
 
 import re
@@ -12,18 +13,18 @@ import yaml
 from rendering import QUESTIONS, ROOT, commit, copy_of_the_tree, git
 
 NEXT = "v999.0.0"
-STEPS_BACK = 10
+BEFORE_THE_FIRST = "c40635cbd3ec221d27c28bdbc5edabc353b83ec3"
 
 
 def last_release() -> str | None:
-    """The newest tag that is a release; without any, an older commit; None outside git."""
+    """The newest tag that is a release; without any, BEFORE_THE_FIRST; None where there is neither."""
     if not (ROOT / ".git").exists():
         return None
     tags = [tag for tag in git(ROOT, "tag", "--list", "v*").split() if re.fullmatch(r"v\d+\.\d+\.\d+", tag)]
     if tags:
         return max(tags, key=lambda tag: [int(part) for part in tag[1:].split(".")])
-    count = int(git(ROOT, "rev-list", "--count", "--first-parent", "HEAD"))
-    return f"HEAD~{min(STEPS_BACK, count - 1)}"
+    is_there = subprocess.run(["git", "cat-file", "-e", BEFORE_THE_FIRST], cwd=ROOT, capture_output=True, check=False)
+    return None if is_there.returncode else BEFORE_THE_FIRST
 
 
 def next_version() -> str:
