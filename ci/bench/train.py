@@ -34,6 +34,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {  # script, settings of its
     "timm": ("timm_loop.py", {}),
     "hf": ("hf_trainer.py", {}),
     "synthetic": ("synthetic.py", {}),
+    "synthetic-plain": ("synthetic.py", {"keep_freed_memory": False}),
 }
 SHARED = ("valid", "image_px", "size_px", "epochs", "batch_size", "lr", "weight_decay", "workers", "device")
 

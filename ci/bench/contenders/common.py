@@ -35,6 +35,7 @@ class Settings:
     weight_decay: float
     augment_on: str = "auto"  # of the engine alone, as the next
     processes: int = 1  # that share a batch, and the cores
+    keep_freed_memory: bool = True  # of the bound alone: with the engine's setting of the memory allocator
     classes: int = 10
 
 

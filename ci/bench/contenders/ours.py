@@ -15,11 +15,7 @@ NAME = "bench"
 
 
 def train(settings: Settings, folder: Path) -> Clock:
-    competition = folder / "competition"
-    work = competition / "data"
-    work.mkdir(parents=True)
-    shutil.copy(Path(settings.data) / "folds.csv", work)
-    engine.write_configuration(competition, configuration(settings, work))
+    competition = write_competition(settings, folder)
     clock = Clock(settings.device)
     history = competition / "runs" / NAME / "fold0" / "history.csv"
     over = threading.Event()
@@ -31,11 +27,29 @@ def train(settings: Settings, folder: Path) -> Clock:
     finally:
         over.set()
         watch.join()
+    clock.epochs += epochs_of(settings, competition)
+    return clock
+
+
+def write_competition(settings: Settings, folder: Path) -> Path:
+    """A competition repository in `folder` that trains as the settings say, with the folds there already."""
+    competition = folder / "competition"
+    work = competition / "data"
+    work.mkdir(parents=True)
+    shutil.copy(Path(settings.data) / "folds.csv", work)
+    engine.write_configuration(competition, configuration(settings, work))
+    return competition
+
+
+def epochs_of(settings: Settings, competition: Path) -> list[dict[str, float | None]]:
+    """The epochs that were trained, from the engine's own history."""
+    epochs: list[dict[str, float | None]] = []
+    history = competition / "runs" / NAME / "fold0" / "history.csv"
     for row in csv.DictReader(history.read_text().splitlines()):
         seconds = float(row["seconds"])
         images = settings.batch_size * round(float(row["images_per_s"]) * seconds / settings.batch_size)
-        clock.epochs.append({"images": images, "seconds": seconds, "accuracy": float(row["accuracy"])})
-    return clock
+        epochs.append({"images": images, "seconds": seconds, "accuracy": float(row["accuracy"])})
+    return epochs
 
 
 def configuration(settings: Settings, work: Path) -> dict[str, Any]:

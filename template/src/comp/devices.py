@@ -39,7 +39,10 @@ def accelerator_for(config: Experiment) -> Accelerator:
         fsdp_plugin=plugin,
         kwargs_handlers=[
             InitProcessGroupKwargs(timeout=timedelta(hours=6)),  # one process may decode for long
-            DistributedDataParallelKwargs(broadcast_buffers=False),  # batch statistics are averaged once an epoch
+            DistributedDataParallelKwargs(
+                broadcast_buffers=False,  # batch statistics are averaged once an epoch
+                gradient_as_bucket_view=True,  # what is exchanged is the gradients themselves, not a second copy
+            ),
         ],
     )
     return also_on_cpu(accelerator, plugin)
