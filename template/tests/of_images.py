@@ -97,7 +97,9 @@ def fit_fold(competition: Path, configure: Callable[..., Config]) -> Callable[..
         opened = open_competition(config, quiet=True)
         forget_accelerate()
         accelerator, folder = accelerator_for(config), next(folders)
-        fold = Fold((0,), *opened.rows(0), opened.y, opened.train_pixels, opened.tables.targets)
+        metadata, encoder = opened.encoded(opened.rows(0)[0])
+        about = opened.y, opened.train_pixels, opened.tables.targets
+        fold = Fold((0,), *opened.rows(0), *about, metadata=metadata, encoder=encoder)
         return fit(config, fold, folder, accelerator), pd.read_csv(folder / "history.csv")
 
     return call

@@ -29,8 +29,9 @@ def test_what_is_asked_for_is_done_unmeasured(wanted):
     assert where_to_augment(wanted, CPU, never, never) == wanted
 
 
-def test_without_a_gpu_the_cpu_augments():
-    assert where_to_augment("auto", CPU, never, never) == "cpu"
+@pytest.mark.parametrize("device", [CPU, torch.device("mps")])
+def test_without_a_gpu_of_nvidia_the_cpu_augments(device):
+    assert where_to_augment("auto", device, never, never) == "cpu"
 
 
 def test_the_speed_of_reading_is_measured_too():

@@ -52,6 +52,17 @@ def test_focal_loss_weighs_each_class_by_how_wrong_it_is(gamma):
     assert loss(LOGITS, HARD).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("targets", [CLASSES, LABELS])
+def test_a_focal_loss_of_what_is_quite_sure_has_a_slope(targets):
+    logits = torch.full((1, len(targets.classes)), -60.0)
+    logits[0, 0] = 60.0
+    logits.requires_grad_()
+    truth = torch.zeros_like(logits)
+    truth[0, 0] = 1.0
+    build_loss(Train(loss="focal", focal_gamma=0.5), targets, None)(logits, truth).backward()
+    assert logits.grad.isfinite().all()
+
+
 def test_focal_loss_of_labels_uses_a_sigmoid_a_column():
     logits, targets = torch.tensor([[1.5, -0.5]]), torch.tensor([[1.0, 1.0]])
     loss = build_loss(Train(loss="focal", focal_gamma=2.0), LABELS, None)

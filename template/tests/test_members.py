@@ -43,3 +43,14 @@ def test_one_member_can_be_chosen(configure, repo):
 def test_a_wrong_member_is_named(members, message, configure):
     with pytest.raises(CompError, match=message):
         configure(members=members)
+
+
+def test_members_may_differ_in_precision(competition, configure, comp):
+    """One process trains them all, and Accelerate means its first precision for life."""
+    precisions = {"a": "fp32", "b": "bf16", "c": "fp32"}
+    members = [{"name": name, "train": {"precision": each}} for name, each in precisions.items()]
+    configure(model={"backbone": "test_vit"}, members=members)
+    comp("split")
+    status, out, err = comp("train")
+    assert status == 0, err
+    assert all(f"-- small-{name}" in out for name in precisions)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,9 +94,39 @@ def test_an_error_in_the_processes_is_one_line_and_no_traceback(competition, con
     assert "next " not in finished.stdout
 
 
+UNUSED = """
+
+@register("model", "with_a_spare_layer")
+def with_a_spare_layer(settings: Model) -> nn.Module:
+    class Spare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.spare = tiny_cnn(settings), nn.Linear(3, 5)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.used(images)
+
+    return Spare()
+"""
+
+
+def test_weights_that_take_no_part_are_no_surprise(competition, configure, comp, comp_process, repo):
+    shutil.copytree(SOURCE, repo / "src")
+    with (repo / "src/comp/custom.py").open("a", encoding="utf-8") as file:
+        file.write(UNUSED)
+    configure(model={"backbone": "with_a_spare_layer"}, train={"epochs": 2, "freeze_epochs": 1, "batch_size": 6})
+    comp("split")
+    finished = comp_process("train", "train.processes=2", PYTHONPATH=str(repo / "src"))
+    assert finished.returncode == 0, finished.stderr
+    expected = (
+        "2 weights have no part in the logits and are not trained: 'backbone.spare.weight', 'backbone.spare.bias'"
+    )
+    assert finished.stdout.count(expected) == 2  # folds
+
+
 @needs_signals
 def test_a_signal_to_the_starter_saves_and_ends_all_processes(competition, configure, comp):
-    configure(train={"epochs": 2000, "batch_size": 4, "log_every": 1, "save_every": "1000 epochs"}, **UNEVEN)
+    configure(train={"epochs": 2000, "batch_size": 4, "save_every": "1000 epochs"}, **UNEVEN)
     comp("split")
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-m", "comp", "train", "train.processes=2"]

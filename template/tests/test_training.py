@@ -1,12 +1,15 @@
 """Every switch of `train:` and `augment:` does what it says."""
 
 import itertools
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from comp.config.schema import Model, Train
@@ -86,6 +89,46 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(fit_fold):
     one, again, other = (fit_fold(seed=seed)[0] for seed in (1, 1, 2))
     assert same(one, again)
     assert not same(one, other, 1e-4)
+
+
+def test_every_weight_learns_those_of_the_metadata_too(fit_fold):
+    """From row to row the pictures differ in width, so that the metadata say something."""
+    for number, path in enumerate(sorted(Path("data/train").iterdir())):
+        with Image.open(path) as picture:
+            picture.resize((20 + number % 5, 18)).save(path)
+    settings = {"model": {"backbone": "small_cnn", "metadata": ["width", "has_alpha"]}, "seed": 1}
+    before, _ = fit_fold(**settings, train={**PLAIN, "lr": 1e-30})
+    after, _ = fit_fold(**settings, train={**PLAIN, "epochs": 5, "batch_size": 6})
+    pairs = zip(before.named_parameters(), after.parameters(), strict=True)
+    assert [name for (name, old), new in pairs if torch.equal(old, new)] == []
+
+
+def test_metadata_that_no_batch_would_show_are_refused(competition, configure, comp):
+    configure(model={"metadata": ["width"]}, augment={"cutmix": 1.0})
+    comp("split")
+    status, _, err = comp("train")
+    assert status == 1
+    assert err.startswith("error: model.metadata: mixed images have none, and every batch is mixed")
+    assert comp("train", "augment.mix_prob=0.5")[0] == 0
+
+
+def test_what_a_model_keeps_frozen_stays_frozen_and_counts_in_no_norm(fit_fold):
+    """After frozen epochs too; gradients that nobody clears would grow in the norm that is clipped."""
+
+    def frozen_below(settings: Model) -> nn.Module:
+        model = small_cnn(settings)
+        model[0].requires_grad_(False)
+        return model
+
+    class Detached(nn.Sequential):
+        def forward(self, images):
+            return nn.Sequential(*self)[1:](self[0](images).detach())
+
+    register("model", "frozen_below")(frozen_below)
+    register("model", "detached")(lambda settings: Detached(*frozen_below(settings)))
+    train = {**PLAIN, "epochs": 3, "freeze_epochs": 1, "clip_norm": 0.1}
+    frozen, detached = (fit_fold(model={"backbone": name}, train=train)[0] for name in ("frozen_below", "detached"))
+    assert same(frozen, detached)
 
 
 def test_ema_is_the_running_average_of_the_weights_with_warm_up(fit_fold):
@@ -281,7 +324,7 @@ def compiled_frames() -> int:
     return torch._dynamo.utils.counters["frames"]["ok"]
 
 
-def test_compile_compiles_and_gives_the_same_weights(fit_fold):
+def test_compile_compiles_and_gives_the_same_weights(fit_fold, capsys):
     torch._dynamo.reset()
     settings = {"model": {"backbone": "small_cnn"}, "train": {**PLAIN, "epochs": 2, "freeze_epochs": 1}}
     eager, _ = fit_fold(**settings)
@@ -289,6 +332,13 @@ def test_compile_compiles_and_gives_the_same_weights(fit_fold):
     compiled, _ = fit_fold(**{**settings, "train": {**settings["train"], "compile": "aot_eager"}})
     assert compiled_frames() > before
     assert same(eager, compiled, 1e-5)
+    assert len(re.findall(r"compile  fold 0: \d+ s", capsys.readouterr().out)) == 2  # with frozen weights, and without
+
+
+def test_what_does_not_compile_is_one_line(fit_fold):
+    register("model", "stubborn")(lambda settings: small_cnn(settings))
+    with pytest.raises(CompError, match=r"train\.compile=no_such_compiler: "):
+        fit_fold(model={"backbone": "stubborn"}, train={**PLAIN, "compile": "no_such_compiler"})
 
 
 @pytest.mark.skipif(not shutil.which("g++") and not shutil.which("c++"), reason="needs a C++ compiler")

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
 from comp.config import Experiment
@@ -23,16 +24,20 @@ Precision = Literal["fp32", "bf16", "fp16"]
 def accelerator_for(config: Experiment) -> Accelerator:
     """Accelerate as the configuration asks for it."""
     precision = resolve_precision(config.train.precision)
+    wanted = "no" if precision == "fp32" else precision
     if precision == "fp16" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
         raise CompError("train.precision=fp16 needs a GPU: set it to auto, bf16 or fp32")
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     if on_cpu:
         keep_freed_memory()
+    torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != wanted:
+        AcceleratorState._reset_state()  # a member before this one had another; the processes stay what they are
     # For statistics that are each process's own, torch advises to go on with the word that it warns of.
     warnings.filterwarnings("ignore", ".*broadcast_buffers.* is deprecated", FutureWarning)
     plugin = sharding()
     accelerator = Accelerator(
-        mixed_precision="no" if precision == "fp32" else precision,
+        mixed_precision=wanted,
         cpu=on_cpu,
         log_with=None if config.tracker == "none" else config.tracker,
         project_dir=str(RunDir.of(config).path),

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3, distribute_bn
 from torch import nn
+from torch.amp import GradScaler
 from tqdm import tqdm
 
 from comp.augment import OnDevice
@@ -23,6 +24,9 @@ from comp.optimize import build_optimizer, learning_rate, set_learning_rate
 from comp.predict import predict_rows
 from comp.preparation import (
     batches_for,
+    compiled,
+    freeze_unused,
+    learning,
     loss_for,
     memory_order,
     model_for,
@@ -48,14 +52,18 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
     """
     settings, seed = config.train, (config.seed, *fold.left_out)
     torch.manual_seed(seed_of(*seed))
-    model = model_for(config, fold, accelerator.device)
+    model = model_for(config, fold, accelerator.device).train()
     loss_of = loss_for(config, fold, accelerator.device)
     ema = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True) if settings.ema_decay else None
     whole = shard(model, ema, accelerator)
     optimizer = accelerator.prepare_optimizer(build_optimizer(model, settings))
+    if accelerator.scaler is not None:  # each fold starts as the first one does
+        accelerator.scaler.load_state_dict(GradScaler(accelerator.device.type).state_dict())
     state = State(model, ema, optimizer, torch.zeros((), device=accelerator.device), Progress())
     _resume(state, folder / "last", accelerator)
     progress = state.progress
+    freeze_unused(model, config, fold, loss_of, accelerator)
+    backbone = learning(model.backbone)
     progress.pieces = progress.pieces or settings.pieces or pieces_that_fit(config, fold, model, loss_of, accelerator)
     accelerator.gradient_accumulation_steps = progress.pieces
     batches = batches_for(config, fold, progress.pieces, accelerator)
@@ -73,9 +81,12 @@ def fit(config: Config, fold: Fold, folder: Path, accelerator: Accelerator) -> C
         wrapped: Any = None
         while progress.epoch < settings.epochs and not _stops_early(progress, config):
             epoch = progress.epoch
+            frozen = epoch < settings.freeze_epochs
+            _training_mode(model, frozen)
             if wrapped is None or epoch == settings.freeze_epochs:
-                wrapped = wrapped_for(model, epoch < settings.freeze_epochs, settings.compile, accelerator)
-            _training_mode(model, epoch < settings.freeze_epochs)
+                wrapped = wrapped_for(model, backbone, frozen, accelerator)
+                if settings.compile:
+                    wrapped = compiled(wrapped, config, fold, loss_of, progress.pieces, accelerator)
             mix = epoch < settings.epochs - config.augment.mix_off_epochs
             batches.start_at(epoch, progress.batch)
             val_losses = [row["val_loss"] for row in progress.history]

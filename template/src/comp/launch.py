@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from comp.config import Experiment
 from comp.devices import accelerator_for
 from comp.interrupt import Stopped, stop_requests
-from comp.processes import POLL_S, end_with_starter, start, stop
+from comp.processes import POLL_S, SAVING_S, end_with_starter, start, stop
 
 Data = TypeVar("Data")
 TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
@@ -86,8 +86,9 @@ def launch(processes: int, arguments: list[str]) -> int:
     command += ["--main_process_port", str(_free_port())]
     command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    environment = {"OMP_NUM_THREADS": threads, TOLD: "yes", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_S - 5)}
     print(f"launch  {processes} processes through accelerate", flush=True)
-    process = start([*command, "-m", "comp", *arguments], {"OMP_NUM_THREADS": threads, TOLD: "yes"})
+    process = start([*command, "-m", "comp", *arguments], environment)
     with stop_requests() as request:
         try:
             while process.poll() is None and request.number is None:

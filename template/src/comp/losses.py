@@ -5,7 +5,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import sigmoid_focal_loss
 
 from comp.config.schema import Train
 from comp.errors import CompError
@@ -13,6 +12,7 @@ from comp.registry import find, register
 from comp.tables import Targets
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+SURE = 1e-6  # probability of being wrong below which a power under 1 has no finite slope
 
 
 def build_loss(settings: Train, targets: Targets, class_weights: Tensor | None) -> Loss:
@@ -66,7 +66,8 @@ def softmax_focal(settings: Train, class_weights: Tensor | None) -> Loss:
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         log_p = F.log_softmax(logits, dim=1)
         smooth = targets * (1 - settings.label_smoothing) + settings.label_smoothing / logits.shape[1]
-        each = -smooth * (1 - log_p.exp()) ** settings.focal_gamma * log_p
+        wrong = (1 - log_p.exp()).clamp(min=SURE)
+        each = -smooth * wrong**settings.focal_gamma * log_p
         if class_weights is not None:
             each = each * class_weights
         return each.sum(dim=1).mean()
@@ -80,7 +81,9 @@ def sigmoid_focal(settings: Train, class_weights: Tensor | None) -> Loss:
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         smooth = targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
-        each = sigmoid_focal_loss(logits, smooth, alpha=-1, gamma=settings.focal_gamma)
+        p = logits.sigmoid()
+        wrong = (p + smooth - 2 * p * smooth).clamp(min=SURE)
+        each = wrong**settings.focal_gamma * F.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
         if class_weights is not None:
             each = each * torch.where(targets > 0.5, class_weights, 1.0)
         return each.mean()

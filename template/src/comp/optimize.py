@@ -14,7 +14,7 @@ from comp.sharded import fused_step
 
 
 def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer:
-    """timm's optimizer over the backbone's groups and the head's; each group's `lr_scale` is its layer decay.
+    """timm's optimizer over the groups of backbone, head and metadata; each group's `lr_scale` is its layer decay.
 
     Raises:
         CompError: timm knows no such optimizer, or it is not for FSDP.
@@ -25,8 +25,15 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
         groups = param_groups_layer_decay(model.backbone, **common, layer_decay=settings.layer_decay)
     else:
         groups = param_groups_weight_decay(model.backbone, **common)
-    groups += param_groups_weight_decay(model.head, weight_decay=settings.weight_decay)
+    for part in (model.head, model.metadata):
+        if part is not None:
+            groups += param_groups_weight_decay(part, weight_decay=settings.weight_decay)
     groups = [group for group in groups if group["params"]]
+    stepped = {id(weight) for group in groups for weight in group["params"]}
+    forgotten = [
+        name for name, weight in model.named_parameters() if weight.requires_grad and id(weight) not in stepped
+    ]
+    assert not forgotten, f"no optimizer steps {forgotten}"
     common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
     try:
         try:

@@ -7,11 +7,12 @@ from typing import Any, Literal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from torch import nn
 
 from comp.augment import cores, cpu_images_per_s, where_to_augment
 from comp.batches import TrainingBatches, balancing_weights, workers_for
 from comp.config.schema import Config, Train
-from comp.errors import CompError
+from comp.errors import CompError, shown
 from comp.fold import Fold
 from comp.losses import Loss, balanced_weights, build_loss
 from comp.memory import fewest_pieces, step_fits, unchanged
@@ -63,19 +64,62 @@ def batches_for(config: Config, fold: Fold, pieces: int, accelerator: Accelerato
     )
 
 
-def wrapped_for(model: Classifier, frozen: bool, compile_with: bool | str, accelerator: Accelerator) -> Any:
-    """The model as it is called in training. What is frozen is settled before: the wrapper looks at it once."""
-    model.backbone.requires_grad_(not frozen)
+def learning(model: nn.Module) -> list[nn.Parameter]:
+    """The weights that are not frozen. A model of one's own may keep some frozen for good."""
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
+def wrapped_for(
+    model: Classifier,
+    backbone: list[nn.Parameter],
+    frozen: bool,
+    accelerator: Accelerator,
+) -> Any:
+    """The model as it is called in training, its `backbone` weights frozen or not.
+
+    What is frozen is settled before: the wrapper looks at it once.
+    """
+    for weight in backbone:
+        weight.requires_grad_(not frozen)
     if is_sharded(accelerator):
-        wrapped = model
-    else:
-        wrapped = accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
-    if not compile_with:
-        return wrapped
+        return model
+    return accelerator.prepare_model(accelerator.unwrap_model(model, keep_fp32_wrapper=False))
+
+
+def compiled(wrapped: Any, config: Config, fold: Fold, loss_of: Loss, pieces: int, accelerator: Accelerator) -> Any:
+    """The wrapped model, compiled as `train.compile` says. Tells how long that took.
+
+    Raises:
+        CompError: the compiler cannot do it.
+    """
+    wanted, began = config.train.compile, time.perf_counter()
+    torch.compiler.reset()  # what was compiled for the fold before would count towards a limit
     try:
-        return torch.compile(wrapped, backend=compile_with if isinstance(compile_with, str) else "inductor")
+        faster = torch.compile(wrapped, backend=wanted if isinstance(wanted, str) else "inductor")
+        with unchanged(wrapped):  # it compiles when it is called first
+            _rehearsal(config, fold, faster, loss_of, accelerator)(_images_a_step(config, fold, pieces, accelerator))
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        raise CompError(f"train.compile={compile_with}: {str(error).splitlines()[0]}") from None
+        raise CompError(f"train.compile={wanted}: {str(error).splitlines()[0]}") from None
+    if accelerator.is_main_process:
+        print(f"compile  {fold.label}: {time.perf_counter() - began:.0f} s", flush=True)
+    return faster
+
+
+def freeze_unused(model: Classifier, config: Config, fold: Fold, loss_of: Loss, accelerator: Accelerator) -> None:
+    """Freezes weights that have no part in the logits: several processes would wait for their gradients in vain."""
+    if accelerator.num_processes == 1 or is_sharded(accelerator):
+        return
+    with unchanged(model):
+        _rehearsal(config, fold, model, loss_of, accelerator)(2)
+        unused = [name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None]
+    for name in unused:
+        model.get_parameter(name).requires_grad_(False)
+    if unused and accelerator.is_main_process:
+        print(
+            f"model   {len(unused)} weights have no part in the logits and are not trained: {shown(unused)}", flush=True
+        )
 
 
 def pieces_that_fit(config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator) -> int:
@@ -94,8 +138,7 @@ def place_to_augment(
     config: Config, fold: Fold, model: Classifier, loss_of: Loss, pieces: int, accelerator: Accelerator
 ) -> Literal["cpu", "device"]:
     """For `augment.on`: the same on all processes. Tells what `auto` found on a GPU."""
-    batch_size = batches_for(config, fold, pieces, accelerator).batch_size
-    images = batch_size // (pieces * accelerator.num_processes)
+    images = _images_a_step(config, fold, pieces, accelerator)
     workers = max(1, min(cores(), workers_for(config, accelerator, fold.pixels.streamed)))
 
     def supply_per_s() -> float:
@@ -119,17 +162,23 @@ def place_to_augment(
     return shared[0]
 
 
+def _images_a_step(config: Config, fold: Fold, pieces: int, accelerator: Accelerator) -> int:
+    """Of this process: its share of a batch that is cut into `pieces`."""
+    return batches_for(config, fold, pieces, accelerator).batch_size // (pieces * accelerator.num_processes)
+
+
 def _rehearsal(
-    config: Config, fold: Fold, model: Classifier, loss_of: Loss, accelerator: Accelerator
+    config: Config, fold: Fold, model: Any, loss_of: Loss, accelerator: Accelerator
 ) -> Callable[[int], None]:
     """A step of so many blank images, forward and backward, to measure with."""
 
     def step(images: int) -> None:
-        size = config.model.image_size
+        size, columns = config.model.image_size, None if fold.metadata is None else fold.metadata.shape[1]
         inputs = torch.zeros(images, 3, size, size, device=accelerator.device)
+        metadata = None if columns is None else torch.zeros(images, columns, device=accelerator.device)
         targets = torch.full((images, fold.y.shape[1]), 1 / fold.y.shape[1], device=accelerator.device)
         with accelerator.autocast():
-            logits = model.train()(inputs.to(memory_format=memory_order(config.train)))
+            logits = model(inputs.to(memory_format=memory_order(config.train)), metadata)
         accelerator.backward(loss_of(logits.float(), targets))
 
     return step

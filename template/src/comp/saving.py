@@ -14,6 +14,8 @@ from comp.files import write_text
 from comp.interrupt import Stopped, StopRequest
 from comp.state import State
 
+LOOK_MS = 2000  # between two times that several processes agree on saving and stopping: that costs each of them time
+
 
 class Saving:
     """Called after every update and every epoch; all processes save and stop at the same update."""
@@ -25,7 +27,8 @@ class Saving:
         self._amount, self._unit = int(amount), unit.rstrip("s")
         self._state, self._label, self._folder = state, label, folder
         self._accelerator, self._request = accelerator, request
-        self._log_every, self._saved = settings.log_every, time.monotonic()
+        self._saved = time.monotonic()
+        self._look_at, self._looked = state.progress.update + 1, (state.progress.update, self._saved)
 
     def after_update(self) -> None:
         """Saves if it is time to.
@@ -37,7 +40,7 @@ class Saving:
         update = self._state.progress.update
         if self._unit == "update" and update % self._amount == 0:
             self._save()
-        if self._accelerator.num_processes == 1 or update % self._log_every == 0:  # to agree costs the others' time
+        if self._accelerator.num_processes == 1 or update >= self._look_at:
             self._save_if_asked()
 
     def after_epoch(self) -> None:
@@ -51,11 +54,18 @@ class Saving:
 
     def _save_if_asked(self) -> None:
         late = self._unit == "minute" and time.monotonic() - self._saved >= 60 * self._amount
-        due, signal = self._agreed(int(late), self._request.number or 0)
+        due, signal, update_ms = self._agreed(int(late), self._request.number or 0, self._update_ms())
+        self._look_at = self._state.progress.update + max(1, LOOK_MS // max(1, update_ms))
         if due or signal:
             self._save()
         if signal:
             raise Stopped(signal)
+
+    def _update_ms(self) -> int:
+        """Milliseconds that an update took since the last look."""
+        before, then = self._looked
+        self._looked = now = (self._state.progress.update, time.monotonic())
+        return int(1000 * (now[1] - then) / max(1, now[0] - before))
 
     def _agreed(self, *wishes: int) -> list[int]:
         """The largest of all processes' wishes."""

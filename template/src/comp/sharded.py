@@ -51,7 +51,7 @@ def sharding() -> FullyShardedDataParallelPlugin | None:
 
 def also_on_cpu(accelerator: Accelerator, plugin: FullyShardedDataParallelPlugin | None) -> Accelerator:
     """Accelerate takes notice of FSDP on GPUs only; on CPUs the same code runs as well, and is tested there."""
-    if plugin is not None and accelerator.distributed_type == DistributedType.MULTI_CPU:
+    if plugin is not None and accelerator.device.type == "cpu":
         accelerator.state.fsdp_plugin = plugin
         for state in (accelerator.state, PartialState()):
             state.distributed_type = DistributedType.FSDP
@@ -85,6 +85,7 @@ def shard(model: AnyModel, ema: Any, accelerator: Accelerator) -> Callable[[AnyM
             ema.foreach = False  # parts and whole tensors do not mix in one call
     except ValueError as error:
         raise CompError(f"FSDP cannot cut the model as its configuration says: {error}") from None
+    accelerator._models.append(model)  # as its prepare() does: clipping looks for the model there
     if accelerator.is_main_process:
         units = sum(isinstance(module, FSDPModule) for module in model.modules())
         print(f"fsdp    {accelerator.num_processes} processes share the model, which is put together in {units} units")

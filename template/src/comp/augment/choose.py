@@ -25,7 +25,8 @@ def where_to_augment(
 ) -> Literal["cpu", "device"]:
     """Where `augment.on` says; with `auto` on a GPU only if the CPU is too slow for it.
 
-    Without a GPU it is the CPU: the device would be the same cores, and OpenCV is faster on them.
+    Without a GPU it is the CPU: the device would be the same cores, and OpenCV is faster on them. On a Mac it is the
+    CPU too: its GPU does not know all of the operations.
 
     Args:
         supply_per_s: measures how many images all cores of this process augment; called only where it matters.
@@ -33,7 +34,7 @@ def where_to_augment(
     """
     if wanted != "auto":
         return wanted
-    if device.type == "cpu":
+    if device.type != "cuda":
         return "cpu"
     return "cpu" if supply_per_s() >= ENOUGH * demand_per_s() else "device"
 

@@ -35,7 +35,7 @@ class MetadataBranch(nn.Module):
         places = metadata[:, self._n_numbers :].long()
         embedded = [embedding(places[:, number]) for number, embedding in enumerate(self.embeddings)]
         found = self.mlp(torch.cat([metadata[:, : self._n_numbers], *embedded], dim=1))
-        if self.training and self._drop:
+        if self.training:  # with a drop of 0 too, for the gradient of `unknown`
             dropped = torch.rand(rows, 1, device=metadata.device) < self._drop
             found = torch.where(dropped, self.unknown.to(found.dtype), found)
         return found
