@@ -144,6 +144,17 @@ def test_other_views_change_the_predictions_and_their_score(trained, comp):
     assert Path("runs/small/metrics.json").read_text() != metrics
 
 
+def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
+    """Changed views reach folds that are trained already by `comp predict` only."""
+    words = ("train.epochs=3", "predict.views=[identity,hflip]")
+    status, _, err = comp("train", *words)
+    assert status == 1
+    assert err == "error: fold 0 of runs/small was predicted with another predict.views: run comp predict\n"
+    assert comp("predict", *words)[0] == 0
+    assert comp("train", *words)[0] == 0
+    assert comp("train", "runs/small/config.yaml")[0] == 0  # it remembers the views
+
+
 def test_new_test_images_are_predicted(trained, comp):
     Path("data/later").mkdir()
     for number, colour in enumerate(["red", "green", "blue", "green"]):

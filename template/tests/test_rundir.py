@@ -41,6 +41,28 @@ def test_a_run_that_goes_on_after_an_update_was_made_by_the_older_template(run):
     assert json.loads(run.made_with.read_text(encoding="utf-8"))["template"] == "unknown"
 
 
+def test_a_section_that_is_added_or_taken_away_is_another_configuration(run, configure):
+    """Folds that were trained already would not have started from the pretrained weights, the others would."""
+    run, plain = run
+    pretraining = configure(pretrain={"data": {"root": "other", "train": "images"}})
+    with pytest.raises(CompError, match=r"trained with another configuration \(pretrain.*was None"):
+        run.start(pretraining)
+    run.start(pretraining, fresh=True)
+    (run.fold(0) / "last").mkdir(parents=True)
+    with pytest.raises(CompError, match=r"pretrain\..*, is None"):
+        run.start(plain)
+
+
+def test_what_a_newer_template_added_was_at_its_default_before(run, configure):
+    run, config = run
+    older = run.config.read_text(encoding="utf-8").replace("  label_smoothing: 0.0\n", "")
+    run.config.write_text(older, encoding="utf-8")
+    run.start(config)
+    run.config.write_text(older, encoding="utf-8")
+    with pytest.raises(CompError, match=r"train.label_smoothing was 0.0, is 0.1"):
+        run.start(configure(train={"label_smoothing": 0.1}))
+
+
 def test_a_run_from_before_there_was_a_version_is_read(run):
     run, config = run
     run.made_with.unlink()

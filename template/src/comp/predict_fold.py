@@ -1,16 +1,20 @@
 """What one trained fold says of its own validation rows and of all test rows, as files in its folder."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from accelerate import Accelerator
 
 from comp.competition import Competition
 from comp.config.schema import Config
+from comp.errors import CompError
 from comp.metrics import score
 from comp.model import Classifier
 from comp.predict import predict_rows
 from comp.predictions import oof_table, test_table, write_predictions
+from comp.rundir import RunDir
 
 
 def predict_fold(
@@ -36,3 +40,21 @@ def predict_fold(
         write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.rows)
     y = competition.y[valid_rows]
     return {name: score(name, y, oof, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
+
+
+def how_predicted(config: Config) -> dict[str, Any]:
+    """The settings that predictions depend on; `metrics.json` of the fold remembers them."""
+    return config.predict.model_dump(include={"views", "average", "resize"})
+
+
+def refuse_other_predictions(config: Config, run: RunDir) -> None:
+    """Folds that were predicted in different ways make no common table.
+
+    Raises:
+        CompError: a fold was predicted with other settings than today's.
+    """
+    for number in run.done_folds():
+        then = json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8")).get("predict")
+        if then is not None and then != how_predicted(config):
+            changed = ", ".join(f"predict.{key}" for key, value in how_predicted(config).items() if value != then[key])
+            raise CompError(f"fold {number} of {run.path} was predicted with another {changed}: run comp predict")

@@ -6,14 +6,16 @@ from accelerate import Accelerator
 
 from comp.collect import collect
 from comp.competition import Competition, open_competition
+from comp.config import to_yaml
 from comp.config.schema import Config
 from comp.errors import CompError
+from comp.files import write_text
 from comp.fold import called
 from comp.launch import on_all_devices
 from comp.members import for_each_member
 from comp.model import load_checkpoint
 from comp.nested import done_pairs, write_inner
-from comp.predict_fold import predict_fold
+from comp.predict_fold import how_predicted, predict_fold
 from comp.rundir import RunDir, write_json
 
 
@@ -32,7 +34,7 @@ def repredict(config: Config, arguments: list[str]) -> int:
     if not run.done_folds():
         raise CompError(f"no fold of {run.path} is trained to the end: run comp train")
     data = config.data.model_copy(update={"background": trained.data.background, "frame": trained.data.frame})
-    merged = config.model_copy(update={"model": trained.model, "data": data})
+    merged = config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment})
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
         for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
@@ -45,7 +47,7 @@ def repredict(config: Config, arguments: list[str]) -> int:
         merged,
         arguments,
         opened=lambda quiet: open_competition(merged, quiet),
-        prepare=lambda: None,
+        prepare=lambda: write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict}))),
         check=lambda *_: None,
         work=work,
     )
@@ -63,5 +65,5 @@ def _predict(
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        write_json(folder / "metrics.json", {**before, **scores})
+        write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
         print(f"{called(left_out)}  predicted again")

@@ -22,11 +22,13 @@ SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
 UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
-TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "augment", "pretrain", "student")
+TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
 FREE_KEYS |= {
     "data.test_path",
     "data.sample_submission",
+    "data.pictures",
+    "data.captions",
     "data.solution",
     "train.save_every",
     "train.log_every",
@@ -85,6 +87,14 @@ class RunDir:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
 
+    @property
+    def unscored(self) -> str | None:
+        """Why the run has no score that could be trusted."""
+        if not self.metrics.is_file():
+            return None
+        why: str | None = json.loads(self.metrics.read_text(encoding="utf-8")).get("unscored")
+        return why
+
     def start(self, config: Experiment, fresh: bool = False) -> None:
         """Makes the folder, or goes on in it.
 
@@ -97,7 +107,8 @@ class RunDir:
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
         begun = self._trained() or any(self.path.glob("pretrain/*"))
         if self.config.is_file() and begun:  # else nothing was trained with it
-            before = _flat(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+            # Read by today's schema: what a newer template added has its default there, which keeps the old behaviour.
+            before = _flat(yaml.safe_load(to_yaml(self.trained_config())))
             now = _flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
             if changed:
@@ -178,10 +189,8 @@ def _rank(line: dict[str, Any]) -> float:
 
 
 def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    if key.partition(".")[0] not in TRAINING_KEYS or key in FREE_KEYS:
-        return False
-    # A key that only one side knows is one that a newer template added: its default keeps the old behaviour.
-    return key in before and key in now and before[key] != now[key]
+    of_training = key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS
+    return of_training and before.get(key) != now.get(key)
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from comp.memory import release_memory, step_errors_explained
 from comp.metrics import score
 from comp.model import save_checkpoint
 from comp.nested import pairs_of, write_inner
-from comp.predict_fold import predict_fold
+from comp.predict_fold import how_predicted, predict_fold, refuse_other_predictions
 from comp.pretrain import pretrain
 from comp.processes import end_with_starter
 from comp.pseudo_labels import with_pseudo_labels
@@ -77,6 +77,13 @@ def _check(config: Config, competition: Competition, processes: int) -> None:
     for name in [config.metric, *config.metrics]:
         score(name, competition.y, competition.y, targets)
     build_loss(config.train, targets, None)
+    augment = config.augment
+    mixes = (augment.mixup or augment.cutmix) and augment.mix_prob == 1 and not augment.mix_off_epochs
+    if config.model.metadata and mixes:
+        raise CompError(
+            "model.metadata: mixed images have none, and every batch is mixed: set augment.mix_prob=0.5, or "
+            "augment.mix_off_epochs, or model.metadata=[]"
+        )
     if config.pretrain is not None and not run.pretrained.is_file():
         raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
     for left_out in _trainings(config, competition, _folds_to_train(config, competition)):
@@ -147,21 +154,28 @@ def _train_folds_as_jobs(config: Config, competition: Competition, run: RunDir) 
 
 
 def _collect(config: Config, competition: Competition, run: RunDir) -> None:
+    refuse_other_predictions(config, run)
     write_inner(run, competition.split)
     collect(config, competition.tables.train["id"], run, _facts(config))
 
 
 def _facts(config: Config) -> dict[str, str]:
     """What the run's metrics have to say beside the scores."""
-    if config.student is None or config.student.teacher == "fold":
+    if config.student is None:
         return {}
-    return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
+    if config.student.teacher == "ensemble":
+        return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
+    learnt_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
+    unscored = [why for why in learnt_from if why]
+    return {"unscored": f"it learnt from a run of which {unscored[0]}"} if unscored else {}
 
 
 def _note(config: Config) -> None:
     why = config.train.chooses_on_validated_rows
     if why:
         print(f"note    {why}: each fold's score is measured on rows that chose its epoch or rates, so it flatters")
+    if config.train.freeze_epochs >= config.train.epochs:
+        print(f"note    train.freeze_epochs={config.train.freeze_epochs}: in all epochs the head alone learns")
 
 
 def _folds_to_train(config: Config, competition: Competition) -> list[int]:
@@ -208,6 +222,7 @@ def _train_fold(
         }
         save_checkpoint(model, folder / "best.safetensors", facts)
         seconds = round(time.perf_counter() - started, 1)
-        write_json(folder / "metrics.json", {**scores, "rows": len(valid_rows), "seconds": seconds})  # marks it as done
+        about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
+        write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
