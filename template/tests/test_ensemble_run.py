@@ -1,6 +1,8 @@
 """`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; cut short anywhere."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -93,3 +95,17 @@ def test_killed_in_each_phase_it_ends_with_the_same_table(ensemble, comp):
     assert table(out) == table(undisturbed)
     left, right = (pd.read_csv(f"submissions/{name}-pseudo-stack.csv") for name in ("small", "whole"))
     pd.testing.assert_frame_equal(left, right)
+
+
+def test_the_runs_that_a_combination_names_join_it_in_a_whole_run_too(trained, comp, configure):
+    shutil.copytree("runs/small", "runs/older")
+    configure(name="new", blend={"members": ["older"]}, steps=["train", "blend"])
+    assert comp("run")[0] == 0
+    assert json.loads(Path("runs/new-blend/metrics.json").read_text())["combines"]["members"] == ["new", "older"]
+
+
+def test_several_models_without_a_combination_are_told(trained, comp, configure):
+    configure(members=[{"name": "a"}, {"name": "b"}], steps=["train", "submit"])
+    status, out, _ = comp("run")
+    assert status == 0
+    assert "note    of 2 models the last one is submitted: blend or stack in steps combines them" in out

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from of_images import picture
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import nn
+
+from comp.config.schema import Model
+from comp.registry import register
 
 VENDORS = {"rouge": "red", "vert": "green", "bleu": "blue", "noir": "black"}
 MAP = {"rouge": "red", "vert": "green", "bleu": "blue"}
@@ -80,6 +85,19 @@ def test_pretrained_once_it_is_kept_and_other_settings_are_refused(other, config
     assert "pretrain.train was" in err
 
 
+def test_frozen_epochs_are_not_for_the_pretraining(other, configure, comp):
+    """They are for the competition's own images, whose head is new; here all of the network learns."""
+    configure(pretrain=pretraining(train={"epochs": 1}), train={"freeze_epochs": 2, "freeze_lr": 0.01})
+    comp("split")
+    weights = []
+    for lr in (1e-30, 0.01):
+        assert comp("pretrain", f"pretrain.train.lr={lr}", f"name=lr{lr}", "pretrain.train.weight_decay=0")[0] == 0
+        weights.append(load_file(f"runs/lr{lr}/pretrain/best.safetensors"))
+    learnt = [name for name in weights[0] if name.endswith("conv1.weight")]
+    assert learnt
+    assert not any(weights[0][name].equal(weights[1][name]) for name in learnt)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -103,3 +121,18 @@ def test_without_settings_it_says_which(competition, configure, comp):
     status, _, err = comp("pretrain")
     assert status == 1
     assert "pretrain: is not set" in err
+
+
+def test_pretraining_has_its_own_precision(other, configure, comp):
+    seen = set()
+
+    def noting(settings: Model) -> nn.Module:
+        layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        layers[0].register_forward_hook(lambda layer, inputs, found: seen.add((layer.training, found.dtype)))
+        return layers
+
+    register("model", "noting")(noting)
+    configure(model={"backbone": "noting"}, pretrain=pretraining(train={"epochs": 1, "precision": "bf16"}))
+    comp("split")
+    assert comp("pretrain")[0] == 0
+    assert {dtype for training, dtype in seen if training} == {torch.bfloat16}

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from comp.config.schema import Selection
 from comp.predictions import read_predictions, write_predictions
+from comp.pseudo import students
 from comp.pseudo_labels import select
 from comp.tables import Targets
 
@@ -138,3 +139,16 @@ def test_without_teachers_it_says_what_to_run(competition, configure, comp):
     status, _, err = comp("pseudo")
     assert status == 1
     assert "runs/small/fold0/best.safetensors does not exist: run comp train" in err
+
+
+def test_of_the_students_settings_one_may_be_changed_alone(configure):
+    [student] = students(configure(pseudo={"train": {"lr": 0.5}}))
+    assert (student.train.lr, student.train.epochs) == (0.5, 3)
+
+
+def test_who_learns_from_an_unscored_run_is_unscored(trained, comp):
+    metrics = Path("runs/small/metrics.json")
+    metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "unscored": "it saw too much"}))
+    status, out, err = comp("pseudo", *QUICK)
+    assert status == 0, err
+    assert "cv      unscored: it learnt from a run of which it saw too much" in out

@@ -104,6 +104,14 @@ def test_what_is_unscored_stays_so_when_it_is_predicted_again(trained, comp):
     assert json.loads(path.read_text())["unscored"] == "its teachers saw the rows"
 
 
+def test_with_an_unscored_member_the_soup_is_unscored(twin, comp):
+    metrics = Path("runs/twin/metrics.json")
+    metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "unscored": "it saw too much"}))
+    status, out, err = comp("soup", MEMBERS, "name=soup")
+    assert (status, err) == (0, "")
+    assert "cv      unscored: a member is: it saw too much" in out
+
+
 def test_a_soup_of_twice_the_same_run_is_that_run(trained, comp):
     shutil.copytree("runs/small", "runs/twin")
     assert comp("soup", MEMBERS, "name=soup")[0] == 0

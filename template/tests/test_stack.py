@@ -222,6 +222,24 @@ def test_a_stack_of_stacks_that_met_the_fold_is_said_to_flatter(runs, comp):
     assert combines("mean")["met_scored_fold"]
 
 
+def test_an_argument_counts_under_each_of_its_names(runs, comp):
+    tables = []
+    for args in ("num_iterations: 3", "n_estimators: 3", "n_estimators: 60"):
+        assert comp("stack", f"stack.args={{{args}}}")[0] == 0
+        tables.append(pd.read_parquet("runs/stacked/oof.parquet"))
+    assert tables[0].equals(tables[1])
+    assert not tables[1].equals(tables[2])
+
+
+def test_a_stack_never_takes_the_place_of_a_pretraining(runs, comp):
+    Path("runs/stacked/pretrain").mkdir(parents=True)
+    Path("runs/stacked/pretrain/best.safetensors").touch()
+    status, _, err = comp("stack")
+    assert status == 1
+    assert "is a trained run" in err
+    assert Path("runs/stacked/pretrain/best.safetensors").is_file()
+
+
 def test_training_never_takes_the_place_of_a_stack(runs, comp):
     assert comp("stack", "stack.members=[a,b]")[0] == 0
     status, _, err = comp("train")
@@ -263,6 +281,7 @@ def test_inner_predictions_of_other_folds_are_refused(nested_runs, comp):
     [
         (["stack.features=[colour]"], "no such column"),
         (["stack.args={num_leaves: none}"], "stack.args"),
+        (["stack.args={random_state: 3}"], "stack.args: random_state is not yours to set"),
         (["stack.kind=logistic", "stack.args={c: 1}"], "stack.args"),
         (["stack.kind=forest"], "stack.kind"),
     ],

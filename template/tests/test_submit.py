@@ -13,6 +13,7 @@ from comp.errors import CompError
 from comp.files import write_text, written_whole
 from comp.predictions import test_table as table_of
 from comp.predictions import write_predictions
+from comp.registry import register
 from comp.state import write_tensors
 from comp.tables import Targets
 
@@ -109,6 +110,13 @@ def test_a_binary_target_is_a_label_or_a_probability_as_the_sample_and_the_metri
 ):
     text = accepted(submitted(BINARY, f"id,ill\n01,{filler}\n02,{filler}\n", "submit.digits=1", *overrides))
     assert text == f"id,ill\n01,{values[0]}\n02,{values[1]}\n"
+
+
+def test_a_metric_of_ones_own_may_ask_for_probabilities(submitted):
+    register("metric", "brier")(brier := lambda y, p, targets: float(((y - p) ** 2).mean()))
+    brier.greater_is_better, brier.needs_probabilities = False, True
+    text = accepted(submitted(BINARY, "id,ill\n01,0\n02,0\n", "submit.digits=1", "metric=brier"))
+    assert text == "id,ill\n01,0.9\n02,0.4\n"
 
 
 def test_several_labels_go_into_their_own_columns(submitted):

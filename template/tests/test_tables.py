@@ -113,6 +113,13 @@ def test_the_group_column_is_read_as_group(files):
     assert list(read(group="patient").train["group"]) == ["007", "008"]
 
 
+def test_rows_without_a_group_are_not_one_group(files):
+    files({**TRAIN, **TEST, "train.csv": "id,label,owner\n01,cat,\n02,dog,\n03,dog,x\n", **pictures("train/03.png")})
+    tables = read(group="owner")
+    assert tables.train["group"].nunique() == 3
+    assert "groups  2 rows have no 'owner': each is a group of its own" in tables.told
+
+
 def test_a_column_that_happens_to_be_called_group_groups_nothing(files):
     files(TRAIN | TEST | {"train.csv": "id,label,group\n01,cat,a\n02,dog,a\n"})
     assert "group" not in read(target="label").train

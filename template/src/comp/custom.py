@@ -19,7 +19,10 @@ from comp.tables import Tables, Targets
 
 @register("metric", "top3_accuracy")  # metrics: [top3_accuracy]
 def top3_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
-    """`y` (N, K) ones and zeros, `p` (N, K) probabilities. Set `.greater_is_better = False` on it for an error."""
+    """`y` (N, K) ones and zeros, `p` (N, K) probabilities. Set `.greater_is_better = False` on it for an error.
+
+    And `.needs_probabilities = True` where labels cannot be scored, so that `comp submit` writes probabilities.
+    """
     best = np.argsort(-p, axis=1)[:, :3]
     return float((best == y.argmax(axis=1)[:, None]).any(axis=1).mean())
 

@@ -63,6 +63,7 @@ def log_loss(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
 
 
 log_loss.greater_is_better = False  # type: ignore[attr-defined]
+log_loss.needs_probabilities = True  # type: ignore[attr-defined]
 
 
 @register("metric", "roc_auc")
@@ -70,6 +71,9 @@ def roc_auc(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """One class against the rest, mean over the classes that occur and do not fill all rows."""
     both = [k for k in range(y.shape[1]) if 0 < y[:, k].sum() < len(y)]
     return float(np.mean([sk.roc_auc_score(y[:, k], p[:, k]) for k in both])) if both else float("nan")
+
+
+roc_auc.needs_probabilities = True  # type: ignore[attr-defined]
 
 
 @register("metric", "quadratic_kappa")

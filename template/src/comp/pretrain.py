@@ -45,29 +45,28 @@ def pretrain(config: Config, arguments: list[str]) -> int:
     if config.pretrain is None:
         raise CompError("pretrain: is not set: name its data, such as pretrain.data={root: external, train: images}")
     settings = config.pretrain
+    mine = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
+    data = {**mine, "work": config.data.work or config.data.root, **settings.data}
+    train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
+    other = changed(config, data=data, train=train, augment=settings.augment)
     if run.pretrained.is_file():
         print(f"pretrain  {run.pretrained} is there: kept")
         run.start(config)
         return 0
     return on_all_devices(
-        config,
+        other,
         arguments,
         opened=lambda quiet: open_competition(config, quiet),
         prepare=lambda: run.start(config),
         check=lambda *_: None,
-        work=lambda competition, accelerator: _pretrain(config, settings, competition, run, accelerator),
+        work=lambda competition, accelerator: _pretrain(other, settings, competition, run, accelerator),
     )
 
 
 def _pretrain(
-    config: Config, settings: Pretrain, competition: Competition, run: RunDir, accelerator: Accelerator
+    other: Config, settings: Pretrain, competition: Competition, run: RunDir, accelerator: Accelerator
 ) -> None:
     folder, targets = run.pretrained.parent, competition.tables.targets
-    mine = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
-    work = config.data.work or config.data.root
-    other = changed(
-        config, data={**mine, "work": work, **settings.data}, train=settings.train, augment=settings.augment
-    )
     with accelerator.local_main_process_first():
         fold = _other_rows(other, settings, competition, quiet=not accelerator.is_main_process)
     with step_errors_explained():

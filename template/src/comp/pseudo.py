@@ -1,7 +1,7 @@
 """`comp pseudo`: trains students of the trained models, which also learn from the test rows that those are sure of."""
 
 from comp.config.load import changed, members_of
-from comp.config.schema import Config, Selection
+from comp.config.schema import Config, Pseudo, Selection
 from comp.rundir import RunDir
 from comp.train import train
 
@@ -27,12 +27,13 @@ def students(config: Config, number: int | None = None) -> list[Config]:
     bases = members_of(config) or [config]
     teachers = [base.name + before for base in bases]
     selection = config.pseudo.model_dump(include=set(Selection.model_fields))
+    fine = {"freeze_epochs": 0, "freeze_lr": None, "warmup_epochs": 0.0, **Pseudo().train}
     return [
         changed(
             base,
             name=base.name + now,
             pretrain=None,
-            train={"freeze_epochs": 0, "freeze_lr": None, "warmup_epochs": 0.0, **config.pseudo.train},
+            train={**fine, **config.pseudo.train},
             student={**selection, "start": base.name + before, "teachers": teachers},
         )
         for base in bases

@@ -53,3 +53,8 @@ def find(kind: str, name: str) -> Any:
 def greater_is_better(metric: str) -> bool:
     """A metric says otherwise with an attribute: `my_metric.greater_is_better = False`."""
     return getattr(find("metric", metric), "greater_is_better", True)
+
+
+def needs_probabilities(metric: str) -> bool:
+    """Whether labels alone cannot be scored: `my_metric.needs_probabilities = True`."""
+    return getattr(find("metric", metric), "needs_probabilities", False)

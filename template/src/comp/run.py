@@ -26,6 +26,8 @@ def run(config: Experiment, arguments: list[str]) -> int:
         raise CompError("start comp run by itself: it launches its own processes. Under a launcher, use comp train")
     models = [member.name for member in members_of(config)] or [config.name]
     results = Results(models, models[-1], list(models))
+    if len(models) > 1 and "submit" in config.steps and not {"blend", "stack"} & set(config.steps):
+        print(f"note    of {len(models)} models the last one is submitted: blend or stack in steps combines them")
     for step in config.steps:
         print(f"\n== {step}", flush=True)
         status = _do(step, config, arguments, results)
@@ -53,7 +55,8 @@ def _do(step: str, config: Experiment, arguments: list[str], results: Results) -
     elif step in ("blend", "stack"):
         results.last = f"{config.name}{results.after}-{step}"
         results.told.append(results.last)
-        work(_of(config, results.last, **{step: {"members": results.models}}))
+        others = [each for each in getattr(config, step).members if each not in results.told]
+        work(_of(config, results.last, **{step: {"members": [*results.models, *others]}}))
     elif step == "cache":
         for each in members_of(config) or [config]:
             work(each)

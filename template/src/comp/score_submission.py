@@ -9,12 +9,11 @@ from comp.config.schema import Config
 from comp.errors import CompError, shown
 from comp.metrics import score
 from comp.predictions import read_predictions
+from comp.registry import needs_probabilities
 from comp.rundir import SUBMISSIONS, RunDir
 from comp.submit import columns_of, positive_class
 from comp.tables import Targets
 from comp.tables.sample import read_csv
-
-NEED_PROBABILITIES = {"log_loss", "roc_auc"}
 
 
 def score_submission(config: Config) -> dict[str, float]:
@@ -36,7 +35,7 @@ def score_submission(config: Config) -> dict[str, float]:
     p, has_probabilities = _predicted(submission, targets)
     scores = {}
     for name in dict.fromkeys([config.metric, *config.metrics]):
-        if name in NEED_PROBABILITIES and not has_probabilities:
+        if needs_probabilities(name) and not has_probabilities:
             print(f"score   {name} needs probabilities, the submission has labels")
             continue
         scores[name] = score(name, y, p, targets)

@@ -9,7 +9,7 @@ from comp.config.schema import Config
 from comp.errors import CompError, shown
 from comp.files import written_whole
 from comp.predictions import read_predictions
-from comp.registry import find
+from comp.registry import find, needs_probabilities
 from comp.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets
 from comp.tables.sample import read_csv, read_sample
@@ -110,8 +110,9 @@ def _values(sample: pd.DataFrame, targets: Targets, config: Config) -> str:
     if targets.kind == "multiclass":
         one = shows.shape[1] == 1
         spelled = one and shows.iloc[:, 0].isin(targets.classes).all()
-        return "labels" if one and (spelled or not fractions) else "probabilities"
-    return "probabilities" if fractions or config.metric in {"roc_auc", "log_loss"} else "labels"
+        wanted = len(targets.classes) == 2 and needs_probabilities(config.metric)
+        return "labels" if one and (spelled or not (fractions or wanted)) else "probabilities"
+    return "probabilities" if fractions or needs_probabilities(config.metric) else "labels"
 
 
 def positive_class(column: str, targets: Targets) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from lightgbm.basic import _ConfigAliases
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -40,6 +41,9 @@ def stack_fit(settings: Stack, seed: int, targets: Targets) -> Fit:
     Raises:
         CompError: the library refuses `settings.args`.
     """
+    ours = sorted(_ConfigAliases.get("seed", "objective") & settings.args.keys())
+    if settings.kind == "lightgbm" and ours:
+        raise CompError(f"stack.args: {', '.join(ours)} is not yours to set: it comes from seed and data.kind")
 
     def fit(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> Combiner:
         try:
@@ -57,7 +61,9 @@ def boosted(
 ) -> Combiner:
     """LightGBM that begins with the members' mean, and so keeps it where rows are few; without members, at nothing."""
     multiclass = targets.kind == "multiclass"
-    settings = {**LIGHTGBM, **(args or {}), "seed": seed}
+    args = args or {}
+    own = {name: value for name, value in LIGHTGBM.items() if not _ConfigAliases.get(name) & args.keys()}
+    settings = {**own, **args, "seed": seed}  # under an alias, an argument would lose against our own
     settings |= {"objective": "multiclass", "num_class": y.shape[1]} if multiclass else {"objective": "binary"}
     columns, start = _joined(p, x), _start(p, targets)
     labels = [(y.argmax(axis=1), start)]

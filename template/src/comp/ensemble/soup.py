@@ -40,8 +40,9 @@ def soup(config: Config, arguments: list[str]) -> int:
     _refuse_unlike(config, runs)
     first = runs[0].trained_config()
     data = config.data.model_copy(update={"background": first.data.background, "frame": first.data.frame})
-    merged = config.model_copy(update={"model": first.model, "data": data})
+    merged = config.model_copy(update={"model": first.model, "data": data, "augment": first.augment})
     flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
+    unscored = [f"a member is: {each.unscored}" for each in runs if each.unscored]
     run = RunDir.of(config)
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
@@ -52,7 +53,8 @@ def soup(config: Config, arguments: list[str]) -> int:
         if accelerator.is_main_process:
             write_inner(run, competition.split)
             run.bind_to_folds(competition.split.rows)
-            collect(merged, competition.tables.train["id"], run, {"flatters": flatters, "combines": combines})
+            facts = {"flatters": flatters, "combines": combines, **({"unscored": unscored[0]} if unscored else {})}
+            collect(merged, competition.tables.train["id"], run, facts)
 
     def prepare() -> None:
         write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))

@@ -55,6 +55,11 @@ def _read_labelled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> 
         column = getattr(data, role)
         if column is not None:
             train[role] = _column(train, column, f"data.{role}")
+    if data.group is not None:
+        blank = train["group"].str.strip() == ""
+        train.loc[blank, "group"] = "of no group: " + train["id"][blank]
+        if blank.any():
+            told.append(f"groups  {blank.sum()} rows have no {data.group!r}: each is a group of its own")
     train, targets = find_targets(train, labels, data.kind)
     unasked = [role for role in ("group", "time") if getattr(data, role) is None]
     train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so

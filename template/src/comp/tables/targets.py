@@ -91,6 +91,8 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
         values = sorted(set(labels[column][wrong[column]]))
         raise CompError(f"data.kind={kind} needs labels 0 and 1, column {column!r} holds {shown(values)}")
     if kind == "binary":
+        if len(columns) != 1:
+            raise CompError(f"data.kind=binary takes one label column, data.target names {len(columns)}")
         kept["target"] = numbers[columns[0]].astype(int)
         return kept, Targets("binary", (columns[0],))
     for column in columns:
