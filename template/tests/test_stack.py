@@ -224,8 +224,8 @@ def test_a_stack_of_stacks_that_met_the_fold_is_said_to_flatter(runs, comp):
 
 def test_an_argument_counts_under_each_of_its_names(runs, comp):
     tables = []
-    for args in ("num_iterations: 3", "n_estimators: 3", "n_estimators: 60"):
-        assert comp("stack", f"stack.args={{{args}}}")[0] == 0
+    for name, rounds in (("num_iterations", 3), ("n_estimators", 3), ("n_estimators", 60)):
+        assert comp("stack", f"stack.args.{name}={rounds}")[0] == 0
         tables.append(pd.read_parquet("runs/stacked/oof.parquet"))
     assert tables[0].equals(tables[1])
     assert not tables[1].equals(tables[2])
