@@ -277,6 +277,8 @@ def test_a_metric_of_custom_py_is_measured_beside_the_others(data, comp):
         (["config", "task=knitting"], "none of the tasks of this repository"),
         (["config", "model.hiden=[3]"], "did you mean 'model.hidden'"),
         (["config", "model.hidden=[]"], "it needs a branch"),
+        (["config", "model.linear=true", "model.start=cca", "model.normalise=false"], "fitted to texts of length 1"),
+        (["config", "loss.learn_temperature=true", "loss.temperature=0.005"], "it cannot start at 0.005"),
         (["predict"], "there is no run"),
         (["submit"], "run comp train"),
         (["score"], "run comp submit"),

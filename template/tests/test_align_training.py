@@ -20,14 +20,15 @@ from torch.nn import functional
 
 from comp.align.baselines import fit_ridge
 from comp.align.data import open_competition, split
-from comp.align.fit import fit
+from comp.align.fit import Averaged, batches_of, fit
 from comp.align.fold import open_fold
 from comp.align.losses import alignment_loss
 from comp.align.metrics import scores
-from comp.align.model import build_model
+from comp.align.model import Projector, build_model
 from comp.align.noise import another_caption, noisy
 from comp.align.schema import Augment, Loss, Model
 from comp.rundir import RunDir
+from comp.state import read_tensors
 
 MODERN = {
     "model": {"linear": True, "start": "ridge", "hidden": [24], "activation": "gelu", "dropout": 0.2, "basis": 8},
@@ -188,6 +189,67 @@ def test_killed_and_resumed_is_never_killed(data, repo, comp):
     assert "resume  runs/cut/fold0 after epoch" in out
     whole, cut = weights("whole"), weights("cut")
     assert all(torch.equal(whole[key], cut[key]) for key in whole)
+
+
+def test_a_training_cut_after_the_last_batch_of_an_epoch_goes_on_to_equal_bits(data, monkeypatch):
+    """Saved within the epoch, but with none of its batches left: validation is what is next."""
+    config = configured(**MODERN)
+    split(config)
+    fold = open_fold(open_competition(config, quiet=True), 0, torch.device("cpu"))
+    updates = batches_of(len(fold.texts), config.train.batch_size, 1)[1]
+    config = configured(**{**MODERN, "train": {**MODERN["train"], "save_every": f"{updates} updates"}})
+    whole = fit(config, fold, Path("whole"), Accelerator(cpu=True))
+
+    def cut_short(*_):
+        raise RuntimeError("cut short")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="cut short"):
+        patched.setattr("comp.align.fit._validate", cut_short)
+        fit(config, fold, Path("cut"), Accelerator(cpu=True))
+    assert read_tensors(Path("cut/last/state.pt"))["progress"]["batch"] == updates
+    cut = fit(config, fold, Path("cut"), Accelerator(cpu=True))
+    assert all(torch.equal(weight, cut.state_dict()[name]) for name, weight in whole.state_dict().items())
+    columns = ["epoch", "lr", "train_loss", "val_loss", "mrr"]
+    history, resumed = (pd.read_csv(f"{name}/history.csv")[columns] for name in ("whole", "cut"))
+    assert history.equals(resumed)
+
+
+def test_weights_are_averaged_with_a_decay_that_warms_up():
+    model = Projector(Model(hidden=[4]), Loss(), 3, 5)
+    average = Averaged(model, 0.9)
+    expected = None
+    for count in range(1, 100):
+        with torch.no_grad():
+            model.branch[0].weight.normal_()
+        average.update(model, count)
+        now = min(0.9, count / (count + 9))
+        weight = model.branch[0].weight.detach().clone()
+        expected = weight if expected is None else now * expected + (1 - now) * weight
+        assert torch.allclose(average.module.branch[0].weight, expected, atol=1e-5)
+
+
+def test_averaging_reads_nothing_from_the_device():
+    """To read a number from a GPU is to wait for it; a meta tensor has none to read."""
+    with torch.device("meta"):
+        model = Projector(Model(hidden=[4]), Loss(), 3, 5)
+    Averaged(model, 0.9).update(model, 2)
+
+
+def test_a_learnt_temperature_stops_at_its_bound_and_can_come_back():
+    model = Projector(Model(hidden=[4]), Loss(kind="infonce", learn_temperature=True), 3, 5)
+    torch.nn.init.constant_(model.log_scale, 6.0)
+    model.limit_scale()
+    assert model.scale.item() == pytest.approx(100)
+    model.scale.backward()
+    assert model.log_scale.grad > 0
+
+
+def test_training_keeps_a_learnt_temperature_at_its_bound(fitted, monkeypatch):
+    monkeypatch.setattr("comp.align.model.LEAST_TEMPERATURE", 0.1)
+    start = {"linear": True, "start": "ridge", "hidden": []}  # ranks well at once, and wants to be ever surer
+    loss = {"negatives": "all", "temperature": 0.1, "learn_temperature": True}
+    model, _, _ = fitted(model=start, loss=loss, train={"epochs": 10})
+    assert model.scale.item() == pytest.approx(10)
 
 
 def test_a_loss_that_is_no_number_stops_with_what_to_change(data, comp):

@@ -1,6 +1,7 @@
 """Trains one projector on one fold: the loop that everybody opens first. It reads from top to bottom."""
 
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from comp.align.fold import Fold
@@ -44,7 +44,7 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     share = batch_size // processes
     torch.manual_seed(seed_of(*seed))
     model = _start(config, fold, accelerator)
-    ema = AveragedModel(model, multi_avg_fn=_average(settings.ema_decay)) if settings.ema_decay else None
+    ema = Averaged(model, settings.ema_decay) if settings.ema_decay else None
     if is_sharded(accelerator):
         raise CompError("FSDP is for models that train on no single GPU; this one does: conf/launch/multi-node.yaml")
     optimizer = accelerator.prepare(_optimizer(model, settings))
@@ -81,12 +81,13 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 if settings.clip_norm:
                     accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
                 optimizer.step()
+                model.limit_scale()
                 optimizer.zero_grad()
                 state.loss += loss.detach()
                 progress.batch, progress.update = batch + 1, progress.update + 1
                 progress.seconds = time.perf_counter() - began
                 if ema is not None:
-                    ema.update_parameters(model)
+                    ema.update(model, progress.update)
                 if progress.update % settings.log_every == 0:
                     bar.set_postfix_str(f"loss {mean_loss(state, fold.label, accelerator):.4f}")
                 saving.after_update()
@@ -96,7 +97,7 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
             validated: Any = model if ema is None or settings.keep == "last" else ema.module
             row = {
                 "epoch": epoch + 1,
-                "lr": lr,
+                "lr": scheduled(progress.update - 1, updates, settings.epochs, settings, val_losses),
                 "train_loss": train_loss,
                 **_validate(validated, config, fold, accelerator),
                 "seconds": round(progress.seconds, 2),
@@ -111,6 +112,20 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
             state.loss.zero_()
             saving.after_epoch()
     return _kept(state, config, folder, accelerator)
+
+
+class Averaged:
+    """The average of a model's weights. The decay warms up, so that the first weights are soon forgotten."""
+
+    def __init__(self, model: Projector, decay: float) -> None:
+        self.module: nn.Module = deepcopy(model)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, model: Projector, count: int) -> None:
+        """Takes in the weights after update `count`, from 1. The count is the training's own: no device is asked."""
+        now = min(self._decay, count / (count + 9)) if count > 1 else 0.0
+        torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), 1 - now)
 
 
 def batches_of(rows: int, batch_size: int, processes: int) -> tuple[int, int]:
@@ -135,17 +150,6 @@ def facts_of(fold: Fold) -> dict[str, str]:
 def _start(config: AlignConfig, fold: Fold, accelerator: Accelerator) -> Projector:
     tensors = (fold.texts, fold.images, fold.image_of, fold.group_of)
     return build_model(config.model, config.loss, *(tensor.cpu().numpy() for tensor in tensors)).to(accelerator.device)
-
-
-def _average(decay: float) -> Any:
-    """For `AveragedModel`: the decay warms up, so that the first weights are soon forgotten."""
-
-    @torch.no_grad()
-    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
-        now = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averages, weights, 1 - now)
-
-    return update
 
 
 def _optimizer(model: Projector, settings: Train) -> torch.optim.Optimizer:
@@ -229,11 +233,7 @@ def _checkpoint(model: Projector, path: Path, fold: Fold, accelerator: Accelerat
 
 
 def _resume(state: State, folder: Path, accelerator: Accelerator) -> None:
-    if not state.load(folder, accelerator):
-        return
-    if isinstance(state.ema, AveragedModel):
-        state.ema.n_averaged.fill_(state.progress.update)
-    if accelerator.is_main_process:
+    if state.load(folder, accelerator) and accelerator.is_main_process:
         batches = f" and {state.progress.batch} batches" if state.progress.batch else ""
         print(f"resume  {folder.parent} after epoch {state.progress.epoch}{batches}")
 
@@ -243,6 +243,6 @@ def _kept(state: State, config: AlignConfig, folder: Path, accelerator: Accelera
     model: Any = accelerator.unwrap_model(state.model, keep_fp32_wrapper=False)
     if config.train.keep == "best":
         model.load_state_dict(read_tensors(folder / "last" / "best.pt"))
-    elif isinstance(state.ema, AveragedModel) and config.train.keep == "ema":
+    elif state.ema is not None and config.train.keep == "ema":
         model.load_state_dict(state.ema.module.state_dict())
     return model.eval()

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from comp.align.baselines import fit_cca, fit_ridge
 from comp.align.basis import output_basis
-from comp.align.schema import Loss, Model
+from comp.align.schema import LEAST_TEMPERATURE, Loss, Model
 from comp.errors import CompError
 from comp.files import written_whole
 
@@ -64,8 +64,14 @@ class Projector(nn.Module):
 
     @property
     def scale(self) -> Tensor | float:
-        """One by the temperature; a learnt one stays below 100, as in CLIP (arXiv 2103.00020)."""
-        return self.fixed_scale if self.log_scale is None else self.log_scale.exp().clamp(max=100.0)
+        """One by the temperature."""
+        return self.fixed_scale if self.log_scale is None else self.log_scale.exp()
+
+    @torch.no_grad()
+    def limit_scale(self) -> None:
+        """After a step: a learnt scale stays below 100, as in CLIP (arXiv 2103.00020), and can come down again."""
+        if self.log_scale is not None:
+            self.log_scale.clamp_(max=float(np.log(1 / LEAST_TEMPERATURE)))
 
 
 def build_model(

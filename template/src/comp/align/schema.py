@@ -22,6 +22,7 @@ from comp.config.common import (
 Step = Literal["split", "train", "predict", "verify", "blend", "submit", "score", "report"]
 Baseline = Annotated[str, Field(pattern=r"^(mean|(procrustes|ridge|cca|neighbours|kernel)(-centred)?)$")]
 BASELINES = ["mean", "procrustes", "ridge", "cca", "neighbours"]
+LEAST_TEMPERATURE = 0.01  # that is learnt, as in CLIP
 
 
 class Data(Files):
@@ -126,6 +127,22 @@ class AlignConfig(Experiment):
 
     @model_validator(mode="after")
     def _there_is_a_model(self) -> "AlignConfig":
-        if not self.model.linear and not self.model.hidden:
+        model = self.model
+        if not model.linear and not model.hidden:
             raise ValueError("model: without model.linear it needs a branch, such as model.hidden=[2048]")
+        if model.linear and model.start != "random" and not model.normalise:
+            raise ValueError(
+                f"model: start={model.start} is fitted to texts of length 1: set model.normalise=true or "
+                "model.start=random"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_learnt_temperature_starts_where_it_may_be(self) -> "AlignConfig":
+        loss = self.loss
+        if loss.learn_temperature and loss.kind != "cosine" and loss.temperature < LEAST_TEMPERATURE:
+            raise ValueError(
+                f"loss: a learnt temperature is at least {LEAST_TEMPERATURE}, it cannot start at {loss.temperature}: "
+                "set it higher, or loss.learn_temperature=false"
+            )
         return self
