@@ -203,6 +203,17 @@ def test_images_that_share_a_caption_share_a_fold(data):
     assert any(apart.fold[5 * image] != apart.fold[5 * image + 5] for image in range(0, IMAGES, 2))
 
 
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_rows_that_are_no_direction_join_nothing(data, value):
+    """They are the same bits, but not the same caption or image."""
+    ours = arrays()[0]
+    ours["captions/embeddings"][[10, 50]] = value
+    ours["images/embeddings"][[20, 30]] = value
+    data(train=ours)
+    group = read_pairs(configured(data={"on_bad_row": "drop"})).tables.train["group"]
+    assert group.nunique() == IMAGES
+
+
 def test_the_same_image_twice_shares_a_fold(data):
     images = arrays()[0]["images/embeddings"]
     images[1::2] = images[::2]

@@ -17,6 +17,8 @@ from align_data import IMAGE, TESTS, arrays, configured, write
 from comp import predictions
 from comp.align.compare import fitted
 from comp.align.data import EMBEDDING, open_competition
+from comp.align.metrics import scores
+from comp.align.retrieval import unit
 from comp.align.sample import vectors_of
 from comp.align.submit import submit
 from comp.predictions import read_predictions, values_of, write_predictions
@@ -150,6 +152,27 @@ def test_a_baseline_joins_a_blend_fitted_to_each_folds_own_captions(trained, com
     assert np.allclose(both, wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
 
 
+def test_several_baselines_join_a_blend_in_any_order_and_one_of_weight_0_does_not(trained, comp):
+    run = trained("one", train={"epochs": 1})
+    weights = {"ridge-centred": 0.5, "mean": 0.3, "neighbours": 0}
+    for name, order in (("there", list(weights)), ("back", list(weights)[::-1])):
+        given = ", ".join(f"{baseline}: {weights[baseline]}" for baseline in order)
+        assert comp("blend", f"name={name}", "blend.members=[one]", f"blend.baselines={{{given}}}")[0] == 0
+    there, back = (
+        values_of(read_predictions(RunDir.of_name(name).fold(1) / "oof.parquet")[0], EMBEDDING)
+        for name in ("there", "back")
+    )
+    assert np.array_equal(there, back)
+    competition = open_competition(configured(), quiet=True)
+    training, validated = competition.rows(1)
+    texts = competition.pairs.texts[validated]
+    parts = [weight * fitted(name, competition, training)(texts) for name, weight in weights.items() if weight]
+    alone = values_of(read_predictions(run.fold(1) / "oof.parquet")[0], EMBEDDING)
+    assert np.allclose(there, unit(alone + sum(parts)), atol=1e-5)
+    combines = json.loads(RunDir.of_name("there").metrics.read_text(encoding="utf-8"))["combines"]
+    assert combines["members"] == ["one", "0.3 × mean", "0.5 × ridge-centred"]
+
+
 def test_members_are_trained_one_by_one_and_blended(data, comp):
     members = [{"name": "a"}, {"name": "b", "seed": 7}]
     configured(members=members, train={"epochs": 1}, steps=["split", "train", "blend", "submit"])
@@ -269,6 +292,27 @@ def test_a_metric_of_custom_py_is_measured_beside_the_others(data, comp):
     assert comp("split")[0] == comp("train")[0] == 0
     measured = json.loads(Path("runs/small/metrics.json").read_text(encoding="utf-8"))["scores"]
     assert measured["r@3"]["oof"] <= measured["r@5"]["oof"]
+
+
+def test_a_metric_of_custom_py_gets_vectors_of_length_one(monkeypatch):
+    def longest(predictions, images, image_of):
+        return max(np.linalg.norm(vectors, axis=1).max() for vectors in (predictions, images))
+
+    monkeypatch.setattr("comp.align.metrics.find", lambda kind, name: longest)
+    vectors = np.random.default_rng(0).normal(size=(8, IMAGE))
+    assert scores(["longest"], 3 * vectors, 2 * vectors, np.arange(8))["longest"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_test_caption_that_is_no_direction_is_scored_all_the_same(data, repo, comp, value):
+    train, test, images = arrays()
+    test["captions/embeddings"][2] = value
+    write(repo / "data", train, test, images)
+    configured(data={"on_bad_row": "drop"}, train={"epochs": 1})
+    assert comp("split")[0] == comp("train")[0] == comp("submit")[0] == 0
+    status, out, err = comp("score")
+    assert (status, err) == (0, "")
+    assert "ridge" in out.split("on the solution")[1]
 
 
 @pytest.mark.parametrize(

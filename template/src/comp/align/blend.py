@@ -7,7 +7,7 @@ import pandas as pd
 
 from comp.align.compare import fitted
 from comp.align.data import EMBEDDING, open_competition
-from comp.align.retrieval import unit
+from comp.align.retrieval import finite, unit
 from comp.align.schema import AlignConfig
 from comp.align.train import collect
 from comp.config import to_yaml
@@ -35,7 +35,8 @@ def blend(config: AlignConfig) -> None:
     if not names or twice:
         raise CompError(f"members: {shown(twice)} stand twice" if twice else f"no run in {RUNS} has these folds")
     members = [member_of_run(name, pairs.tables, split) for name in names]
-    print(f"blend   the mean direction of {', '.join([*names, *config.blend.baselines])}")
+    baselines = {name: weight for name, weight in sorted(config.blend.baselines.items()) if weight}
+    print(f"blend   the mean direction of {', '.join([*names, *baselines])}")
     if run.path.exists():
         shutil.rmtree(run.path)
     write_text(run.config, to_yaml(config))
@@ -50,18 +51,18 @@ def blend(config: AlignConfig) -> None:
             oof.append(_vectors(here, ids))
             test.append(_vectors(member.tests[number], pairs.tables.test["id"]))
         mean, mean_test = _mean(oof), _mean(test)
-        for name, weight in config.blend.baselines.items():
+        for name, weight in baselines.items():
             model = fitted(name, competition, competition.rows(number)[0])
-            mean = unit(mean + weight * model(pairs.texts[rows]))
-            mean_test = unit(mean_test + weight * model(np.nan_to_num(np.asarray(pairs.test_texts))))
+            mean = mean + weight * model(pairs.texts[rows])
+            mean_test = mean_test + weight * model(finite(pairs.test_texts))
         folder = run.fold(number)
-        table = oof_table(pairs.tables.train, rows, np.full(len(rows), number), mean, EMBEDDING)
+        table = oof_table(pairs.tables.train, rows, np.full(len(rows), number), unit(mean), EMBEDDING)
         write_predictions(folder / "oof.parquet", table, EMBEDDING, split.rows)
-        tests = test_table(pairs.tables.test, mean_test, EMBEDDING)
+        tests = test_table(pairs.tables.test, unit(mean_test), EMBEDDING)
         write_predictions(folder / "test.parquet", tests, EMBEDDING, split.rows)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
     flatters = any((member.metrics or {}).get("flatters") for member in members)
-    also = [f"{weight} × {name}" for name, weight in config.blend.baselines.items()]
+    also = [f"{weight} × {name}" for name, weight in baselines.items()]
     combines = {"kind": "blend", "members": [*(member.name for member in members), *also]}
     collect(config, competition, run, {"flatters": flatters, "combines": combines})
 

@@ -107,10 +107,12 @@ def read_pairs(config: AlignConfig) -> Pairs:
         told.append(f"images  {alone} have no caption: they train nothing and are only in the way of a ranking")
     drop = data.on_bad_row == "drop"
     bad_images = _bad_rows(images, train.path, "images/embeddings", names, drop, told)
-    bad = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, told)
-    bad |= set(np.flatnonzero(np.isin(image_of, list(bad_images))).tolist())
+    bad_texts = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, told)
+    bad = bad_texts | set(np.flatnonzero(np.isin(image_of, list(bad_images))).tolist())
     bad_test = _bad_rows(test_texts, test.path, "captions/embeddings", test_ids, drop, told)
-    group = _groups(config, texts, images, image_of, names, told)
+    links = [(np.arange(len(images)), _same(images, bad_images))] if config.folds.join != "nothing" else []
+    links += [(image_of, _same(texts, bad_texts))] if config.folds.join == "captions" else []
+    group = _groups(links, image_of, names, config.folds.join, told)
     table = pd.DataFrame({"id": train_ids, "target": names[image_of], "group": group}, dtype=object)
     told.append(read_form(data)[1])
     return Pairs(
@@ -232,18 +234,14 @@ def _bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: b
 
 
 def _groups(
-    config: AlignConfig, texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, names: np.ndarray, told: list[str]
+    links: list[tuple[np.ndarray, np.ndarray]], image_of: np.ndarray, names: np.ndarray, join: str, told: list[str]
 ) -> np.ndarray:
     """(N,) each caption's group: its image, and what `folds.join` keeps with that one; called like one of them.
 
+    `links` are pairs of arrays: rows of images, and the numbers of contents that they have.
     The same caption, or the same image twice, in two folds would let a model look up what it is asked.
     """
-    count, join = len(images), config.folds.join
-    links: list[tuple[np.ndarray, np.ndarray]] = []  # image, content
-    if join != "nothing":
-        links.append((np.arange(count), _same(images)))
-    if join == "captions":
-        links.append((image_of, _same(texts)))
+    count = len(names)
     first, content, offset = [], [], count
     for image, number in links:
         first.append(image)
@@ -268,10 +266,12 @@ def _groups(
     return names[leader[group]][image_of]
 
 
-def _same(array: np.ndarray) -> np.ndarray:
-    """(N,) a number for each row; equal rows have the same."""
+def _same(array: np.ndarray, bad: set[int]) -> np.ndarray:
+    """(N,) a number for each row; equal rows have the same, but bad rows, which say nothing, one of their own."""
     rows = np.ascontiguousarray(array)
-    return np.unique(rows.view(f"V{rows.shape[1] * rows.dtype.itemsize}").ravel(), return_inverse=True)[1]
+    numbers = np.unique(rows.view(f"V{rows.shape[1] * rows.dtype.itemsize}").ravel(), return_inverse=True)[1]
+    numbers[list(bad)] = len(rows) + np.arange(len(bad))
+    return numbers
 
 
 def _captions(archive: Archive, data: Data | None, names: np.ndarray, image_of: np.ndarray) -> np.ndarray | None:

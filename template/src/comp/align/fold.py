@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from comp.align.data import Competition
-from comp.align.retrieval import unit
+from comp.align.retrieval import finite, unit
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ def groups_of_images(competition: Competition) -> np.ndarray:
 
 def unit_images(competition: Competition) -> np.ndarray:
     """(M, D_image) float32 of length 1; what is not finite is 0."""
-    return unit(np.nan_to_num(np.asarray(competition.pairs.images, dtype=np.float32), posinf=0, neginf=0))
+    return unit(finite(competition.pairs.images))

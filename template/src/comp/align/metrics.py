@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from comp.align.retrieval import Ranking, ranked, retrieval_scores
+from comp.align.retrieval import Ranking, ranked, retrieval_scores, unit
 from comp.registry import find, register
 
 RANKED = ("mrr", "r@1", "r@5", "r@10", "median_rank", "cosine", "skewness")  # all from one ranking
@@ -53,5 +53,5 @@ def scores(
             ranking = ranking or ranked(predictions, images, image_of, device=device)
             measured[name] = retrieval_scores(ranking, gallery_size)[name]
         else:
-            measured[name] = float(metric(predictions, images, image_of))
+            measured[name] = float(metric(unit(predictions), unit(images), image_of))
     return measured

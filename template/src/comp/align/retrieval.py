@@ -149,6 +149,11 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.where(length > 0, length, 1)
 
 
+def finite(vectors: np.ndarray) -> np.ndarray:
+    """`vectors` in float32, with 0 for each number that is not finite."""
+    return np.nan_to_num(np.asarray(vectors, np.float32), posinf=0, neginf=0)
+
+
 def _similarities(
     predictions: np.ndarray, gallery: np.ndarray, hubs: Hubs | None, device: str | torch.device, budget_mb: int
 ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:

@@ -84,6 +84,7 @@ class Blend(Section):
     """For `comp blend`: the mean of the members' directions."""
 
     baselines: dict[Baseline, NotNegative] = {}  # that join it, fitted to each fold: weights beside the mean's 1
+    # 0 takes out one that a recipe has
     members: list[str] = []  # names of runs, or their folders; none: the members of this experiment, else all runs
 
 

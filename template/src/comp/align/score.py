@@ -8,6 +8,7 @@ from comp.align.compare import fitted_to_all
 from comp.align.data import open_competition
 from comp.align.metrics import scores
 from comp.align.npz import Archive
+from comp.align.retrieval import finite
 from comp.align.sample import vectors_of
 from comp.align.schema import AlignConfig
 from comp.errors import CompError, shown
@@ -39,7 +40,7 @@ def score_submission(config: AlignConfig) -> dict[str, float]:
     measured = scores(names, vectors, gallery, image_of)
     competition = open_competition(config, quiet=True)
     place = {name: row for row, name in enumerate(competition.pairs.tables.test["id"])}
-    texts = competition.pairs.test_texts[[place[name] for name in ids]]
+    texts = finite(competition.pairs.test_texts[[place[name] for name in ids]])
     lines: dict[str, dict[str, float]] = {config.name: measured}
     for baseline in config.baselines:
         lines[baseline] = scores(names, fitted_to_all(baseline, competition)(texts), gallery, image_of)
