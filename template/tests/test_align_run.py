@@ -15,8 +15,8 @@ import pytest
 from align_data import IMAGE, TESTS, arrays, configured, write
 
 from comp import predictions
-from comp.align.compare import fitted
-from comp.align.data import EMBEDDING, open_competition
+from comp.align.compare import baseline_scores, fitted
+from comp.align.data import EMBEDDING, open_competition, split
 from comp.align.metrics import scores
 from comp.align.retrieval import unit
 from comp.align.sample import vectors_of
@@ -110,6 +110,30 @@ def test_the_table_has_each_baseline_and_each_run_of_these_folds(trained, comp):
     assert sorted(names) == ["mean", "one", "ridge", "two"]
     known = json.loads(Path("data/baselines.json").read_text(encoding="utf-8"))
     assert sorted(known["scores"]["ridge"]) == ["0", "1", "2"]
+
+
+def test_baselines_of_other_embeddings_under_the_same_ids_are_measured_anew(data, repo):
+    config = configured()
+    split(config)
+    before = baseline_scores(config, open_competition(config, quiet=True), [0])
+    assert baseline_scores(config, open_competition(config, quiet=True), [0]) == before
+    write(repo / "data", *arrays(seed=1))
+    after = baseline_scores(config, open_competition(config, quiet=True), [0])
+    assert after["ridge"] != before["ridge"]
+    (repo / "data/baselines.json").unlink()
+    assert baseline_scores(config, open_competition(config, quiet=True), [0]) == after
+
+
+def test_each_fold_is_ranked_once_for_all_metrics_and_tables(trained, monkeypatch):
+    ranked = []
+
+    def counted(names, *arrays, **settings):
+        ranked.append(names)
+        return scores(names, *arrays, **settings)
+
+    monkeypatch.setattr("comp.align.train.scores", counted)
+    trained(train={"epochs": 1})
+    assert len(ranked) == 2 * 3  # as each fold ends, and for the run
 
 
 def test_predict_takes_new_test_captions_and_says_what_training_said(trained, comp, repo):

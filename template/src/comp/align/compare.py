@@ -1,5 +1,6 @@
 """The table that a network must lead: closed-form baselines on the same folds, and every run of these folds."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -25,18 +26,21 @@ FITS: dict[str, Callable[..., Chosen]] = {
 }
 CROSS_VALIDATED = {"ridge", "cca", "neighbours", "kernel"}
 SHOWN = ("mrr", "r@1", "r@5", "r@10", "median_rank", "cosine")
+SAMPLED = 4096  # rows of texts, and of images, by which other embeddings are known
 Scores = dict[str, dict[str, float]]  # by fold, then by metric
 
 
 def baseline_scores(config: AlignConfig, competition: Competition, folds: list[int]) -> dict[str, Scores]:
     """The metrics of each of `config.baselines` in `folds`; fitted once for all runs of these folds, then remembered.
 
-    A setting, such as ridge's penalty, is chosen by cross-validation within the training captions of the fold.
+    A setting, such as ridge's penalty, is chosen by cross-validation within the training captions of the fold. Other
+    embeddings under the same ids are measured anew.
     """
     path = folds_path(config).with_name("baselines.json")
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if known.get("folds") != competition.split.rows:
-        known = {"folds": competition.split.rows, "scores": {}}
+    measured_on = {"folds": competition.split.rows, "embeddings": _fingerprint(competition)}
+    if any(known.get(key) != value for key, value in measured_on.items()):
+        known = {**measured_on, "scores": {}}
     found: dict[str, Scores] = known["scores"]
     for name in config.baselines:
         of_name = found.setdefault(name, {})
@@ -90,6 +94,16 @@ def _is_of(run: RunDir, folds: str) -> bool:
 
 def _mean(scores_of: Scores, name: str) -> float:
     return float(np.mean([each.get(name, np.nan) for each in scores_of.values()]))
+
+
+def _fingerprint(competition: Competition) -> str:
+    """A hash of the training embeddings: of evenly spaced rows, so that large ones are not read whole."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (competition.pairs.texts, competition.pairs.images):
+        rows = np.linspace(0, len(array) - 1, min(len(array), SAMPLED)).round().astype(np.int64)
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(array[rows]).tobytes())
+    return digest.hexdigest()
 
 
 def _measured(name: str, competition: Competition, number: int) -> dict[str, float]:

@@ -111,15 +111,16 @@ def collect(
     """
     images = unit_images(competition)
     rows = {name: row for row, name in enumerate(competition.pairs.names)}
+    of_fold: dict[int, dict[str, float]] = {}
 
     def measured(name: str, oof: pd.DataFrame, _: object) -> float:
-        image_of = oof["target"].map(rows).to_numpy()
-        found = np.stack(oof["embedding"].to_list())
         total = 0.0
         for k in oof["fold"].unique():
-            mine = (oof["fold"] == k).to_numpy()
-            here = scores([name], found[mine], images, image_of[mine], np.unique(image_of[mine]))
-            total += here[name] * mine.sum() / len(oof)
+            mine = oof[oof["fold"] == k]
+            if k not in of_fold:
+                found, image_of = np.stack(mine["embedding"].to_list()), mine["target"].map(rows).to_numpy()
+                of_fold[k] = scores([config.metric, *config.metrics], found, images, image_of, np.unique(image_of))
+            total += of_fold[k][name] * len(mine) / len(oof)
         return total
 
     join_folds(config, competition.pairs.tables.train["id"], run, measured, facts)
