@@ -40,7 +40,9 @@ def step_fits(model: nn.Module, step: Callable[[int], None], images: int) -> boo
     kept: list[torch.Tensor] = []
     with unchanged(model):
         try:
-            kept += [torch.empty_like(weight) for weight in model.parameters() for _ in range(3)]  # AdamW's two, DDP's
+            kept += [
+                torch.empty_like(weight) for weight in model.parameters() for _ in range(3)
+            ]  # AdamW's two, and one to spare
             step(images)
         except torch.OutOfMemoryError:
             return False

@@ -69,12 +69,7 @@ def learning(model: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in model.parameters() if weight.requires_grad]
 
 
-def wrapped_for(
-    model: Classifier,
-    backbone: list[nn.Parameter],
-    frozen: bool,
-    accelerator: Accelerator,
-) -> Any:
+def wrapped_for(model: Classifier, backbone: list[nn.Parameter], frozen: bool, accelerator: Accelerator) -> Any:
     """The model as it is called in training, its `backbone` weights frozen or not.
 
     What is frozen is settled before: the wrapper looks at it once.
