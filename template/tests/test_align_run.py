@@ -180,8 +180,8 @@ def test_several_baselines_join_a_blend_in_any_order_and_one_of_weight_0_does_no
     run = trained("one", train={"epochs": 1})
     weights = {"ridge-centred": 0.5, "mean": 0.3, "neighbours": 0}
     for name, order in (("there", list(weights)), ("back", list(weights)[::-1])):
-        given = ", ".join(f"{baseline}: {weights[baseline]}" for baseline in order)
-        assert comp("blend", f"name={name}", "blend.members=[one]", f"blend.baselines={{{given}}}")[0] == 0
+        given = [f"blend.baselines.{baseline}={weights[baseline]}" for baseline in order]
+        assert comp("blend", f"name={name}", "blend.members=[one]", *given)[0] == 0
     there, back = (
         values_of(read_predictions(RunDir.of_name(name).fold(1) / "oof.parquet")[0], EMBEDDING)
         for name in ("there", "back")
