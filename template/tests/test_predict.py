@@ -145,14 +145,25 @@ def test_other_views_change_the_predictions_and_their_score(trained, comp):
 
 
 def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
-    """Changed views reach folds that are trained already by `comp predict` only."""
     words = ("train.epochs=3", "predict.views=[identity,hflip]")
+    status, out, _ = comp("train", *words)
+    assert status == 0
+    assert "note    the folds were predicted with another predict.views: comp predict makes them anew" in out
+    shutil.rmtree("runs/small/fold1")
     status, _, err = comp("train", *words)
     assert status == 1
-    assert err == "error: fold 0 of runs/small was predicted with another predict.views: run comp predict\n"
+    assert err == (
+        "error: other folds of runs/small were predicted with another predict.views: "
+        "run comp predict, or set it as it was\n"
+    )
     assert comp("predict", *words)[0] == 0
     assert comp("train", *words)[0] == 0
-    assert comp("train", "runs/small/config.yaml")[0] == 0  # it remembers the views
+    status, out, _ = comp("train", "runs/small/config.yaml")  # it remembers the views
+    assert status == 0
+    assert "note" not in out
+    metrics = Path("runs/small/fold0/metrics.json")
+    metrics.write_text(metrics.read_text().replace('"hflip"', '"vflip"'))
+    assert "were predicted with different predict.views: run comp predict" in comp("train", *words)[2]
 
 
 def test_new_test_images_are_predicted(trained, comp):

@@ -232,7 +232,7 @@ def test_a_changed_configuration_is_refused_and_the_key_is_named(override, key, 
     assert Path("runs/small/fold0/best.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize("override", ["train.workers=2", "metrics=[accuracy,log_loss]"])
+@pytest.mark.parametrize("override", ["train.workers=2", "predict.views=[hflip]", "metrics=[accuracy,log_loss]"])
 def test_what_does_not_change_the_weights_may_change(override, trained, comp):
     status, out, _ = comp("train", "train.epochs=3", override)
     assert status == 0

@@ -47,14 +47,21 @@ def how_predicted(config: Config) -> dict[str, Any]:
     return config.predict.model_dump(include={"views", "average", "resize"})
 
 
-def refuse_other_predictions(config: Config, run: RunDir) -> None:
-    """Folds that were predicted in different ways make no common table.
+def other_predictions(config: Config, run: RunDir) -> str:
+    """Which settings the folds that are done were predicted with otherwise than `config` says; empty if with none."""
+    now = how_predicted(config)
+    return ", ".join(f"predict.{key}" for key in now if any(then[key] != now[key] for then in _remembered(run)))
 
-    Raises:
-        CompError: a fold was predicted with other settings than today's.
-    """
-    for number in run.done_folds():
-        then = json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8")).get("predict")
-        if then is not None and then != how_predicted(config):
-            changed = ", ".join(f"predict.{key}" for key, value in how_predicted(config).items() if value != then[key])
-            raise CompError(f"fold {number} of {run.path} was predicted with another {changed}: run comp predict")
+
+def refuse_mixed_predictions(run: RunDir) -> None:
+    """Raises: CompError: some folds were predicted in another way than others, so they make no common table."""
+    first, *others = _remembered(run) or [{}]
+    changed = ", ".join(f"predict.{key}" for key in first if any(other[key] != first[key] for other in others))
+    if changed:
+        raise CompError(f"the folds of {run.path} were predicted with different {changed}: run comp predict")
+
+
+def _remembered(run: RunDir) -> list[dict[str, Any]]:
+    """`how_predicted` of each model; older runs do not say."""
+    said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.path.glob("fold*/metrics.json"))]
+    return [each["predict"] for each in said if "predict" in each]

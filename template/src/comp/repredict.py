@@ -40,6 +40,7 @@ def repredict(config: Config, arguments: list[str]) -> int:
         for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
             _predict(merged, competition, left_out, run, accelerator)
         if accelerator.is_main_process:
+            write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict})))
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 
@@ -47,7 +48,7 @@ def repredict(config: Config, arguments: list[str]) -> int:
         merged,
         arguments,
         opened=lambda quiet: open_competition(merged, quiet),
-        prepare=lambda: write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict}))),
+        prepare=lambda: None,
         check=lambda *_: None,
         work=work,
     )

@@ -51,6 +51,7 @@ class Saving:
         if self._unit != "epoch" or self._state.progress.epoch % self._amount == 0:
             self._save()
         self._save_if_asked()
+        self._look_at = self._state.progress.update + 1  # the next epoch's updates may take longer
 
     def _save_if_asked(self) -> None:
         late = self._unit == "minute" and time.monotonic() - self._saved >= 60 * self._amount

@@ -10,6 +10,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
+from comp.errors import CompError
 from comp.files import written_whole
 from comp.sharded import held, load_optimizer_parts, load_parts, to_save
 
@@ -75,7 +76,10 @@ class State:
             return False
         values = read_tensors(found[0])
         load_parts(self.model, values["model"])
-        load_optimizer_parts(self.optimizer, values["optimizer"])
+        try:
+            load_optimizer_parts(self.optimizer, values["optimizer"])
+        except ValueError as error:  # an older template stepped other weights
+            raise CompError(f"{found[0]} does not fit: {error}. Run comp train --fresh") from None
         self.progress = Progress(**values["progress"])
         if self.ema is not None:
             load_parts(self.ema.module, values["ema"])

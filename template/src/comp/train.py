@@ -22,7 +22,7 @@ from comp.memory import release_memory, step_errors_explained
 from comp.metrics import score
 from comp.model import save_checkpoint
 from comp.nested import pairs_of, write_inner
-from comp.predict_fold import how_predicted, predict_fold, refuse_other_predictions
+from comp.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
 from comp.pretrain import pretrain
 from comp.processes import end_with_starter
 from comp.pseudo_labels import with_pseudo_labels
@@ -86,7 +86,13 @@ def _check(config: Config, competition: Competition, processes: int) -> None:
         )
     if config.pretrain is not None and not run.pretrained.is_file():
         raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
-    for left_out in _trainings(config, competition, _folds_to_train(config, competition)):
+    trainings = _trainings(config, competition, _folds_to_train(config, competition))
+    stale = other_predictions(config, run)
+    if stale and not all(run.is_done(*left_out) for left_out in trainings):
+        raise CompError(
+            f"other folds of {run.path} were predicted with another {stale}: run comp predict, or set it as it was"
+        )
+    for left_out in trainings:
         train_rows, valid_rows = competition.rows(*left_out)
         if not len(train_rows) or not len(valid_rows):
             raise CompError(f"{called(left_out)}: {len(train_rows)} rows to train on, {len(valid_rows)} to validate")
@@ -154,7 +160,10 @@ def _train_folds_as_jobs(config: Config, competition: Competition, run: RunDir) 
 
 
 def _collect(config: Config, competition: Competition, run: RunDir) -> None:
-    refuse_other_predictions(config, run)
+    refuse_mixed_predictions(run)
+    stale = other_predictions(config, run)
+    if stale:
+        print(f"note    the folds were predicted with another {stale}: comp predict makes them anew")
     write_inner(run, competition.split)
     collect(config, competition.tables.train["id"], run, _facts(config))
 

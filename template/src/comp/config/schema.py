@@ -157,7 +157,7 @@ class Pseudo(Selection):
     """For `comp pseudo`: test rows join the training rows, and the models are trained further with them."""
 
     rounds: Positive = 1  # the students of one are the teachers of the next
-    train: dict[str, Any] = {"epochs": 3, "lr": 1e-5}  # as train: above, where it differs
+    train: dict[str, Any] = {"epochs": 3, "lr": 1e-5}  # as train: above, where it differs; these two if not named
 
 
 class Student(Selection):
