@@ -367,3 +367,11 @@ def test_a_command_of_another_task_is_refused_in_one_line(data, comp):
     status, _, err = comp("cache")
     assert (status, err.count("\n")) == (1, 1)
     assert "the task align has no cache" in err
+
+
+def test_another_loss_is_another_run_and_pictures_are_not(trained, comp):
+    trained("one", train={"epochs": 1})
+    status, _, err = comp("train", "name=one", "train.epochs=1", "loss.temperature=0.5")
+    assert status == 1
+    assert "runs/one was trained with another configuration (loss.temperature was" in err
+    assert comp("train", "name=one", "train.epochs=1", "data.pictures=images")[0] == 0
