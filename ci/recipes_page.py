@@ -20,7 +20,7 @@ TAIL = """\
 ## A recipe of your own
 
 Ten lines are enough: what a recipe does not say has the default of the
-[reference of all keys](../template/src/comp/config/schema.py). Save them as `recipes/small-and-quick.yaml`:
+[reference of all keys](../template/src/comp/vision/schema.py). Save them as `recipes/small-and-quick.yaml`:
 
 ```yaml
 # A small network for a first look at any competition.

@@ -160,9 +160,9 @@ def seed_loop(given: argparse.Namespace) -> dict[str, Any]:
     from torch.nn import functional
     from torch.utils.data import DataLoader, TensorDataset
 
-    from comp.align.data import open_competition
-    from comp.align.fold import unit_images
-    from comp.align.metrics import scores
+    from comp.align.data.fold import unit_images
+    from comp.align.data.pairs import open_competition
+    from comp.align.ranking.metrics import scores
     from comp.config import load_config
 
     write_configuration(Path(), configuration(given))
@@ -209,7 +209,7 @@ def seed_loop(given: argparse.Namespace) -> dict[str, Any]:
 
 def ranking(given: argparse.Namespace) -> dict[str, Any]:
     """All captions among all images: what `ranked` takes, and how much memory beyond the vectors."""
-    from comp.align.retrieval import ranked, retrieval_scores
+    from comp.align.ranking.retrieval import ranked, retrieval_scores
 
     rng = np.random.default_rng(0)
     gallery = rng.normal(size=(given.images, given.image)).astype(np.float32)

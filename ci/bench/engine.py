@@ -40,14 +40,14 @@ def train_with(folder: Path, instead_of_validation: Callable[[], None]) -> None:
     """`comp train` in this process, with something else to do after each epoch than to predict the validation rows."""
     import numpy as np
 
-    import comp.fit
+    import comp.vision.training.fit
     from comp.cli import main
 
     def predict_rows(model: Any, pixels: Any, rows: Any, targets: Any, *others: Any) -> Any:
         instead_of_validation()
         return np.full((len(rows), len(targets.classes)), 1 / len(targets.classes))
 
-    comp.fit.predict_rows = predict_rows
+    comp.vision.training.fit.predict_rows = predict_rows
     os.chdir(folder)
     if main(["train"]):
         raise SystemExit("comp train failed")
@@ -69,21 +69,21 @@ def about_data(data: Path, work: Path) -> dict[str, Any]:
 
 def keep_freed_memory() -> None:
     """The engine's setting of the memory allocator, for the bound that it is measured against."""
-    from comp.devices import keep_freed_memory
+    from comp.distributed.accelerator import keep_freed_memory
 
     keep_freed_memory()
 
 
 def augment_settings(rand_augment: bool = True) -> Any:
     """The section `augment` as the engine's own object."""
-    from comp.config.schema import Augment
+    from comp.vision.schema import Augment
 
     return Augment.model_validate(AUGMENT if rand_augment else {**AUGMENT, "rand_augment": None})
 
 
 def augment(images: list[Any], size_px: int, settings: Any, epoch: int) -> list[Any]:
     """A random view (size_px, size_px, 3) uint8 of each image (H, W, 3) uint8, as training makes them on the CPU."""
-    from comp.augment import augmented, generators
+    from comp.vision.augment import augmented, generators
 
     random = generators((0,), epoch, range(len(images)))
     return [augmented(image, size_px, settings, rng) for image, rng in zip(images, random, strict=True)]
@@ -91,10 +91,10 @@ def augment(images: list[Any], size_px: int, settings: Any, epoch: int) -> list[
 
 def decoding(size_px: int) -> Any:
     """`path` → (H, W, 3) uint8, as the pixel cache keeps it for training at `size_px`."""
-    from comp.config.schema import Config
-    from comp.pixels import Decoding
+    from comp.vision.pixels import Decoding
+    from comp.vision.schema import ImageConfig
 
-    return Decoding.of(Config.model_validate({"model": {"image_size": size_px}, "augment": AUGMENT}))
+    return Decoding.of(ImageConfig.model_validate({"model": {"image_size": size_px}, "augment": AUGMENT}))
 
 
 class Prediction:
@@ -104,15 +104,15 @@ class Prediction:
         import numpy as np
         import torch
 
-        from comp.config.schema import Config
-        from comp.devices import accelerator_for
-        from comp.model import build_model
-        from comp.pixels import Decoding, open_pixels
+        from comp.distributed.accelerator import accelerator_for
         from comp.tables import Targets
+        from comp.vision.model import build_model
+        from comp.vision.pixels import Decoding, open_pixels
+        from comp.vision.schema import ImageConfig
 
         about_model = {"backbone": backbone, "pretrained": False, "image_size": size_px}
         rest = {"train": {"precision": "fp32"}, "predict": {"batch_size": batch_size}}
-        self._config = Config.model_validate({"model": about_model, **rest})
+        self._config = ImageConfig.model_validate({"model": about_model, **rest})
         self._accelerator = accelerator_for(self._config)
         started = time.perf_counter()
         self._pixels = open_pixels(paths, folder / backbone, Decoding.of(self._config))
@@ -124,7 +124,7 @@ class Prediction:
 
     def run(self, views: list[str]) -> Any:
         """Probabilities (N, K) of all images, averaged over `views`."""
-        from comp.predict import predict_rows
+        from comp.vision.inference.predict_rows import predict_rows
 
         where = self._pixels, self._rows, self._targets
         return predict_rows(self.model, *where, self._config, self._accelerator, views=views)

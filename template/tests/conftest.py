@@ -1,25 +1,22 @@
 """An empty repository to work in, and a way to call `comp`. What a task's tests need besides stands apart."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
-from forget import forget_accelerate
+from support import SOURCE, configure, forget_accelerate
 
 from comp.cli import main
+from comp.tasks import tasks_here
 
-# Of the tasks that this repository has; without images, there is no such file.
-pytest_plugins = ["of_images"] if find_spec("comp.images") else []
 # On any machine the CPU: exact comparisons hold there. Of tiny tensors, more threads only wait for each other.
 os.environ.update(CUDA_VISIBLE_DEVICES="", ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1")
-needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows ends a process, and does not ask it to stop")
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +24,34 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, and the working directory of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@dataclass(frozen=True)
+class Small:
+    """A task's small competition: the module small.py of its folder here has the files and the configuration."""
+
+    task: str
+    kit: Any
+
+    def write(self, root: Path) -> None:
+        self.kit.write_competition(root)
+
+    def configure(self, **sections: object) -> Any:
+        """Writes conf/baseline.yaml and loads it."""
+        return configure(self.kit.SMALL, **sections)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `small` runs for each task of this repository."""
+    if "small" in metafunc.fixturenames:
+        metafunc.parametrize("small", tasks_here(), indirect=True)
+
+
+@pytest.fixture
+def small(request: pytest.FixtureRequest) -> Small:
+    folders = [path.parent.name for path in Path(__file__).parent.glob("*/small.py")]
+    kits = {kit.SMALL["task"]: kit for kit in (import_module(f"{name}.small") for name in sorted(folders))}
+    return Small(request.param, kits[request.param])
 
 
 @pytest.fixture(autouse=True)

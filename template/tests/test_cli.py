@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SOURCE
+from support import SOURCE
 
-from comp.cli import commands_here
-from comp.devices import keep_freed_memory
+from comp.distributed.accelerator import keep_freed_memory
+from comp.tasks import commands_here, commands_of
 
 
 def python(code, cwd):
@@ -42,15 +42,15 @@ def test_help_answers_within_a_second(comp_process):
     assert min(seconds() for _ in range(3)) < 1.0
 
 
-def test_python_m_comp_does_a_command_and_says_status_0(comp_process, configure):
-    configure(name="größe")
+def test_python_m_comp_does_a_command_and_says_status_0(comp_process, small):
+    small.configure(name="größe")
     result = comp_process("config", PYTHONUTF8="1")
     assert (result.returncode, result.stderr) == (0, "")
     assert "name: größe" in result.stdout
 
 
-def test_config_imports_no_torch(repo, configure):
-    configure()
+def test_config_imports_no_torch(repo, small):
+    small.configure()
     code = "import sys\nfrom comp.cli import main\nmain(['config'])\nprint('torch' in sys.modules)"
     assert python(code, repo).stdout.splitlines()[-1] == "False"
 
@@ -69,66 +69,78 @@ def test_an_error_is_one_line_and_status_1(comp_process):
         (["config", "gone.yaml"], "gone.yaml does not exist"),
         (["config", "conf"], "conf is a folder"),
         (["config", "train.epochs=many"], "the command line: train.epochs"),
-        (["split"], "data.root=data is no folder"),
-        (["train"], "data.root=data is no folder"),
+        (["split"], "data.root=data is not a folder"),
+        (["train"], "data.root=data is not a folder"),
         (["predict"], "there is no run"),
+        (["blend"], "data.root=data is not a folder"),
         (["submit"], "run comp train"),
         (["score"], "run comp submit"),
-        (["report"], "run"),
-        (["run"], "data.root=data is no folder"),
+        (["report"], "run comp train"),
+        (["run"], "data.root=data is not a folder"),
     ],
 )
-def test_each_command_refuses_in_one_line(configure, comp, words, text):
-    configure()
+def test_each_command_refuses_in_one_line(small, comp, words, text):
+    small.configure()
     status, _, err = comp(*words)
     assert (status, err.count("\n")) == (1, 1)
     assert err.startswith("error: ")
     assert text in err
 
 
-def test_a_file_in_the_place_of_a_folder_is_one_line(competition, configure, comp):
-    configure(data={"work": "busy"})
-    competition.with_name("busy").write_text("I am a file")
+def test_a_command_of_another_task_is_refused_in_one_line(small, comp):
+    small.configure()
+    for name in commands_here().keys() - commands_of(small.task).keys():
+        status, _, err = comp(name)
+        assert (status, err.count("\n")) == (1, 1)
+        assert f"the task {small.task} has no command {name}" in err
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_line(repo, small, comp):
+    small.write(repo / "data")
+    small.configure(data={"work": "busy"})
+    (repo / "busy").write_text("I am a file")
     status, _, err = comp("split")
     assert (status, err.count("\n")) == (1, 1)
     assert "busy" in err
 
 
 @pytest.mark.parametrize("words", [[], ["trian"], ["train", "--frseh"], ["split", "--fresh"]])
-def test_a_wrong_command_line_is_status_2(comp_process, configure, words):
-    configure()
+def test_a_wrong_command_line_is_status_2(comp_process, words):
     result = comp_process(*words)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
-    "words", [["--force", "conf/baseline.yaml", "folds.n=3"], ["conf/baseline.yaml", "--force", "folds.n=3"]]
+    "words", [["--force", "conf/baseline.yaml", "folds.n=4"], ["conf/baseline.yaml", "--force", "folds.n=4"]]
 )
-def test_flags_may_stand_anywhere(competition, configure, comp, words):
-    configure()
+def test_flags_may_stand_anywhere(repo, small, comp, words):
+    small.write(repo / "data")
+    small.configure()
+    assert comp("split")[0] == 0
     assert comp("split", *words)[0] == 0
-    assert "# folds n=3 " in (competition / "folds.csv").read_text()
+    assert "# folds n=4 " in (repo / "data/folds.csv").read_text()
 
 
-def test_a_command_ends_with_the_next_one(competition, configure, comp):
-    configure()
+def test_a_command_ends_with_the_next_one(repo, small, comp):
+    small.write(repo / "data")
+    small.configure()
     assert comp("split", "seed=7")[1].splitlines()[-1] == "next    comp train seed=7"
 
 
-def test_the_demo_data_is_a_competition_with_a_solution(repo, configure, comp):
-    configure(data={"root": "demo"})
+def test_the_demo_data_is_a_competition_with_a_solution(repo, small, comp):
+    small.configure(data={"root": "demo"})
     assert comp("demo-data")[0] == 0
-    names = {path.name for path in (repo / "demo").iterdir()}
-    assert names == {"train", "test", "train.csv", "sample_submission.csv", "solution.csv"}
+    names = {path.stem for path in (repo / "demo").iterdir()}
+    assert names >= {"train", "test", "sample_submission", "solution"}
     assert comp("split")[0] == 0
     status, _, err = comp("demo-data")
     assert status == 1
     assert "demo is not empty" in err
 
 
-def test_a_pipe_that_cannot_write_a_name_stops_nothing(comp_process, configure):
-    configure(data={"train": "猫.csv"})
+def test_a_pipe_that_cannot_write_a_name_stops_nothing(comp_process, small):
+    small.configure(data={"train": "猫.csv"})
     finished = comp_process("config", PYTHONIOENCODING="ascii")
     assert finished.returncode == 0, finished.stderr
     assert r"train: \u732b.csv" in finished.stdout
@@ -138,8 +150,3 @@ def test_where_the_c_library_is_another_memory_is_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("Windows has no library without a name"))
     keep_freed_memory()
-
-
-def test_some_commands_are_there_whatever_the_task(monkeypatch):
-    monkeypatch.setattr("comp.cli.tasks_here", list)
-    assert commands_here().keys() == {"config", "update", "run"}

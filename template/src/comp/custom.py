@@ -12,9 +12,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from comp.config.schema import Data, Model, Train
 from comp.registry import register
 from comp.tables import Tables, Targets
+from comp.vision import Data, Model, Train
 
 
 @register("metric", "top3_accuracy")  # metrics: [top3_accuracy]

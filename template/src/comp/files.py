@@ -1,10 +1,13 @@
 """Files are written beside their place and moved into it, so that nothing half-written is ever left."""
 
 import errno
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from comp.errors import CompError
 
@@ -45,3 +48,12 @@ def write_text(path: Path, text: str) -> None:
     """Writes `text` as UTF-8 with Unix line ends, whole or not at all."""
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def digest(value: object) -> str:
+    """A name for `value`: 16 hexadecimal digits."""
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=8).hexdigest()

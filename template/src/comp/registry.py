@@ -1,4 +1,4 @@
-"""What the configuration calls by name: the built-in parts and those that `custom.py` adds."""
+"""What the configuration calls by name: built-in parts, which each task lists, and those that `custom.py` adds."""
 
 import difflib
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from comp.errors import CompError
-from comp.tasks import METRICS, tasks_here
+from comp.tasks import registering
 
 KINDS = ("reader", "model", "head", "loss", "metric", "augment", "postprocess")
 _parts: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
@@ -27,12 +27,9 @@ def register(kind: str, name: str) -> Callable[[Part], Part]:
 
 
 def names(kind: str) -> list[str]:
-    """All names of one kind, the user's among them."""
-    import comp.custom  # noqa: F401  (it registers the user's parts)
-
-    if kind == "metric":
-        for task in tasks_here():
-            import_module(METRICS[task])
+    """All names of one kind; of the user's own parts those replace built-in ones that are called the same."""
+    for module in (*registering(), "comp.custom"):
+        import_module(module)
     return sorted(_parts[kind])
 
 

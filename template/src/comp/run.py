@@ -4,65 +4,61 @@ from dataclasses import dataclass
 
 from comp.config import Experiment
 from comp.config.load import changed, members_of
+from comp.distributed.launch import is_launched
 from comp.errors import CompError
-from comp.launch import is_launched
-from comp.summary import print_summary
-from comp.tasks import part_of
+from comp.runs.summary import print_summary
+from comp.tasks import Command, command_called, imported
 
 
 @dataclass
 class Results:
-    """What the steps so far have made: the runs to combine, and the one to submit."""
+    """What the steps have made so far: the models to combine, and the run to submit."""
 
     models: list[str]
     last: str
-    told: list[str]  # all of them, in order
-    after: str = ""  # "-pseudo" once there are students
+    names: list[str]  # of all runs, in order
+    after: str = ""  # "-pseudo" once the models are students
 
 
-def run(config: Experiment, arguments: list[str]) -> int:
-    """Runs `config.steps`; a failing step ends it. `arguments` are the configuration file and the overrides."""
+def run(config: Experiment, words: list[str]) -> int:
+    """Runs `config.steps`; a step that fails ends it. `words`: run, the configuration file, the overrides."""
     if is_launched():
         raise CompError("start comp run by itself: it launches its own processes. Under a launcher, use comp train")
     models = [member.name for member in members_of(config)] or [config.name]
     results = Results(models, models[-1], list(models))
-    if len(models) > 1 and "submit" in config.steps and not {"blend", "stack"} & set(config.steps):
+    combines = any(command_called(step, config.task).step == "combination" for step in config.steps)
+    if len(models) > 1 and "submit" in config.steps and not combines:
         print(f"note    of {len(models)} models the last one is submitted: blend or stack in steps combines them")
     for step in config.steps:
         print(f"\n== {step}", flush=True)
-        status = _do(step, config, arguments, results)
+        status = _take(step, command_called(step, config.task), config, words[1:], results)
         if status:
             return status
-    if len(results.told) > 1:
-        print_summary(config, results.told)
+    if len(results.names) > 1:
+        print_summary(config, results.names)
     return 0
 
 
-def _do(step: str, config: Experiment, arguments: list[str], results: Results) -> int:
-    work = part_of(config.task, step)
-    if step == "pretrain" and config.pretrain is None:  # type: ignore[attr-defined]
-        print("pretrain: is not set: every fold starts from the backbone's own weights")
-    elif step in ("pretrain", "train", "predict"):
-        return int(work(config, [step, *arguments]))
-    elif step == "pseudo":
-        status = int(work(config))
-        if status:
-            return status
-        results.after = "-pseudo"
-        results.models = [student.name for student in part_of(config.task, "students")(config)]
-        results.last = results.models[-1]
-        results.told += results.models
-    elif step in ("blend", "stack"):
+def _take(step: str, command: Command, config: Experiment, arguments: list[str], results: Results) -> int:
+    """One step; the exit status."""
+    if command.needs and getattr(config, command.needs) is None:
+        print(f"{command.needs}: is not set: nothing to do")
+        return 0
+    if command.step == "members":
+        statuses = (command(each, [step, *arguments]) for each in members_of(config) or [config])
+        return next((status for status in statuses if status), 0)
+    if command.step == "combination":
         results.last = f"{config.name}{results.after}-{step}"
-        results.told.append(results.last)
-        others = [each for each in getattr(config, step).members if each not in results.told]
-        work(_of(config, results.last, **{step: {"members": [*results.models, *others]}}))
-    elif step == "cache":
-        for each in members_of(config) or [config]:
-            work(each)
-    else:
-        work(config if step == "split" else _of(config, results.last))
-    return 0
+        results.names.append(results.last)
+        others = [each for each in getattr(config, step).members if each not in results.names]
+        return command(_of(config, results.last, **{step: {"members": [*results.models, *others]}}), [step])
+    status = command(config if command.step == "experiment" else _of(config, results.last), [step, *arguments])
+    if command.makes and not status:
+        results.after = f"-{step}"
+        results.models = [made.name for made in imported(command.makes)(config)]
+        results.last = results.models[-1]
+        results.names += results.models
+    return status
 
 
 def _of(config: Experiment, name: str, **sections: object) -> Experiment:

@@ -19,7 +19,6 @@ from comp.config.common import (
     Training,
 )
 
-Step = Literal["split", "train", "predict", "verify", "blend", "submit", "score", "report"]
 Baseline = Annotated[str, Field(pattern=r"^(mean|(procrustes|ridge|cca|neighbours|kernel)(-centred)?)$")]
 BASELINES = ["mean", "procrustes", "ridge", "cca", "neighbours"]
 LEAST_TEMPERATURE = 0.01  # that is learnt, as in CLIP
@@ -108,7 +107,6 @@ class AlignConfig(Experiment):
     # told beside the network; centred: without the mean image, which draws all rankings to the images near it
     blend: Blend = Blend()
     submit: Submit = Submit()
-    steps: list[Step] = ["split", "train", "submit"]  # type: ignore[assignment]
 
     @property
     def about_model(self) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from comp.config.common import Experiment
 from comp.errors import CompError
-from comp.tasks import part_of, tasks_here
+from comp.tasks import imported, steps_of, task_called
 
 COMMAND_LINE = "the command line"
 Config = TypeVar("Config", bound=Experiment)
@@ -30,12 +30,13 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     values = _inherit(path, source, seen=[])
     for override in overrides or []:
         _apply(override, values, source)
-    schema = part_of(values.get("task", tasks_here()[0]), "schema")
+    schema = imported(task_called(values.get("task")).schema)
     try:
         config = schema.model_validate(values)
     except ValidationError as error:
         faults = {_explain(dict(fault), source, path, schema) for fault in error.errors()}
         raise CompError("\n".join(sorted(faults))) from None
+    _check_steps(config, source.get("steps", str(path)))
     members = {str(member.get("name")): each for member, each in zip(config.members, members_of(config), strict=True)}
     if config.member is None:
         return config
@@ -157,6 +158,15 @@ def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> Non
     for parent in reversed(parents):
         nested = {parent: nested}
     _merge(values, nested, source, COMMAND_LINE)
+
+
+def _check_steps(config: Experiment, file: str) -> None:
+    known = steps_of(config.task)
+    for step in config.steps:
+        if step not in known:
+            near = difflib.get_close_matches(step, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise CompError(f"{file}: steps: {step!r} is not a step of the task {config.task}: {hint}")
 
 
 def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: type[BaseModel]) -> str:

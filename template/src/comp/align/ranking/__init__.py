@@ -1,0 +1,1 @@
+"""Which images a vector finds, and how good that ranking is."""

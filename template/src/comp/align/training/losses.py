@@ -1,0 +1,54 @@
+"""How far predicted directions are from their images, by themselves or against other images."""
+
+import torch
+from torch import Tensor
+from torch.distributed.nn.functional import all_gather
+from torch.nn import functional
+
+from comp.align.data.fold import Fold
+from comp.align.schema import Loss
+
+
+def alignment_loss(
+    predicted: Tensor, image_of: Tensor, keys: Tensor, fold: Fold, scale: Tensor | float, settings: Loss
+) -> Tensor:
+    """The mean over captions; the cosine of `predicted` (B, C) with image m is its product with `keys` (M, C)[m].
+
+    `image_of` (B,) are the rows of the captions' images.
+
+    infonce (arXiv 1807.03748): each caption chooses among the images of the batch, or all training images, which being
+    frozen cost no more than a matrix product. symmetric: each image of the batch chooses among its captions, too, as
+    in CLIP (arXiv 2103.00020). Several right ones share the target equally (arXiv 2004.11362, "out").
+    """
+    own = keys[image_of]
+    distance = 1 - (predicted * own).sum(dim=1).mean()
+    if settings.kind == "cosine":
+        return distance
+    among = fold.trained_images if settings.negatives == "all" else image_of
+    loss = _choice(scale * predicted @ keys[among].T, image_of, among, fold, settings)
+    if settings.kind == "symmetric":
+        back = _choice(scale * own @ predicted.T, image_of, image_of, fold, settings)
+        loss = (loss + back) / 2
+    return loss + settings.cosine * distance
+
+
+def needs_whole_batch(settings: Loss) -> bool:
+    """Whether a caption's loss depends on others of its batch, wherever they are."""
+    return settings.kind == "symmetric" or (settings.kind == "infonce" and settings.negatives == "batch")
+
+
+def of_all_processes(predicted: Tensor) -> Tensor:
+    """The batch (B, C) of all processes, in their order. Gradients find the way back to each.
+
+    Each process then computes the same loss of the whole batch. The backward pass sums what all of them say of a
+    share, and distributed training takes the mean over processes: the gradient of that one loss.
+    """
+    return torch.cat(all_gather(predicted))
+
+
+def _choice(logits: Tensor, asked: Tensor, among: Tensor, fold: Fold, settings: Loss) -> Tensor:
+    """Cross-entropy of `logits` (B, C); right are the same image, or those of its group. `asked` and `among`: rows."""
+    if settings.positives == "group":
+        asked, among = fold.group_of[asked], fold.group_of[among]
+    same = (asked[:, None] == among[None, :]).float()
+    return functional.cross_entropy(logits, same / same.sum(dim=1, keepdim=True))

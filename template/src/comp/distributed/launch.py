@@ -1,0 +1,124 @@
+"""One process a GPU: starts `accelerate launch` where several are wanted and nobody has started it yet."""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+
+from comp.config import Experiment
+from comp.distributed.accelerator import accelerator_for
+from comp.distributed.processes import POLL_S, SAVING_S, end_with_starter, start, stop
+from comp.distributed.signals import Stopped, stop_requests
+
+Data = TypeVar("Data")
+TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
+
+
+def on_all_devices(
+    config: Experiment,
+    arguments: list[str],
+    opened: Callable[[bool], Data],
+    prepare: Callable[[], None],
+    check: Callable[[Data, int], None],
+    work: Callable[[Data, Accelerator], None],
+    jobs: Callable[[Data], bool] = lambda _: False,
+) -> int:
+    """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
+
+    `opened(quiet)` reads the data. `prepare` runs once, and so does the decoding; `check` gets the number of processes:
+    what is wrong with data or settings is said before any process starts. `jobs` may do all of the work in its own
+    way; it says whether it did.
+    """
+    if is_launched():
+        accelerator = accelerator_for(config)
+        if accelerator.is_main_process:
+            prepare()
+        with accelerator.local_main_process_first():
+            data = opened(not accelerator.is_main_process or TOLD in os.environ)
+        accelerator.wait_for_everyone()
+        check(data, accelerator.num_processes)
+    else:
+        prepare()
+        data = opened(TOLD in os.environ)
+        if jobs(data):
+            return 0
+        processes = processes_wanted(config)
+        check(data, processes)
+        if processes > 1:
+            return launch(processes, arguments)
+        accelerator = accelerator_for(config)
+    work(data, accelerator)
+    accelerator.end_training()
+    return 0
+
+
+def processes_wanted(config: Experiment) -> int:
+    """`train.processes`, or one for each visible GPU."""
+    if config.train.processes != "auto":
+        return config.train.processes
+    visible = max(1, torch.cuda.device_count())
+    batch_size, pieces = config.train.images_per_update, config.train.pieces or 1
+    wanted = max((n for n in range(1, visible + 1) if batch_size % (n * pieces) == 0), default=visible)
+    if wanted < visible:
+        print(f"launch  {wanted} of {visible} GPUs: train.batch_size={batch_size} divides by no more of them")
+    return wanted
+
+
+def is_launched() -> bool:
+    """Whether this process is one of several that a launcher started."""
+    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def launch(processes: int, arguments: list[str]) -> int:
+    """Runs `comp ARGUMENTS` in `processes` processes and returns their exit status.
+
+    Raises:
+        Stopped: a signal asked for it; the processes have saved what they save.
+    """
+    command = [sys.executable, "-m", "comp.distributed.launch", "--num_processes", str(processes)]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command += ["--main_process_port", str(_free_port())]
+    command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    environment = {"OMP_NUM_THREADS": threads, TOLD: "yes", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_S - 5)}
+    print(f"launch  {processes} processes through accelerate", flush=True)
+    process = start([*command, "-m", "comp", *arguments], environment)
+    with stop_requests() as request:
+        try:
+            while process.poll() is None and request.number is None:
+                time.sleep(POLL_S)
+        finally:
+            stop([process])
+    if request.number is not None:
+        raise Stopped(request.number)
+    return process.returncode
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _accelerate_launch() -> None:
+    """`accelerate launch` without its own traceback: the process that failed or was stopped has said why."""
+    from accelerate.commands.launch import main
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable(logging.ERROR)
+    end_with_starter()
+    try:
+        main()
+    except (ChildFailedError, SignalException):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _accelerate_launch()

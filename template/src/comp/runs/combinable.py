@@ -1,0 +1,102 @@
+"""Trained runs as members of a combination: which there are, and whether they fit together."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from comp.config import Experiment
+from comp.errors import CompError, shown
+from comp.folds import Split
+from comp.runs.predictions import read_predictions
+from comp.runs.rundir import RUNS, RunDir
+from comp.tables import Tables
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one member says, as tables with `id` and what it predicts."""
+
+    name: str
+    oof: pd.DataFrame
+    tests: dict[int, pd.DataFrame]  # what fold k's model says of the test rows
+    inner: dict[int, pd.DataFrame] | None = None  # of fold k's training rows, with the inner fold of each
+    metrics: Mapping[str, Any] | None = None  # of a run
+
+
+def runs_of_these_folds(config: Experiment, split: Split) -> list[str]:
+    """The names in the leaderboard, without combinations and what is not finished; tells what is left out."""
+    path = RUNS / "leaderboard.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        names = [line["name"] for line in csv.DictReader(file) if line["name"] != config.name]
+    chosen = []
+    for name in names:
+        run = RunDir.of_name(name)
+        if not run.oof.is_file():
+            continue
+        oof, _, folds = read_predictions(run.oof)
+        if _metrics_of(run).get("combines"):
+            why = "is a combination itself"
+        elif folds != split.rows:
+            why = "has other folds"
+        elif oof["fold"].nunique() < split.n:
+            why = "is not finished"
+        else:
+            chosen.append(name)
+            continue
+        print(f"left out  {name}: {why}")
+    return chosen
+
+
+def member_of_run(name: str, tables: Tables, split: Split) -> Member:
+    """A run by its name in `runs/`, or by its folder."""
+    run = RunDir.of_name(name) if "/" not in name and (RUNS / name).is_dir() else RunDir(Path(name))
+    if not run.path.is_dir():
+        raise CompError(f"members: there is no run {name!r} in {RUNS}, and no such folder: run comp train name={name}")
+    oof, targets, folds = read_predictions(run.oof)
+    if folds != split.rows:
+        raise CompError(
+            f"members: {name} was made with other folds than folds.csv has now: train it anew, or leave it out"
+        )
+    if (targets.kind, set(targets.classes)) != (tables.targets.kind, set(tables.targets.classes)):
+        raise CompError(f"members: {name} has the {targets.kind} classes {shown(targets.classes)}, the data has others")
+    unfinished = sorted(set(range(split.n)) - set(oof["fold"]))
+    if unfinished:
+        raise CompError(
+            f"members: {name} does not predict fold {', '.join(map(str, unfinished))}: train all folds (comp train "
+            f"name={name}), or leave it out"
+        )
+    tests, inner = {}, {}
+    for k in range(split.n):
+        own = run.fold(k) / "test.parquet"
+        tests[k] = read_predictions(own if own.is_file() else run.test)[0]
+        path = run.fold(k) / "inner_oof.parquet"
+        if path.is_file():
+            inner[k], _, inner_folds = read_predictions(path)
+            if inner_folds != split.rows:
+                raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train anew")
+    return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run))
+
+
+def check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> None:
+    """Raises CompError where `table` has not each of `ids` once and no other; `what` and `which` name them."""
+    twice = table["id"][table["id"].duplicated()]
+    missing, unknown = ids[~ids.isin(table["id"])], table["id"][~table["id"].isin(ids)]
+    faults = [
+        (twice, "stand twice"),
+        (missing, f"{which} rows are missing"),
+        (unknown, f"rows are none of the {which} ones"),
+    ]
+    found = [f"{len(rows)} {fault} (ids {shown(rows)})" for rows, fault in faults if len(rows)]
+    if found:
+        raise CompError(f"members: {what}: {'; '.join(found)}")
+
+
+def _metrics_of(run: RunDir) -> dict[str, Any]:
+    return json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}

@@ -1,0 +1,19 @@
+"""The table at the end of `comp run`: each model's score out of fold, and what combining them brought."""
+
+import json
+
+from comp.config import Experiment
+from comp.runs.leaderboard import UNSCORED
+from comp.runs.rundir import RunDir
+
+
+def print_summary(config: Experiment, names: list[str]) -> None:
+    """One line a run, in the order in which they were made; scores are cross-fitted and out of fold."""
+    width = max(map(len, names))
+    print(f"\n{'run':<{width}}  {config.metric:>12}  folds")
+    for name in dict.fromkeys(names):
+        metrics = json.loads(RunDir.of_name(name).metrics.read_text(encoding="utf-8"))
+        scores = metrics["scores"][config.metric]
+        main = UNSCORED if metrics.get("unscored") else f"{scores['oof']:.4f}"
+        folds = "" if metrics.get("unscored") else " ".join(f"{value:.4f}" for value in scores["folds"].values())
+        print(f"{name:<{width}}  {main:>12}  {folds}")

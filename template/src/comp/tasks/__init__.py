@@ -1,0 +1,126 @@
+"""Which tasks and commands there are. Whatever lists one or the other reads these records.
+
+A task is a file beside this one that holds a `Task` called TASK. A repository has the file of its own task, the
+template has them all. Records name code as `module:name` and import it when it is used: `comp --help` answers at once.
+"""
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal
+
+from comp.errors import CompError
+
+# What `comp run` does a step for: the experiment as it is; each of its members; a new run made of all models so far;
+# or the result, the one run that is submitted.
+StepFor = Literal["experiment", "members", "combination", "result"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. Its function gets the configuration; an int that it returns is the exit status."""
+
+    run: str  # module:function
+    help: str
+    flags: Mapping[str, str] = field(default_factory=dict)  # name → help; `--name` gives the function name=True
+    next: str = ""  # the command that the closing line suggests
+    step: StepFor | None = "result"  # None: `steps:` cannot name it
+    needs: str = ""  # a section of the configuration without which `comp run` passes the step over
+    makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
+    launches: bool = False  # the function also gets its command line: it may start it in further processes
+    config: str | None = "conf/baseline.yaml"  # read unless another is named; None: it gets the words as they are
+
+    def __call__(self, first: Any, words: list[str], **flags: bool) -> int:
+        """Carries it out; `first` is the configuration, or the words of a command that reads none."""
+        result = imported(self.run)(first, *([words] if self.launches else []), **flags)
+        return result if isinstance(result, int) else 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task consists of."""
+
+    schema: str  # module:class of its configuration
+    commands: Mapping[str, Command]
+    registers: tuple[str, ...]  # modules that register metrics, losses, heads …
+
+
+EVERY_TASK = {
+    "config": Command("comp.cli:print_config", "print the resolved configuration", step=None),
+    "update": Command(
+        "comp.updating.update:update",
+        "bring the template's newest code, on a branch; key=value changes an answer",
+        flags={"check": "only tell whether there is something newer, and what it would change (exit status 2)"},
+        step=None,
+        config=None,
+    ),
+    "run": Command(
+        "comp.run:run",
+        "run all steps of the configuration, start to submission; resumes where it stopped",
+        step=None,
+        launches=True,
+    ),
+}
+
+
+def imported(where: str) -> Any:
+    """What `module:name` names."""
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
+
+
+@cache
+def tasks_here() -> dict[str, Task]:
+    """The tasks of this repository, by name."""
+    modules = {each.name: import_module(f"{__name__}.{each.name}") for each in pkgutil.iter_modules(__path__)}
+    return {name: module.TASK for name, module in modules.items() if hasattr(module, "TASK")}
+
+
+def task_called(name: object) -> Task:
+    """The task `name`; with None, the only one of this repository.
+
+    Raises:
+        CompError: there is no such task here.
+    """
+    here = tasks_here()
+    if name is None and len(here) == 1:
+        return next(iter(here.values()))
+    if name is None:
+        raise CompError(f"task: is not set: one of {', '.join(here)}")
+    if name not in here:
+        raise CompError(f"task: {name!r} is not a task of this repository: {', '.join(here)}")
+    return here[str(name)]
+
+
+def commands_of(task: object) -> dict[str, Command]:
+    """All commands of the task `task`, in the order in which they are used."""
+    return {**task_called(task).commands, **EVERY_TASK}
+
+
+def command_called(name: str, task: object) -> Command:
+    """The command `name` of the task `task`.
+
+    Raises:
+        CompError: the task has no such command.
+    """
+    commands = commands_of(task)
+    if name not in commands:
+        raise CompError(f"the task {task} has no command {name}: there are {', '.join(commands)}")
+    return commands[name]
+
+
+def commands_here() -> dict[str, Command]:
+    """The commands of all tasks of this repository."""
+    return {name: command for task in tasks_here() for name, command in commands_of(task).items()}
+
+
+def steps_of(task: object) -> list[str]:
+    """What `steps:` may name."""
+    return [name for name, command in commands_of(task).items() if command.step]
+
+
+def registering() -> list[str]:
+    """The modules that register parts of the tasks of this repository."""
+    return list(dict.fromkeys(module for task in tasks_here().values() for module in task.registers))

@@ -1,0 +1,6 @@
+"""Image classification: one class, two, or several labels an image."""
+
+from comp.tasks import Task
+from comp.tasks.vision import COMMANDS, REGISTERS
+
+TASK = Task("comp.vision.schema:ImageConfig", COMMANDS, REGISTERS)

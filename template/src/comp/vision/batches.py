@@ -1,0 +1,201 @@
+"""Which rows make which batch, and the batches themselves.
+
+Everything random here is a function of (seed, epoch, position): no generator carries state from batch to batch. So the
+number of workers changes nothing, all processes agree without talking, and a run can go on from any batch.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from comp.errors import CompError
+from comp.vision.augment import draw, fitted, generators, on_cpu, on_device
+from comp.vision.pixels import Images
+from comp.vision.schema import Augment, ImageConfig
+
+Seed = tuple[int, ...]
+Key = tuple[int, int, int]  # epoch, position in the epoch, row of the table
+
+
+@dataclass(frozen=True)
+class Batch:
+    images: Tensor  # (B, 3, H, W) uint8, channels last in memory
+    targets: Tensor  # (B, K) float32
+    rows: Tensor  # (B,) int64, row numbers of the table
+    metadata: Tensor | None = None  # (B, M) float32, as `MetadataEncoder` gives it
+    draws: on_device.Draws | None = None  # what the device still has to do to the images
+
+    def pin_memory(self) -> "Batch":
+        draws = None if self.draws is None else self.draws.pin_memory()
+        metadata = None if self.metadata is None else self.metadata.pin_memory()
+        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory(), metadata, draws)
+
+
+def to_device(
+    batch: Batch, device: torch.device, order: torch.memory_format = torch.preserve_format
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Images (B, 3, S, S) uint8, metadata (B, M) and targets (B, K) on `device`.
+
+    The images are augmented there if the CPU left it to the device.
+    """
+    images = batch.images.to(device, non_blocking=True)
+    if batch.draws is not None:
+        images = on_device.applied(images, batch.draws.to(device))
+    metadata = None if batch.metadata is None else batch.metadata.to(device, non_blocking=True)
+    return images.to(memory_format=order), metadata, batch.targets.to(device, non_blocking=True)
+
+
+class TrainingImages(Dataset[Batch]):
+    """Random views of the rows, each decided by its key; made here, or left to `to_device` with what was drawn."""
+
+    def __init__(
+        self,
+        pixels: Images,
+        y: np.ndarray,
+        size_px: int,
+        augment: Augment,
+        seed: Seed,
+        on: Literal["cpu", "device"] = "cpu",
+        metadata: np.ndarray | None = None,
+    ) -> None:
+        self._pixels, self._y, self._size_px, self._metadata = pixels, y, size_px, metadata
+        self._augment, self._seed, self._on = augment, seed, on
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        epochs, positions, rows = zip(*keys, strict=True)
+        y, size_px = self._y[list(rows)], self._size_px
+        images = [self._pixels[row] for row in rows]
+        random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
+        draws = [draw(self._augment, image.shape, size_px, rng) for image, rng in zip(images, random, strict=True)]
+        if self._on == "device":
+            canvas, tensors = on_device.packed(images, draws, size_px)
+            return _batch(canvas, y, rows, self._metadata, tensors)
+        views = [on_cpu.applied(image, drawn, size_px) for image, drawn in zip(images, draws, strict=True)]
+        return _batch(np.stack(views), y, rows, self._metadata)
+
+
+class PlainImages(Dataset[Batch]):
+    """The rows as they are, for validation and prediction."""
+
+    def __init__(self, pixels: Images, size_px: int, resize: str, metadata: np.ndarray | None = None) -> None:
+        self._pixels, self._size_px, self._resize, self._metadata = pixels, size_px, resize, metadata
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        images = np.empty((len(rows), self._size_px, self._size_px, 3), np.uint8)
+        for place, row in enumerate(rows):
+            images[place] = fitted(self._pixels[row], self._size_px, self._resize)
+        return _batch(images, np.zeros((len(rows), 0), np.float32), rows, self._metadata)
+
+
+class TrainingBatches(Sampler[list[Key]]):
+    """This process's share of each global batch, cut into `accumulate` pieces.
+
+    The order of an epoch is drawn for all processes alike; each takes its own slice of every batch. Rows that do not
+    fill a last batch wait for the next epoch's order.
+
+    Raises:
+        CompError: the batch cannot be cut into so many equal pieces.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        seed: Seed,
+        weights: np.ndarray | None = None,
+        rank: int = 0,
+        processes: int = 1,
+        accumulate: int = 1,
+    ) -> None:
+        pieces = processes * accumulate
+        if batch_size % pieces:
+            raise CompError(
+                f"train.batch_size={batch_size} cannot be cut into {processes} processes × {accumulate} "
+                f"accumulation steps: set it to a multiple of {pieces}"
+            )
+        batch_size = min(batch_size, len(rows) // pieces * pieces)
+        if batch_size == 0:
+            raise CompError(f"{len(rows)} training rows are too few for {pieces} processes × accumulation steps")
+        self._rows, self._weights, self._seed = rows, weights, seed
+        self.batch_size, self._rank, self._processes, self._accumulate = batch_size, rank, processes, accumulate
+        self.updates = len(rows) // batch_size  # optimizer updates an epoch
+        self._epoch, self._first = 0, 0
+
+    def __len__(self) -> int:
+        return self.updates * self._accumulate
+
+    def start_at(self, epoch: int, batch: int = 0) -> None:
+        """Says which epoch is drawn next, and how many of its batches were seen before a restart."""
+        self._epoch, self._first = epoch, batch
+
+    def order(self, epoch: int) -> np.ndarray:
+        """All rows of an epoch, shuffled, or drawn with replacement by their weights."""
+        rng = np.random.default_rng((*self._seed, epoch))
+        if self._weights is None:
+            return rng.permutation(self._rows)
+        return rng.choice(self._rows, size=len(self._rows), p=self._weights / self._weights.sum())
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = self.order(self._epoch)
+        share = self.batch_size // (self._processes * self._accumulate)
+        for batch in range(self._first, len(self)):
+            first = (batch * self._processes + self._rank) * share
+            yield [(self._epoch, position, int(order[position])) for position in range(first, first + share)]
+
+
+def balancing_weights(y: np.ndarray) -> np.ndarray:
+    """(N,) sampling weights with which each class of y (N, K) is drawn equally often."""
+    positives = np.maximum(y.sum(axis=0), 1)
+    if y.shape[1] == 1:
+        negatives = max(len(y) - positives[0], 1)
+        return np.where(y[:, 0] > 0.5, 1 / positives[0], 1 / negatives)
+    weight = (y / positives).sum(axis=1) / np.maximum(y.sum(axis=1), 1)
+    return np.where(weight > 0, weight, 1 / len(y))
+
+
+def loader(dataset: Dataset[Batch], batches: Any, workers: int, device: torch.device) -> DataLoader[Batch]:
+    """Batches in order; decoded by `workers` processes, or in this one with 0."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_as_is,  # __getitems__ makes whole batches
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def workers_for(config: ImageConfig, accelerator: Accelerator, streamed: bool) -> int:
+    """Loader workers of this process. On the CPU none: they would take the cores that the model computes on.
+
+    `streamed`: each image is decoded anew, which is too slow to wait for.
+    """
+    if config.train.workers != "auto":
+        return config.train.workers
+    if accelerator.device.type == "cpu" and not streamed:
+        return 0
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
+    return max(1, min(8, (os.cpu_count() or 1) // local))
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+def _batch(
+    images: np.ndarray,
+    y: np.ndarray,
+    rows: Sequence[int],
+    metadata: np.ndarray | None,
+    draws: on_device.Draws | None = None,
+) -> Batch:
+    beside = None if metadata is None else torch.from_numpy(metadata[list(rows)])
+    return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(y), torch.tensor(rows), beside, draws)

@@ -1,0 +1,16 @@
+"""`comp cache`: decodes all images ahead of training."""
+
+from comp.vision.data.competition import open_images
+from comp.vision.data.read import read_tables
+from comp.vision.schema import ImageConfig
+
+
+def cache(config: ImageConfig) -> None:
+    """`comp cache`: decodes the images of both tables ahead of training, and tells of the unreadable ones.
+
+    Raises:
+        CompError: whatever is wrong with files or images.
+    """
+    tables = read_tables(config.data)
+    print("\n".join(tables.told))
+    open_images(config, tables, quiet=False)

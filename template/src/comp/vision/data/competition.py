@@ -1,0 +1,93 @@
+"""A competition ready to train on: its tables, its folds and its decoded images."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from comp.errors import CompError
+from comp.files import digest
+from comp.folds import Split, load_split
+from comp.tables import Tables
+from comp.vision.data.metadata import MetadataEncoder, read_metadata
+from comp.vision.data.read import read_tables
+from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
+from comp.vision.schema import ImageConfig
+
+
+@dataclass(frozen=True)
+class Competition:
+    tables: Tables
+    split: Split
+    y: np.ndarray  # (N, K) float32, targets of the training rows
+    train_pixels: Pixels | Streamed
+    test_pixels: Pixels | Streamed
+    columns: dict[str, pd.DataFrame] = field(default_factory=dict)  # of "train" and "test": those of model.metadata
+
+    def encoded(self, train_rows: np.ndarray) -> tuple[np.ndarray | None, MetadataEncoder | None]:
+        """The metadata (N, M) of the training table, and its encoder, which knows `train_rows` only."""
+        if not self.columns:
+            return None, None
+        encoder = MetadataEncoder.fitted(self.columns["train"].iloc[train_rows])
+        return self.metadata("train", encoder), encoder
+
+    def metadata(self, which: str, encoder: MetadataEncoder | None) -> np.ndarray | None:
+        """(N, M) of the table `which`, where there is an encoder."""
+        return None if encoder is None else encoder.encode(self.columns[which])
+
+    def rows(self, *left_out: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers that are trained on where these folds are left out, and theirs; unreadable images are in neither.
+
+        With folds over time, a fold trains on what came before it only. The training rows come in the order of their
+        ids: a shuffled CSV trains the same model.
+        """
+        by_id = np.argsort(self.tables.train["id"].to_numpy(dtype=str), kind="stable")
+        readable = np.ones(len(self.y), dtype=bool)
+        readable[list(self.train_pixels.bad)] = False
+        validated = np.isin(self.split.fold, left_out)
+        trained = self.split.fold < min(left_out) if self.split.kind == "time" else ~validated
+        return by_id[(readable & trained)[by_id]], np.flatnonzero(readable & validated)
+
+
+def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
+    """Reads, checks and decodes what `config.data` names; the images of both tables once.
+
+    Raises:
+        CompError: whatever is wrong with files, folds or images.
+    """
+    tables = read_tables(config.data)
+    if not quiet:
+        print("\n".join(tables.told))
+    split = load_split(config, tables)
+    train_pixels, test_pixels = open_images(config, tables, quiet)
+    both = {"train": tables.train, "test": tables.test}
+    wanted = config.model.metadata
+    found = {which: read_metadata(table, wanted, which) for which, table in both.items()} if wanted else {}
+    return Competition(tables, split, tables.targets.encode(tables.train), train_pixels, test_pixels, found)
+
+
+def open_images(config: ImageConfig, tables: Tables, quiet: bool) -> tuple[Pixels | Streamed, Pixels | Streamed]:
+    data, decoding = config.data, Decoding.of(config)
+    folder = Path(data.work or data.root) / "cache"
+    train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))
+    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
+    test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
+    _judge_bad_images(train, test, config, quiet)
+    return train, test
+
+
+def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config: ImageConfig, quiet: bool) -> None:
+    bad = [*train.bad.values(), *test.bad.values()]
+    if bad and config.data.on_bad_image == "error":
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise CompError(
+            f"unreadable images: {'; '.join(bad[:3])}{more}. Mend them, or set data.on_bad_image=drop "
+            "(training rows are left out, test rows get the training prior)"
+        )
+    if not quiet:
+        for reason in train.bad.values():
+            print(f"warning: left out of training, unreadable: {reason}")
+        for reason in test.bad.values():
+            print(f"warning: gets the training prior, unreadable: {reason}")

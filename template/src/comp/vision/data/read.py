@@ -1,0 +1,204 @@
+"""Reads a competition's files: finds its layout, tells what it found, and checks ids and labels."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from comp.errors import CompError, shown
+from comp.registry import find
+from comp.tables import Tables, Targets, find_targets, read_csv, refuse_twice
+from comp.vision.data.find_images import find_images, image_files
+from comp.vision.data.sample import read_sample
+from comp.vision.schema import Data
+
+ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
+TARGET_NAMES = ("target", "label", "labels", "class", "category", "y")
+TRAIN_FILES = ("train.csv", "train_labels.csv", "labels.csv", "training.csv", "train_data.csv")
+
+
+def read_tables(data: Data) -> Tables:
+    """The competition's tables, as `data` says or as found.
+
+    Raises:
+        CompError: files, columns, images or labels are missing, or an id stands twice.
+    """
+    if data.reader != "auto":
+        return find("reader", data.reader)(data)
+    sample, line = read_sample(data)
+    told = [line]
+    train, targets, id_column = _read_labelled(data, sample, told)
+    test = _read_test(data, Path(data.root), sample, id_column, told)
+    refuse_twice(test["id"], "test")
+    told.append(f"target  {targets.kind}: {_classes(targets)}")
+    return Tables(train, test.reset_index(drop=True), sample, targets, told)
+
+
+def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
+    """The training table alone, its targets, and what to tell of it: for data that has no test.
+
+    Raises:
+        CompError: as `read_tables`.
+    """
+    told: list[str] = []
+    if data.reader != "auto":
+        tables = find("reader", data.reader)(data)
+        return tables.train, tables.targets, tables.told
+    train, targets, _ = _read_labelled(data, None, told)
+    return train, targets, told
+
+
+def _read_labelled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> tuple[pd.DataFrame, Targets, str]:
+    root = Path(data.root)
+    train, labels, id_column = _read_train(data, root, sample, told)
+    refuse_twice(train["id"], "train")
+    for role in ("group", "time"):
+        column = getattr(data, role)
+        if column is not None:
+            train[role] = _column(train, column, f"data.{role}")
+    if data.group is not None:
+        blank = train["group"].str.strip() == ""
+        train.loc[blank, "group"] = "of no group: " + train["id"][blank]
+        if blank.any():
+            told.append(f"groups  {blank.sum()} rows have no {data.group!r}: each is a group of its own")
+    train, targets = find_targets(train, labels, data.kind)
+    unasked = [role for role in ("group", "time") if getattr(data, role) is None]
+    train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
+    return train.reset_index(drop=True), targets, id_column
+
+
+def _read_train(
+    data: Data, root: Path, sample: pd.DataFrame | None, told: list[str]
+) -> tuple[pd.DataFrame, list[str], str]:
+    """The training table with `id` and `path`, its label columns, and what the id column was called."""
+    if not root.is_dir():
+        raise CompError(
+            f"data.root={data.root} is not a folder: put the competition's files there, or run comp demo-data"
+        )
+    source = _train_source(data, root)
+    if source.is_dir():
+        train = _read_class_folders(source)
+        told.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
+        return train, ["label"], "id"
+    table = read_csv(source)
+    id_column = _id_column(data, table, sample, source)
+    labels = _label_columns(data, table, sample, id_column, source)
+    found = find_images(table, root, "train", data.path, id_column)
+    table["path"], table["id"] = found.paths, table[id_column]
+    told.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    return table, labels, id_column
+
+
+def _train_source(data: Data, root: Path) -> Path:
+    if data.train != "auto":
+        source = root / data.train
+        if not source.exists():
+            raise CompError(f"data.train={data.train}: {source} does not exist")
+        return source
+    for name in TRAIN_FILES:
+        if (root / name).is_file():
+            return root / name
+    for folder in ("train", "train_images", "training", "images"):
+        if (root / folder).is_dir() and any(path.is_dir() for path in (root / folder).iterdir()):
+            return root / folder
+    here = shown(sorted(path.name for path in root.iterdir()), 8)
+    raise CompError(f"no training table or folder in {root} (there are {here}): set data.train, or run comp demo-data")
+
+
+def _read_class_folders(folder: Path) -> pd.DataFrame:
+    files = [name for name in image_files(folder) if "/" in name]
+    if not files:
+        raise CompError(f"{folder} has no images in subfolders: expected {folder}/<class>/<image>")
+    labels = [name.partition("/")[0] for name in files]
+    return pd.DataFrame({"id": files, "path": [str(folder / name) for name in files], "label": labels}, dtype=object)
+
+
+def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: str, told: list[str]) -> pd.DataFrame:
+    if data.test != "auto":
+        source = root / data.test
+        if not source.exists():
+            raise CompError(f"data.test={data.test}: {source} does not exist")
+    else:
+        candidates = [root / "test.csv", *(root / name for name in ("test", "test_images", "testing"))]
+        present = [path for path in candidates if path.exists()]
+        if not present:
+            raise CompError(f"no test.csv and no test folder in {root}: set data.test")
+        source = present[0]
+    if source.is_dir():
+        return _read_test_folder(source, sample, told)
+    table = read_csv(source)
+    if data.id != "auto":
+        id_column = data.id
+    elif id_column not in table.columns:
+        id_column = _id_column(data, table, sample, source)
+    _column(table, id_column, "data.id")
+    found = find_images(table, root, "test", _test_path(data, table), id_column)
+    table["path"], table["id"] = found.paths, table[id_column]
+    told.append(f"test    {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    return table
+
+
+def _test_path(data: Data, table: pd.DataFrame) -> str:
+    if data.test_path != "auto":
+        return data.test_path
+    serves_both = "{split}" in data.path or data.path in table.columns
+    return data.path if serves_both else "auto"
+
+
+def _read_test_folder(folder: Path, sample: pd.DataFrame | None, told: list[str]) -> pd.DataFrame:
+    """A plain folder of images; an id is the file's name, with or without extension as the sample has it."""
+    files = image_files(folder)
+    if not files:
+        raise CompError(f"the test folder {folder} holds no images")
+    spellings = {
+        "names": files,
+        "names without extension": [name.rpartition(".")[0] for name in files],
+        "paths": [f"{folder.name}/{name}" for name in files],
+    }
+    wanted = set(sample.iloc[:, 0]) if sample is not None else set()
+    how = max(spellings, key=lambda spelling: len(wanted.intersection(spellings[spelling])))
+    told.append(f"test    {len(files)} images in {folder}; ids are their {how}")
+    return pd.DataFrame({"id": spellings[how], "path": [str(folder / name) for name in files]}, dtype=object)
+
+
+def _id_column(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, source: Path) -> str:
+    if data.id != "auto":
+        return str(_column(table, data.id, "data.id").name)
+    if sample is not None and sample.columns[0] in table.columns:
+        return str(sample.columns[0])
+    for name in ID_NAMES:
+        for column in table.columns:
+            if column.lower() == name:
+                return column
+    raise CompError(f"which column of {source} is the id? Set data.id to one of {shown(table.columns, 12)}")
+
+
+def _label_columns(
+    data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, id_column: str, source: Path
+) -> list[str]:
+    if data.target != "auto":
+        columns = [data.target] if isinstance(data.target, str) else list(data.target)
+        return [str(_column(table, column, "data.target").name) for column in columns]
+    if sample is not None:
+        asked = [column for column in sample.columns[1:] if column in table.columns]
+        if len(asked) == sample.shape[1] - 1:
+            return asked
+    for name in TARGET_NAMES:
+        for column in table.columns:
+            if column.lower() == name:
+                return [column]
+    rest = [column for column in table.columns if column not in {id_column, data.path, data.group, data.time}]
+    if len(rest) == 1:
+        return rest
+    raise CompError(f"which column of {source} is the label? Set data.target to one of {shown(rest, 12)}")
+
+
+def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
+    if column not in table.columns:
+        raise CompError(f"{key}={column}: no such column; there are {shown(table.columns, 12)}")
+    return table[column]
+
+
+def _classes(targets: Targets) -> str:
+    head = ", ".join(targets.classes[:8])
+    more = len(targets.classes) - 8
+    return f"{len(targets.classes)} of them: {head}" + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,29 @@
+"""The sample submission: what the host wants to be given."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from comp.config.common import Files
+from comp.errors import CompError
+from comp.tables import read_csv, refuse_twice
+
+
+def read_sample(data: Files) -> tuple[pd.DataFrame | None, str]:
+    """The sample submission as text, or None where there is none, and a line that tells of it.
+
+    Raises:
+        CompError: the file that `data.sample_submission` names is missing or has no target column.
+    """
+    root = Path(data.root)
+    name = data.sample_submission
+    if name == "auto":
+        here = [path for path in sorted(root.glob("*.csv")) if "sample" in path.name.lower()]
+        if not here:
+            return None, "sample  none found: the submission will have the columns id and label"
+        name = here[0].name
+    sample = read_csv(root / name)
+    if sample.shape[1] < 2:
+        raise CompError(f"{root / name} has {sample.shape[1]} column, expected an id and at least one target")
+    refuse_twice(sample.iloc[:, 0], name)
+    return sample, f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}"

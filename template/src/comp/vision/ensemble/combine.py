@@ -1,0 +1,247 @@
+"""`comp blend` and `comp stack`: several runs become one, scored on rows that its combiners have not met.
+
+The result is a run like any other: it can be submitted, and be a member in turn.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from comp.errors import CompError, shown
+from comp.files import write_json
+from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
+from comp.runs.predictions import oof_table, test_table, write_predictions
+from comp.runs.rundir import RunDir
+from comp.tables import Tables, Targets
+from comp.vision.data.read import read_tables
+from comp.vision.ensemble.combiners import FITTED, Fit, Weighted, blend_fit
+from comp.vision.ensemble.crossfit import Scheme, cross_fitted
+from comp.vision.ensemble.learners import boosted, stack_fit
+from comp.vision.ensemble.members import Members, open_members
+from comp.vision.ensemble.statistics import read_features
+from comp.vision.inference.collect import collect
+from comp.vision.metrics import greater_is_better, score
+from comp.vision.schema import Folds, ImageConfig
+
+PARTS = 10  # of a fold
+FEATURES = "features"  # the name of the member that knows nothing else
+FITTED_ON: dict[Scheme, str] = {
+    "nothing": "on nothing",
+    "inner": "nested: on inner out-of-fold predictions, by models that never saw the scored fold",
+    "own fold": f"on other rows of the scored fold, in {PARTS} parts: its models never saw any of them",
+    "past": "on the folds before the scored one",
+}
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is combined; T rows in the training table, all numbers of rows are its."""
+
+    members: Members
+    scheme: Scheme
+    x: np.ndarray  # (T, R) features beside the members, R may be 0
+    x_test: np.ndarray
+    y: np.ndarray  # (T, K)
+    part: np.ndarray  # (T,) of its fold, for the scheme `own fold`
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the combination says."""
+
+    oof: np.ndarray  # (N, K) of `members.oof`
+    in_sample: np.ndarray  # the same by a combiner that was fitted on these very rows
+    tests: dict[int, np.ndarray]  # of each fold
+    inner: dict[int, np.ndarray] | None  # of each fold's `members.inner`
+    weights: np.ndarray | None  # (M,) the mean over combiners, if they have any
+
+
+def blend(config: ImageConfig) -> None:
+    """Combines runs by a mean or by weights.
+
+    Raises:
+        CompError: the members do not fit together, or `config.name` is a trained run.
+    """
+    tables, split = _opened(config)
+    members = open_members(config, config.blend.members, tables, split)
+    fit = blend_fit(config.blend, config.metric, tables.targets)
+    scheme = _scheme(members, split) if config.blend.kind in FITTED else "nothing"
+    _combine(config, config.blend.kind, fit, _input(config, [], scheme, members, tables, split), tables, split)
+
+
+def stack(config: ImageConfig) -> None:
+    """Combines runs, and features of the images, by a learned combiner.
+
+    Raises:
+        CompError: the members do not fit together, or `config.name` is a trained run.
+    """
+    tables, split = _opened(config)
+    members = open_members(config, config.stack.members, tables, split)
+    fit = stack_fit(config.stack, config.seed, tables.targets)
+    given = _input(config, config.stack.features, _scheme(members, split), members, tables, split)
+    _combine(config, config.stack.kind, fit, given, tables, split)
+
+
+def combined(given: Input, fit: Fit) -> Output:
+    """Fits the combiners as `given.scheme` says, and lets each fold's speak for that fold's models."""
+    members, oof, x, y = given.members, given.members.oof, given.x, given.y
+    p, combiners = cross_fitted(oof, given.scheme, fit, x, y, given.part, members.inner)
+    tests = {k: np.mean([one(members.tests[k], given.x_test) for one in combiners[k]], axis=0) for k in combiners}
+    inner = None
+    if members.inner is not None and given.scheme in ("inner", "nothing"):
+        # All of these rows are fold k's training rows: whichever of them a combiner meets, fold k stays unseen.
+        scheme: Scheme = "others" if given.scheme == "inner" else "nothing"
+        inner = {k: cross_fitted(rows, scheme, fit, x, y, given.part)[0] for k, rows in members.inner.items()}
+    every = [one.weights for each in combiners.values() for one in each if isinstance(one, Weighted)]
+    in_sample = fit(oof.p, x[oof.rows], y[oof.rows])(oof.p, x[oof.rows])
+    return Output(p, in_sample, tests, inner, np.mean(every, axis=0) if every else None)
+
+
+def _opened(config: ImageConfig) -> tuple[Tables, Split]:
+    run = RunDir.of(config)
+    if any(next(run.path.glob(trained), None) for trained in ("fold*/*.safetensors", "fold*/last", "pretrain/*")):
+        raise CompError(f"{run.path} is a trained run: give what is combined another name (name=…)")
+    tables = read_tables(config.data)
+    return tables, load_split(config, tables)
+
+
+def _scheme(members: Members, split: Split) -> Scheme:
+    if split.kind == "time":
+        return "past"
+    return "own fold" if members.inner is None else "inner"
+
+
+def _input(
+    config: ImageConfig, features: list[str], scheme: Scheme, members: Members, tables: Tables, split: Split
+) -> Input:
+    """With features, the stack is nested. Where it cannot be, they become a member: a model of nothing else.
+
+    Features tell which rows are neighbours, and so let a combiner find the labels that its members' predictions hold.
+    """
+    y = tables.targets.encode(tables.train)
+    within = scheme == "own fold"
+    part = parts_of_folds(tables.train, tables.targets, split) if within else np.zeros(len(y), dtype=np.int64)
+    x, x_test = read_features(features, tables, config)
+    if features and scheme != "inner":
+        without = f"{shown(members.without_inner)} have no inner out-of-fold predictions"
+        print(f"features  a member of their own: {without if members.without_inner else 'the folds are over time'}")
+        members = with_features_as_member(members, x, x_test, y, tables.targets, split, config.seed)
+        x, x_test = x[:, :0], x_test[:, :0]
+    return Input(members, scheme, x, x_test, y, part)
+
+
+def with_features_as_member(
+    members: Members, x: np.ndarray, x_test: np.ndarray, y: np.ndarray, targets: Targets, split: Split, seed: int
+) -> Members:
+    """`members` and LightGBM on the features `x`, trained on each fold's training rows as they were."""
+    said, tests = np.zeros((len(members.oof), 1, y.shape[1])), {}
+    for k in members.tests:
+        trained = split.fold < k if split.kind == "time" else split.fold != k
+        model = boosted(_nobody(x[trained], y), x[trained], y[trained], targets, seed)
+        mine = members.oof.fold == k
+        rows = members.oof.rows[mine]
+        said[mine, 0] = model(_nobody(x[rows], y), x[rows])
+        own = model(_nobody(x_test, y), x_test)
+        tests[k] = np.concatenate([members.tests[k], own[:, None]], axis=1)
+    oof = replace(members.oof, p=np.concatenate([members.oof.p, said], axis=1))
+    return replace(members, names=[*members.names, FEATURES], oof=oof, tests=tests)
+
+
+def _nobody(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The predictions of no member."""
+    return np.zeros((len(x), 0, y.shape[1]))
+
+
+def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.ndarray:
+    """The part (T,) of its fold that each row is in; classes are spread, groups and duplicates stay together.
+
+    Raises:
+        CompError: a fold is one group.
+    """
+    part = np.full(len(split.fold), -1)
+    kind = "multilabel" if targets.kind == "multilabel" else "stratified"
+    for k in range(split.n):
+        rows = np.flatnonzero(split.fold == k)
+        n_groups = len(set(split.group[rows]))
+        if n_groups < 2:
+            raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it, take blend.kind=mean")
+        in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
+        mine = train.iloc[rows].assign(group=split.group[rows])
+        part[rows] = assign_folds(mine, targets, Folds(n=min(PARTS, n_groups)), in_groups)
+    return part
+
+
+def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tables, split: Split) -> None:
+    started = time.perf_counter()
+    told = combined(given, fit)
+    run, targets, members = RunDir.of(config), tables.targets, given.members
+    shutil.rmtree(run.path, ignore_errors=True)
+    run.start(config)
+    run.bind_to_folds(split.rows)
+    seconds = time.perf_counter() - started
+    for k, test in told.tests.items():
+        mine = members.oof.fold == k
+        rows, folder = members.oof.rows[mine], run.fold(k)
+        table = oof_table(tables.train, rows, members.oof.fold[mine], told.oof[mine], targets)
+        write_predictions(folder / "oof.parquet", table, targets, split.rows)
+        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.rows)
+        if told.inner is not None and members.inner is not None:
+            inner = members.inner[k]
+            table = oof_table(tables.train, inner.rows, inner.fold, told.inner[k], targets)
+            write_predictions(folder / "inner_oof.parquet", table, targets, split.rows)
+        write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(told.tests)})
+    facts = _facts(config, kind, given, told, targets)
+    if "unscored" not in facts:
+        _print_table(config, given, told, targets)
+    collect(config, tables.train["id"], run, facts)
+
+
+def _print_table(config: ImageConfig, given: Input, told: Output, targets: Targets) -> None:
+    """Members and combination by the metric, the best member first."""
+    oof = given.members.oof
+    y, folds = given.y[oof.rows], [oof.fold == k for k in told.tests]
+
+    def scored(p: np.ndarray) -> list[float]:
+        return [score(config.metric, y[rows], p[rows], targets) for rows in (np.ones(len(p), dtype=bool), *folds)]
+
+    lines = [(name, scored(oof.p[:, place])) for place, name in enumerate(given.members.names)]
+    lines.sort(key=lambda line: line[1][0], reverse=greater_is_better(config.metric))
+    lines.append((config.name, scored(told.oof)))
+    width = max(len(name) for name, _ in lines)
+    print(f"        {'':{width}}  {config.metric}, folds")
+    for name, (whole, *each) in lines:
+        print(f"        {name:{width}}  {whole:.4f}  {' '.join(f'{value:.4f}' for value in each)}")
+    if given.scheme != "nothing":
+        print(f"fitted  {FITTED_ON[given.scheme]}")
+        print(f"scores  {lines[-1][1][0]:.4f} cross-fitted, recorded; {scored(told.in_sample)[0]:.4f} in sample")
+    if told.weights is not None:
+        weights = zip(given.members.names, told.weights, strict=True)
+        print(f"weights {', '.join(f'{name} {weight:.2f}' for name, weight in weights)}")
+
+
+def _facts(config: ImageConfig, kind: str, given: Input, told: Output, targets: Targets) -> dict[str, Any]:
+    """What `metrics.json` says beside the scores."""
+    members, rows = given.members, given.members.oof.rows
+    below = [metrics.get("combines", {}) for metrics in members.metrics]
+    flatters = any(metrics.get("flatters") for metrics in members.metrics)
+    met = any(facts.get("met_scored_fold") for facts in below)
+    if met and given.scheme == "own fold":
+        print("warning: a member was fitted within the folds too: the score flatters; combine its members instead")
+    names = dict.fromkeys([config.metric, *config.metrics])
+    unscored = [metrics["unscored"] for metrics in members.metrics if metrics.get("unscored")]
+    return {
+        **({"unscored": f"a member is: {unscored[0]}"} if unscored else {}),
+        "flatters": flatters or (met and given.scheme == "own fold"),
+        "in_sample": {name: score(name, given.y[rows], told.in_sample, targets) for name in names},
+        "combines": {
+            "kind": kind,
+            "members": members.names,
+            "fitted_on": given.scheme,
+            "met_scored_fold": met or given.scheme == "own fold",  # then fold k's combiner is no teacher for fold k
+            "weights": None if told.weights is None else told.weights.round(4).tolist(),
+        },
+    }

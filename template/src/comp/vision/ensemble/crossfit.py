@@ -1,0 +1,85 @@
+"""Fits combiners so that the rows which they are scored on had no part in them.
+
+Predictions of rows outside fold k come from models that were trained on fold k's labels. A combiner that is fitted on
+them and scored on fold k, as is usual, has met the labels that it is scored with: of 20 naive Bayes members on noise
+(600 rows, 3 folds) a logistic stack then measures an AUC of 0.59, weights 0.55. Three ways are free of that, and
+measure 0.49 to 0.51 (tests/test_canaries.py):
+
+- `inner`, nested: fitted on inner out-of-fold predictions of the fold's training rows, by models that never saw fold k;
+- `own fold`: fitted on nine tenths of fold k's own rows, which its models never saw, scored on the last tenth, in turn;
+- `past`, for folds over time: fitted on the folds before, whose models were trained on still earlier rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from comp.vision.ensemble.combiners import Combiner, Fit
+
+Scheme = Literal["nothing", "inner", "own fold", "past", "others"]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Rows of the training table and what the members say of them."""
+
+    rows: np.ndarray  # (N,) their numbers in the training table
+    fold: np.ndarray  # (N,) whose models say it
+    p: np.ndarray  # (N, M, K)
+
+    def __getitem__(self, which: np.ndarray) -> "Predicted":
+        return Predicted(self.rows[which], self.fold[which], self.p[which])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def cross_fitted(
+    oof: Predicted,
+    scheme: Scheme,
+    fit: Fit,
+    x: np.ndarray,
+    y: np.ndarray,
+    part: np.ndarray,
+    inner: dict[int, Predicted] | None = None,
+) -> tuple[np.ndarray, dict[int, list[Combiner]]]:
+    """Combined predictions (N, K) of `oof`, and the combiners of each fold that made them.
+
+    `x` (T, R) and `y` (T, K) are features and truth of the training table, `part` (T,) the tenth of its fold that a
+    row is in.
+    """
+    combined = np.full((len(oof), y.shape[1]), np.nan)
+    combiners: dict[int, list[Combiner]] = {}
+    for fold, fitted_on, scored in _rounds(oof, scheme, part, inner):
+        known = len(fitted_on) > 0 or scheme == "nothing"  # over time, nothing comes before the first fold
+        combiner = fit(fitted_on.p, x[fitted_on.rows], y[fitted_on.rows]) if known else _mean
+        combined[scored] = combiner(oof.p[scored], x[oof.rows[scored]])
+        combiners.setdefault(fold, []).append(combiner)
+    return combined, combiners
+
+
+def _rounds(
+    oof: Predicted, scheme: Scheme, part: np.ndarray, inner: dict[int, Predicted] | None
+) -> Iterator[tuple[int, Predicted, np.ndarray]]:
+    """For each combiner its fold, what it is fitted on, and the places in `oof` that it predicts.
+
+    `others`, fitted on all other folds, is not among the ways above: within rows that are not scored it does no harm.
+    """
+    part = part[oof.rows]
+    for fold in np.unique(oof.fold).tolist():
+        mine = oof.fold == fold
+        if scheme == "own fold":
+            for number in np.unique(part[mine]).tolist():
+                yield fold, oof[mine & (part != number)], np.flatnonzero(mine & (part == number))
+        elif scheme == "inner":
+            assert inner is not None
+            yield fold, inner[fold], np.flatnonzero(mine)
+        else:
+            others = {"nothing": np.zeros_like(mine), "past": oof.fold < fold, "others": ~mine}[scheme]
+            yield fold, oof[others], np.flatnonzero(mine)
+
+
+def _mean(p: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return p.mean(axis=1)

@@ -1,0 +1,167 @@
+"""`comp soup`: the mean of several runs' weights, fold by fold (Wortsman et al., arXiv 2203.05482).
+
+Within a fold only: the mean over folds would have seen every row. It suits runs that began with the same weights, such
+as seeds of one pretrained network; a run that keeps its averaged weights (train.keep=ema) is as good a member.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from comp.config import to_yaml
+from comp.distributed.launch import on_all_devices
+from comp.errors import CompError
+from comp.files import write_json, write_text
+from comp.runs.rundir import RunDir
+from comp.vision.data.competition import Competition, open_competition
+from comp.vision.folds.fold import called
+from comp.vision.folds.nested import done_pairs, write_inner
+from comp.vision.inference.collect import collect
+from comp.vision.inference.predict_fold import predict_fold
+from comp.vision.inference.predict_rows import predict_rows
+from comp.vision.model import Classifier, load_checkpoint, save_checkpoint
+from comp.vision.schema import ImageConfig
+
+ORIGIN = {"pretrained", "weights"}  # of a network; these settings may differ
+
+
+def soup(config: ImageConfig, arguments: list[str]) -> int:
+    """Writes a run whose models are the members' means, and what they predict; the exit status.
+
+    Raises:
+        CompError: the members are not of one architecture, one set of folds and one preparation of images.
+    """
+    runs = [RunDir.of_name(name) for name in config.soup.members]
+    _refuse_unlike(config, runs)
+    first = runs[0].trained_config()
+    data = config.data.model_copy(update={"background": first.data.background, "frame": first.data.frame})
+    merged = config.model_copy(update={"model": first.model, "data": data, "augment": first.augment})
+    flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
+    unscored = [f"a member is: {each.unscored}" for each in runs if each.unscored]
+    run = RunDir.of(config)
+    combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
+
+    def work(competition: Competition, accelerator: Accelerator) -> None:
+        pairs = [set(done_pairs(each, competition.split)) for each in runs]
+        for left_out in [*((k,) for k in runs[0].done_folds()), *sorted(set.intersection(*pairs))]:
+            _cook(merged, competition, left_out, runs, run, accelerator)
+        if accelerator.is_main_process:
+            write_inner(run, competition.split)
+            run.bind_to_folds(competition.split.rows)
+            facts = {"flatters": flatters, "combines": combines, **({"unscored": unscored[0]} if unscored else {})}
+            collect(merged, competition.tables.train["id"], run, facts)
+
+    def prepare() -> None:
+        write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
+
+    return on_all_devices(
+        merged,
+        arguments,
+        opened=lambda quiet: open_competition(merged, quiet),
+        prepare=prepare,
+        check=lambda *_: None,
+        work=work,
+    )
+
+
+def _refuse_unlike(config: ImageConfig, runs: list[RunDir]) -> None:
+    names = [run.path.name for run in runs]
+    if len(set(names)) < 2 or config.name in names:
+        raise CompError("soup.members needs two runs or more, and name= another name than theirs: soup.members=[a,b]")
+    first, *others = [(run, _likeness(run)) for run in runs]
+    for run, likeness in others:
+        differing = [what for what, value in likeness.items() if value != first[1][what]]
+        if differing:
+            raise CompError(f"{run.path} and {first[0].path} differ in {', '.join(differing)}: they do not mix")
+    own = RunDir.of(config)
+    if own.config.is_file() and not own.trained_config().soup.members:
+        raise CompError(f"{own.path} is another run: give the soup a name of its own (name=…)")
+
+
+def _likeness(run: RunDir) -> dict[str, Any]:
+    """What all members have in common."""
+    trained = run.trained_config()
+    folds = run.done_folds()
+    if not folds:
+        raise CompError(f"no fold of {run.path} is trained to the end: run comp train name={run.path.name}")
+    model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
+    data = {"data.background": trained.data.background, "data.frame": trained.data.frame}
+    rows = run.folds.read_text(encoding="utf-8") if run.folds.is_file() else ""
+    return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
+
+
+def _cook(
+    config: ImageConfig,
+    competition: Competition,
+    left_out: tuple[int, ...],
+    runs: list[RunDir],
+    run: RunDir,
+    accelerator: Accelerator,
+) -> None:
+    started = time.perf_counter()
+    loaded = [load_checkpoint(config.model, each.fold(*left_out) / "best.safetensors") for each in runs]
+    (model, facts), folder = loaded[0], run.fold(*left_out)
+    if any(other != facts for _, other in loaded):
+        raise CompError(f"{called(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
+    if facts["folds"] != competition.split.rows:
+        raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
+    model.load_state_dict(mean_weights([each for each, _ in loaded]))
+    model.to(accelerator.device)
+    _refresh_batch_statistics(model, config, competition, left_out, accelerator)
+    scores = predict_fold(config, competition, left_out, model, folder, accelerator)
+    if accelerator.is_main_process:
+        save_checkpoint(model, folder / "best.safetensors", facts)
+        rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
+        write_json(folder / "metrics.json", {**scores, "rows": rows, "seconds": seconds})
+        told = f"{config.metric} {scores[config.metric]:.4f}"
+        print(f"{called(left_out)}  mean of {len(runs)} models: {told}", flush=True)
+
+
+def mean_weights(models: list[nn.Module]) -> dict[str, Tensor]:
+    """The mean of each tensor; counters are those of the first model."""
+    states = [model.state_dict() for model in models]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0) if tensor.is_floating_point() else tensor
+        for name, tensor in states[0].items()
+    }
+
+
+def _refresh_batch_statistics(
+    model: Classifier,
+    config: ImageConfig,
+    competition: Competition,
+    left_out: tuple[int, ...],
+    accelerator: Accelerator,
+) -> None:
+    """Measures the statistics of batch norm layers anew: the mean of several networks' is not that of their mean.
+
+    On the fold's training rows, without augmentation.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return
+    hooks = []
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+        hooks.append(norm.register_forward_pre_hook(_measure))
+    rows = np.random.default_rng(config.seed).permutation(competition.rows(*left_out)[0])  # each batch: of all classes
+    at_once = config.predict.batch_size * accelerator.num_processes
+    whole = rows[: max(1, len(rows) // at_once) * at_once]  # whole batches: all count alike, and none is one image
+    known = competition.metadata("train", model.encoder)
+    pixels, targets = competition.train_pixels, competition.tables.targets
+    predict_rows(model, pixels, whole, targets, config, accelerator, ["identity"], known)
+    for norm, hook in zip(norms, hooks, strict=True):
+        hook.remove()
+        statistics = dict(norm.named_buffers())
+        for measured in (statistics["running_mean"], statistics["running_var"]):
+            measured.copy_(accelerator.reduce(measured, "mean"))
+
+
+def _measure(norm: nn.Module, _: object) -> None:
+    norm.train()

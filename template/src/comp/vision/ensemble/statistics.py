@@ -1,0 +1,84 @@
+"""Facts of the images as numbers: thirteen statistics of each file, or columns of the tables."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from comp.files import digest, written_whole
+from comp.tables import Tables
+from comp.vision.data.metadata import MetadataEncoder, read_metadata
+from comp.vision.parallel import in_parallel
+from comp.vision.pixels.decoding import states
+from comp.vision.pixels.image_file import BadImage, Rgb, decode
+from comp.vision.schema import ImageConfig
+
+STATISTICS = (
+    *("width", "height", "aspect", "pixels", "mean_r", "mean_g", "mean_b", "std_r", "std_g", "std_b"),
+    *("brightness", "mostly_white", "mode"),
+)
+ALL = "image_statistics"
+FORMAT = 1  # of the remembered numbers
+MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F")  # as PIL names them
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+WHITE, MOSTLY = 245, 0.5  # a pixel is white from so much in each colour; an image, if so many of its pixels are
+
+
+def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The features `names` of the training rows (N, R) and of the test rows (T, R); NaN where nothing is known.
+
+    No label has a part in them: columns are encoded as the training table has them.
+
+    Raises:
+        CompError: a table has no such column.
+    """
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    columns = [name for name in names if name != ALL]
+    if ALL in names:
+        cache = Path(config.data.work or config.data.root) / "cache"
+        paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+        train, test = (
+            image_statistics(each, config.data.background, cache, table)
+            for each, table in zip(paths, ("train", "test"), strict=True)
+        )
+        found.append((train, test))
+    if columns:
+        both = [
+            read_metadata(table, columns, which) for table, which in ((tables.train, "train"), (tables.test, "test"))
+        ]
+        encoder = MetadataEncoder.fitted(both[0])
+        found.append((encoder.encode(both[0]), encoder.encode(both[1])))
+    if not found:
+        return np.zeros((len(tables.train), 0)), np.zeros((len(tables.test), 0))
+    return np.hstack([train for train, _ in found]), np.hstack([test for _, test in found])
+
+
+def image_statistics(paths: list[str], background: Rgb | None, folder: Path, table: str) -> np.ndarray:
+    """STATISTICS of each image, (N, 13); NaN for an unreadable one. Remembered in `folder` until a file changes."""
+    memory = folder / f"{table}-statistics-{digest([FORMAT, background, *states(paths)])}.npy"
+    if memory.is_file():
+        return np.load(memory, allow_pickle=False)
+    rows = in_parallel(lambda path: statistics_of(Path(path), background), paths, f"statistics of {table} images")
+    numbers = np.array(list(rows), dtype=np.float64).reshape(-1, len(STATISTICS))
+    with written_whole(memory) as beside, beside.open("wb") as file:
+        np.save(file, numbers)
+    for old in folder.glob(f"{table}-statistics-*.npy"):
+        if old != memory:
+            old.unlink(missing_ok=True)
+    return numbers
+
+
+def statistics_of(path: Path, background: Rgb | None) -> list[float]:
+    """STATISTICS of one image: sizes in pixels, colours from 0 to 255."""
+    try:
+        image = decode(path, background).astype(np.float32)
+        with Image.open(path) as file:
+            mode = file.mode
+    except BadImage:
+        return [np.nan] * len(STATISTICS)
+    height, width = image.shape[:2]
+    pixels = image.reshape(-1, 3)
+    mean, std = pixels.mean(axis=0), pixels.std(axis=0)
+    white = float((pixels.min(axis=1) >= WHITE).mean() > MOSTLY)
+    place = MODES.index(mode) if mode in MODES else len(MODES)
+    return [width, height, width / height, width * height, *mean, *std, float(mean @ LUMA), white, place]

@@ -1,0 +1,41 @@
+"""`comp split` for images: those that are (nearly) the same share a fold, and so do rows of one `data.group`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from comp.errors import shown
+from comp.folds import Split, split_rows
+from comp.tables import Tables
+from comp.vision.data.read import read_tables
+from comp.vision.folds.duplicates import find_duplicates, joined_groups, print_duplicates
+from comp.vision.schema import ImageConfig
+
+
+def split(config: ImageConfig, force: bool = False) -> Split:
+    """Writes `folds.csv` where there is none yet, and prints what stands in it.
+
+    Raises:
+        CompError: the file there fits other rows or other settings, and `force` is off.
+    """
+    tables = read_tables(config.data)
+
+    def group(folder: Path) -> np.ndarray:
+        found = find_duplicates(tables, config.data, config.folds.near_duplicates, folder / "cache")
+        print_duplicates(found, tables)
+        return joined_groups(tables.train, found.near)
+
+    result = split_rows(config, tables, group, force)
+    _print_shares(tables, result)
+    return result
+
+
+def _print_shares(tables: Tables, result: Split) -> None:
+    y = tables.targets.encode(tables.train)
+    drift = np.array([y[result.fold == k].mean(axis=0) - y.mean(axis=0) for k in range(result.n)])  # (n, K)
+    k, label = np.unravel_index(np.abs(drift).argmax(), drift.shape)
+    where = f"{tables.targets.classes[label]} in fold {k}"
+    print(f"classes largest difference of a class share {100 * abs(drift[k, label]):.1f} points ({where})")
+    rare = [name for name, count in zip(tables.targets.classes, y.sum(axis=0), strict=True) if count < result.n]
+    if rare:
+        print(f"        warning: fewer rows than folds in {shown(rare)}: some folds validate none of them")

@@ -1,0 +1,70 @@
+"""`comp predict`: predicts again from a run's checkpoints, with other views or for other test images."""
+
+import json
+
+from accelerate import Accelerator
+
+from comp.config import to_yaml
+from comp.distributed.launch import on_all_devices
+from comp.errors import CompError
+from comp.files import write_json, write_text
+from comp.runs.members import for_each_member
+from comp.runs.rundir import RunDir
+from comp.vision.data.competition import Competition, open_competition
+from comp.vision.folds.fold import called
+from comp.vision.folds.nested import done_pairs, write_inner
+from comp.vision.inference.collect import collect
+from comp.vision.inference.predict_fold import how_predicted, predict_fold
+from comp.vision.model import load_checkpoint
+from comp.vision.schema import ImageConfig
+
+
+@for_each_member
+def predict_again(config: ImageConfig, arguments: list[str]) -> int:
+    """Writes the predictions of all trained folds anew and returns the exit status.
+
+    The model is the one that was trained, whatever the configuration says by now; data, views and devices are the
+    configuration's.
+
+    Raises:
+        CompError: nothing is trained yet, or the checkpoints know other classes or folds than the data.
+    """
+    run = RunDir.of(config)
+    trained = run.trained_config()
+    if not run.done_folds():
+        raise CompError(f"no fold of {run.path} is trained to the end: run comp train")
+    data = config.data.model_copy(update={"background": trained.data.background, "frame": trained.data.frame})
+    merged = config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment})
+
+    def work(competition: Competition, accelerator: Accelerator) -> None:
+        for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
+            _predict(merged, competition, left_out, run, accelerator)
+        if accelerator.is_main_process:
+            write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict})))
+            write_inner(run, competition.split)
+            collect(merged, competition.tables.train["id"], run)
+
+    return on_all_devices(
+        merged,
+        arguments,
+        opened=lambda quiet: open_competition(merged, quiet),
+        prepare=lambda: None,
+        check=lambda *_: None,
+        work=work,
+    )
+
+
+def _predict(
+    config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
+) -> None:
+    folder = run.fold(*left_out)
+    model, facts = load_checkpoint(config.model, folder / "best.safetensors")
+    if facts["classes"] != list(competition.tables.targets.classes):
+        raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
+    if facts["folds"] != competition.split.rows:
+        raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
+    scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
+    if accelerator.is_main_process:
+        before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
+        print(f"{called(left_out)}  predicted again")

@@ -1,0 +1,67 @@
+"""What one trained fold says of its own validation rows and of all test rows, as files in its folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from comp.errors import CompError
+from comp.runs.predictions import oof_table, test_table, write_predictions
+from comp.runs.rundir import RunDir
+from comp.vision.data.competition import Competition
+from comp.vision.inference.predict_rows import predict_rows
+from comp.vision.metrics import score
+from comp.vision.model import Classifier
+from comp.vision.schema import ImageConfig
+
+
+def predict_fold(
+    config: ImageConfig,
+    competition: Competition,
+    left_out: tuple[int, ...],
+    model: Classifier,
+    folder: Path,
+    accelerator: Accelerator,
+) -> dict[str, float]:
+    """Writes `oof.parquet`, of the folds that the model left out, and `test.parquet`; returns the first's metrics."""
+    tables, targets, split = competition.tables, competition.tables.targets, competition.split
+    views = config.predict.views
+    train_rows, valid_rows = competition.rows(*left_out)
+    known, known_of_test = (competition.metadata(which, model.encoder) for which in ("train", "test"))
+    oof = predict_rows(model, competition.train_pixels, valid_rows, targets, config, accelerator, views, known)
+    test_rows = np.arange(len(tables.test))
+    test = predict_rows(model, competition.test_pixels, test_rows, targets, config, accelerator, views, known_of_test)
+    test[list(competition.test_pixels.bad)] = competition.y[train_rows].mean(axis=0)  # the training prior
+    if accelerator.is_main_process:
+        table = oof_table(tables.train, valid_rows, split.fold[valid_rows], oof, targets)
+        write_predictions(folder / "oof.parquet", table, targets, split.rows)
+        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.rows)
+    y = competition.y[valid_rows]
+    return {name: score(name, y, oof, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
+
+
+def how_predicted(config: ImageConfig) -> dict[str, Any]:
+    """The settings that predictions depend on; `metrics.json` of the fold remembers them."""
+    return config.predict.model_dump(include={"views", "average", "resize"})
+
+
+def other_predictions(config: ImageConfig, run: RunDir) -> str:
+    """Which settings the folds that are done were predicted with otherwise than `config` says; empty if with none."""
+    now = how_predicted(config)
+    return ", ".join(f"predict.{key}" for key in now if any(then[key] != now[key] for then in _remembered(run)))
+
+
+def refuse_mixed_predictions(run: RunDir) -> None:
+    """Raises: CompError: some folds were predicted in another way than others, so they make no common table."""
+    first, *others = _remembered(run) or [{}]
+    changed = ", ".join(f"predict.{key}" for key in first if any(other[key] != first[key] for other in others))
+    if changed:
+        raise CompError(f"the folds of {run.path} were predicted with different {changed}: run comp predict")
+
+
+def _remembered(run: RunDir) -> list[dict[str, Any]]:
+    """`how_predicted` of each model; older runs do not say."""
+    said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.path.glob("fold*/metrics.json"))]
+    return [each["predict"] for each in said if "predict" in each]

@@ -1,0 +1,71 @@
+"""How files become pixels, several at a time."""
+
+import math
+import os
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from comp.files import digest
+from comp.vision.pixels.image_file import Rgb, decode, framed, shrunk
+from comp.vision.schema import ImageConfig
+
+AHEAD = 64  # images decoded before they are asked for
+FORMAT = 2  # of the cache
+UNREADABLE = np.zeros((1, 1, 3), np.uint8)  # keeps the row of a bad image
+State = tuple[str, int, int]  # path, bytes, time of its last change in ns; -1 and 0 of a missing file
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become pixels; two caches with the same files and the same decoding are the same."""
+
+    short_side_px: int
+    background: Rgb | None
+    frame: str
+    frame_px: int | None
+
+    @classmethod
+    def of(cls, config: ImageConfig) -> "Decoding":
+        """As large as a typical random crop needs it not to be blurred, half as large again at most."""
+        size, smallest = config.model.image_size, config.augment.crop_scale[0]
+        margin = min(1.5, max(1.15, 1 / math.sqrt(max(smallest, 0.01))))
+        data = config.data
+        return cls(round(size * margin), data.background, data.frame, size if data.frame == "native" else None)
+
+    def __call__(self, path: str) -> np.ndarray:
+        """(H, W, 3) uint8.
+
+        Raises:
+            BadImage: the file cannot be read.
+        """
+        image = decode(Path(path), self.background, self.short_side_px)
+        return image if self.frame == "none" else framed(image, self.frame_px)
+
+    def n_bytes(self, width: int, height: int) -> int:
+        """Of an image whose file has this size in pixels, once it is decoded."""
+        width, height = shrunk((width, height), self.short_side_px)
+        if self.frame != "none":
+            width = height = self.frame_px or max(width, height)
+        return width * height * 3
+
+    @property
+    def key(self) -> str:
+        return digest([FORMAT, *astuple(self)])
+
+
+def states(paths: list[str]) -> list[State]:
+    """What tells that a file is still the one that was read. Not seen: another content of equal size and time."""
+    return [_state(path) for path in paths]
+
+
+def _state(path: str) -> State:
+    try:
+        stat = os.stat(path)  # noqa: PTH116, half as long as Path.stat, for each image of each start
+    except OSError:
+        return path, -1, 0
+    return path, stat.st_size, stat.st_mtime_ns

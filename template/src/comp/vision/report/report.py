@@ -1,0 +1,78 @@
+"""`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from comp.runs.page import Table, curves, saved, write_page
+from comp.runs.predictions import read_predictions
+from comp.runs.rundir import RunDir
+from comp.tables import Targets
+from comp.vision.metrics import score
+from comp.vision.schema import ImageConfig
+
+MOST_CLASSES = 30  # a confusion matrix of more cannot be read
+
+
+def report(config: ImageConfig) -> Path:
+    """Writes `report.html`, `curves.png` and, for up to 30 classes, `confusion.png` into the run's folder.
+
+    Raises:
+        CompError: nothing is trained yet.
+    """
+    run = RunDir.of(config)
+    trained = run.trained_config()
+    oof, targets, _ = read_predictions(run.oof)
+    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    plots = {}
+    if metrics.get("combines") is None:  # what is combined was not trained
+        plots["Training"] = saved(curves(run, trained), run.path / "curves.png")
+    if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
+        plots["Out-of-fold confusion"] = saved(_confusion(oof, targets), run.path / "confusion.png")
+    per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
+    per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
+    return write_page(run, trained, _what(trained, metrics), metrics, plots, [per_class])
+
+
+def _what(trained: ImageConfig, metrics: dict[str, Any]) -> str:
+    """One line on what the run is."""
+    combines = metrics.get("combines")
+    if combines:
+        return f"{combines['kind']} of {', '.join(combines['members'])}"
+    return f"{trained.model.backbone} at {trained.model.image_size} px · weights kept: {trained.train.keep}"
+
+
+def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:
+    truth = targets.index(oof["target"])
+    choice = oof[targets.columns].to_numpy().argmax(axis=1)
+    n = len(targets.classes)
+    counts = np.zeros((n, n), dtype=int)
+    np.add.at(counts, (truth, choice), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(4.0, 0.42 * n + 1.8)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.5 else "#333"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(n), targets.classes, rotation=90)
+    axes.set_yticks(range(n), targets.classes)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def _per_class(oof: pd.DataFrame, targets: Targets) -> list[tuple[str, int, float]]:
+    y, p = targets.encode(oof), oof[targets.columns].to_numpy()
+    rows = []
+    for k, name in enumerate(targets.classes):
+        if targets.kind == "multiclass":
+            value = float((p[y[:, k] > 0.5].argmax(axis=1) == k).mean()) if y[:, k].any() else float("nan")
+        else:
+            value = score("roc_auc", y[:, [k]], p[:, [k]], Targets("binary", (name,)))
+        rows.append((name, int(y[:, k].sum()), value))
+    return rows

@@ -1,0 +1,230 @@
+"""Every key of an image task's configuration with its default, here and in `common.py`, which these classes extend."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from comp.config.common import (
+    AboveZero,
+    Count,
+    Experiment,
+    Files,
+    Folding,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+    Submission,
+    Training,
+)
+
+TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
+CROPPED = r"(top_left|top_right|bottom_left|bottom_right|centre)_[1-9]\d"
+View = Annotated[
+    str, Field(pattern=f"^({TURNED}|{CROPPED})$")
+]  # rotate+5: degrees; centre_85: % of each side, enlarged
+
+
+class Data(Files):
+    reader: str = "auto"  # auto, or a reader registered in custom.py
+    train: str = "auto"  # a CSV, or a folder with a subfolder a class
+    test: str = "auto"  # a CSV, or a folder of images
+    id: str = "auto"  # column names
+    path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
+    test_path: str = "auto"  # the same for the test images, where it differs
+    target: str | list[str] = "auto"  # a column; a list of columns for multi-label
+    kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
+    group: str | None = None  # rows of one group stay in one fold
+    time: str | None = None  # the column that folds.kind=time sorts by
+    on_bad_image: Literal["error", "drop"] = "error"
+    background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
+    frame: Literal["none", "square", "native"] = "none"  # grey to a square; native: small images keep their scale
+    cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
+
+
+class Folds(Folding):
+    kind: Literal[
+        "auto", "stratified", "group", "stratified_group", "multilabel", "multilabel_group", "time", "holdout"
+    ] = "auto"
+    near_duplicates: Annotated[int, Field(ge=0, le=16)] | None = 8  # hash bits that may differ; null: identical only
+    nested: bool = False  # also a model without each two folds: what a stack with features is fitted on (nested.py)
+
+
+class Model(Section):
+    backbone: str = "convnext_tiny.fb_in22k"  # a timm name, or a model registered in custom.py
+    pretrained: bool = True  # weights from the hub
+    weights: str | None = None  # a local file or folder instead of the hub
+    args: dict[str, Any] = {}  # passed to timm.create_model
+    image_size: Positive = 224
+    head: str = "linear"  # linear, mlp, or a registered name
+    head_args: dict[str, Any] = {}
+    metadata: list[str] = []  # height, width, has_alpha, or columns of the tables: they join the image's features
+    metadata_args: dict[str, Any] = {}  # hidden: 64, dropout: 0.1, drop: 0.15 (how often the whole vector is hidden)
+    mean: tuple[float, float, float] | None = None  # null: what the backbone was trained with
+    std: tuple[float, float, float] | None = None
+
+
+class Train(Training):
+    optimizer: str = "adamw"  # any that timm knows
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
+    freeze_epochs: Count = 0  # first epochs that train the head alone
+    freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
+    loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_gamma: NotNegative = 2.0
+    class_weights: Literal["none", "balanced"] = "none"
+    sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
+    channels_last: bool = True
+    grad_checkpointing: bool = False
+    compile: bool | str = False  # true, or the name of a torch.compile backend
+    workers: Literal["auto"] | Count = "auto"
+
+
+class RandAugment(Section):
+    """RandAugment (arXiv 1909.13719): each operation joins the one warp or the one colour change of the image."""
+
+    ops: Positive = 2  # operations an image
+    magnitude: Annotated[float, Field(ge=0, le=10)] = 7.0
+    magnitude_std: NotNegative = 0.5  # each operation's magnitude varies normally by so much
+    prob: Share = 0.5  # each operation happens with this probability
+
+
+class Augment(Section):
+    """One affine warp and one colour change an image; probabilities and ranges, 0 is off."""
+
+    on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
+
+    crop_scale: tuple[Share, Share] = (0.7, 1.0)  # share of the image's area that a random crop keeps
+    crop_ratio: tuple[AboveZero, AboveZero] = (0.8, 1.25)  # its width by its height, relative to the image's own
+    hflip: Share = 0.5
+    vflip: Share = 0.0
+    rotate_deg: NotNegative = 0.0
+    shear_deg: NotNegative = 0.0
+    translate: Share = 0.0  # largest shift, as a share of the side, in whole pixels
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    solarize: Share = 0.0  # probability: values above a random threshold are inverted
+    posterize: Share = 0.0  # probability: 4 to 7 bits a colour are left
+    equalize: Share = 0.0  # probability: each channel's histogram is made flat
+    rand_augment: RandAugment | None = None
+    erase: Share = 0.0  # probability of a random rectangle of noise
+    mixup: NotNegative = 0.0  # alpha of the Beta distribution
+    cutmix: NotNegative = 0.0
+    mix_prob: Share = 1.0  # share of batches that are mixed
+    mix_off_epochs: Count = 0  # last epochs without mixing
+    custom: list[str] = []  # registered in custom.py; run on the device, on whole batches
+
+
+class Jobs(Section):
+    """Folds as processes of their own, several at once."""
+
+    per_gpu: Literal["auto"] | Count = "auto"  # at once on each GPU (without one: on the CPU); 0: one after the other
+    cluster: Literal["none", "local", "slurm"] = "none"  # each fold is a job of submitit
+    cluster_args: dict[str, Any] = {}  # such as {timeout_min: 600, slurm_partition: gpu, gpus_per_node: 1}
+
+
+class Predict(Section):
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    batch_size: Positive = 64
+    average: Literal["probabilities", "logits"] = "probabilities"  # over views
+    resize: Literal["squash", "crop"] = "squash"  # how an image that is not square becomes so
+
+
+class Pretrain(Section):
+    """Training on another data set first; every fold starts from its weights."""
+
+    data: dict[str, Any]  # as data: above, for the other set; it needs no test
+    map: dict[str, str | None] = {}  # its labels → classes of this competition; null, or not named here: left out
+    train: dict[str, Any] = {}  # as train: above, where it differs
+    augment: dict[str, Any] = {}
+
+
+class Selection(Section):
+    """Which test rows become training rows, and with which labels."""
+
+    teacher: Literal["fold", "ensemble"] = "fold"  # fold: models that never saw the fold's validation rows
+    threshold: Share = 0.95  # least probability
+    labels: Literal["hard", "soft"] = "hard"
+    temperature: AboveZero = 1.0  # of soft labels: below 1 sharpens
+    quota: Positive | None = None  # at most so many rows a class, the surest ones
+
+
+class Pseudo(Selection):
+    """For `comp pseudo`: test rows join the training rows, and the models are trained further with them."""
+
+    rounds: Positive = 1  # the students of one are the teachers of the next
+    train: dict[str, Any] = {"epochs": 3, "lr": 1e-5}  # as train: above, where it differs; these two if not named
+
+
+class Student(Selection):
+    """Written by `comp pseudo` into the experiments that it makes."""
+
+    start: str  # the run whose weights each fold starts from
+    teachers: list[str]  # the runs whose test predictions are the labels
+
+
+class Foreign(Section):
+    """Predictions of another tool, or of a friend: tables with `id` and a column a class, p_<class> or <class>."""
+
+    name: str
+    oof: str  # CSV or parquet: every training row once, predicted by models that never saw it
+    test: str
+
+
+class Combination(Section):
+    """What `comp blend` and `comp stack` combine."""
+
+    # Names of runs, their folders, or foreign tables; none: the members of this experiment, else all runs of its folds.
+    members: list[str | Foreign] = []
+
+
+class Blend(Combination):
+    """For `comp blend`: means and weights."""
+
+    kind: Literal["mean", "geometric", "rank", "power", "hill_climbing", "weights"] = "mean"  # rank: for ROC-AUC
+    power: AboveZero = 2.0  # of kind=power
+    objective: Literal["log_loss", "metric"] = "log_loss"  # what hill_climbing and weights improve
+
+
+class Stack(Combination):
+    """For `comp stack`: learned combiners."""
+
+    kind: Literal["lightgbm", "logistic"] = "lightgbm"
+    features: list[str] = []  # image_statistics, height, width, has_alpha, or columns of the tables
+    args: dict[str, Any] = {}  # of LightGBM, or of scikit-learn's LogisticRegression
+
+
+class Soup(Section):
+    """For `comp soup`: runs whose weights are averaged, fold by fold."""
+
+    members: list[str] = []
+
+
+class Submit(Submission):
+    values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
+    postprocess: list[str] = []  # registered in custom.py
+
+
+class ImageConfig(Experiment):
+    task: Literal["classify"] = "classify"
+    metric: str = "accuracy"
+    metrics: list[str] = ["log_loss"]
+    data: Data = Data()
+    folds: Folds = Folds()
+    model: Model = Model()
+    train: Train = Train()
+    augment: Augment = Augment()
+    predict: Predict = Predict()
+    jobs: Jobs = Jobs()
+    pretrain: Pretrain | None = None
+    pseudo: Pseudo = Pseudo()
+    student: Student | None = None
+    blend: Blend = Blend()
+    stack: Stack = Stack()
+    soup: Soup = Soup()
+    submit: Submit = Submit()
+
+    @property
+    def about_model(self) -> str:
+        return self.model.backbone

@@ -1,0 +1,89 @@
+"""`comp score`: scores a submission against a `solution.csv`, for those who have one."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from comp.errors import CompError, shown
+from comp.registry import needs_probabilities
+from comp.runs.predictions import read_predictions
+from comp.runs.rundir import SUBMISSIONS, RunDir
+from comp.tables import Targets, read_csv
+from comp.vision.metrics import score
+from comp.vision.schema import ImageConfig
+from comp.vision.submission.submit import columns_of, positive_class
+
+
+def score_submission(config: ImageConfig) -> dict[str, float]:
+    """Prints and returns the metrics of `submissions/<experiment>.csv`.
+
+    Raises:
+        CompError: there is no submission or no solution, or their ids differ.
+    """
+    path, solution_path = SUBMISSIONS / f"{config.name}.csv", Path(config.data.root) / config.data.solution
+    if not path.is_file():
+        raise CompError(f"{path} does not exist: run comp submit")
+    if not solution_path.is_file():
+        raise CompError(f"{solution_path} does not exist: comp score needs the test labels (data.solution=…)")
+    _, targets, _ = read_predictions(RunDir.of(config).test)
+    submission, solution = read_csv(path), read_csv(solution_path)
+    _refuse_other_ids(submission, solution)
+    solution = solution.set_index(solution.columns[0]).loc[submission.iloc[:, 0]]
+    y = _truth(solution, submission, targets)
+    p, has_probabilities = _predicted(submission, targets)
+    scores = {}
+    for name in dict.fromkeys([config.metric, *config.metrics]):
+        if needs_probabilities(name) and not has_probabilities:
+            print(f"score   {name} needs probabilities, the submission has labels")
+            continue
+        scores[name] = score(name, y, p, targets)
+        print(f"score   {name} {scores[name]:.4f} on {len(submission)} test rows ({path})")
+    return scores
+
+
+def _refuse_other_ids(submission: pd.DataFrame, solution: pd.DataFrame) -> None:
+    for table, what in ((submission, "submission"), (solution, "solution")):
+        twice = table.iloc[:, 0][table.iloc[:, 0].duplicated()]
+        if len(twice):
+            raise CompError(f"ids stand more than once in the {what}: {shown(twice)}")
+    different = set(submission.iloc[:, 0]) ^ set(solution.iloc[:, 0])
+    if different:
+        raise CompError(f"submission and solution have different ids: {shown(sorted(different))}")
+
+
+def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets) -> np.ndarray:
+    """(N, K) as in `Targets.encode`; columns that nobody asked for, such as Kaggle's Usage, are passed over."""
+    asked, classes = list(submission.columns[1:]), list(targets.classes)
+    one_each = asked if len(asked) > 1 or targets.kind != "multiclass" else classes
+    for names in (one_each, classes):
+        if set(names) <= set(solution.columns):
+            return _numbers(solution, names, targets, "solution")
+    column = asked[0] if asked[0] in solution else solution.columns[0]
+    if targets.kind == "multiclass":
+        return targets.encode(pd.DataFrame({"target": solution[column].to_numpy()}))
+    return _numbers(solution, [column], targets, "solution")
+
+
+def _predicted(submission: pd.DataFrame, targets: Targets) -> tuple[np.ndarray, bool]:
+    """(N, K) probabilities, or ones and zeros where the submission holds labels."""
+    names = list(submission.columns[1:])
+    if targets.kind == "multiclass" and len(names) == 1:
+        labels = submission[names[0]]
+        second = pd.to_numeric(labels, errors="coerce").to_numpy()
+        if len(targets.classes) != 2 or labels.isin(targets.classes).all() or np.isnan(second).any():
+            return targets.encode(pd.DataFrame({"target": labels})), False
+        both = [1 - second, second] if positive_class(names[0], targets) == 1 else [second, 1 - second]
+        return np.column_stack(both), True
+    p = _numbers(submission, names, targets, "submission")
+    return p, bool((p % 1 != 0).any())
+
+
+def _numbers(table: pd.DataFrame, names: list[str], targets: Targets, what: str) -> np.ndarray:
+    """The columns `names` as (N, K) numbers, in the order of the classes."""
+    values = table[names].apply(pd.to_numeric, errors="coerce")
+    if values.isna().any(axis=None):
+        column = values.isna().any().idxmax()
+        strange = table[column][values[column].isna()]
+        raise CompError(f"the {what}'s column {column!r} holds {shown(strange)}, expected numbers")
+    return values.to_numpy(dtype=np.float64)[:, np.argsort(columns_of(names, targets))]

@@ -1,0 +1,61 @@
+"""Parameter groups, the optimizer, and the learning rate of every update."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
+
+from comp.distributed.fsdp import fused_step
+from comp.errors import CompError
+from comp.loop.schedule import scheduled
+from comp.vision.model import Classifier
+from comp.vision.schema import Train
+
+
+def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer:
+    """timm's optimizer over the groups of backbone, head and metadata; each group's `lr_scale` is its layer decay.
+
+    Raises:
+        CompError: timm knows no such optimizer, or it is not for FSDP.
+    """
+    kept: set[str] = getattr(model.backbone, "no_weight_decay", set)()
+    common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
+    if settings.layer_decay is not None:
+        groups = param_groups_layer_decay(model.backbone, **common, layer_decay=settings.layer_decay)
+    else:
+        groups = param_groups_weight_decay(model.backbone, **common)
+    for part in (model.head, model.metadata):
+        if part is not None:
+            groups += param_groups_weight_decay(part, weight_decay=settings.weight_decay)
+    groups = [group for group in groups if group["params"]]
+    stepped = {id(weight) for group in groups for weight in group["params"]}
+    forgotten = [
+        name for name, weight in model.named_parameters() if weight.requires_grad and id(weight) not in stepped
+    ]
+    assert not forgotten, f"no optimizer steps {forgotten}"
+    common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
+    try:
+        try:
+            return create_optimizer_v2(groups, **common, fused=fused_step(model, settings.optimizer))
+        except (TypeError, RuntimeError):  # one that has no fused step, here or at all
+            return create_optimizer_v2(groups, **common)
+    except (AssertionError, KeyError, ValueError) as error:
+        raise CompError(f"train.optimizer={settings.optimizer}: {error}") from None
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)
+
+
+def learning_rate(update: int, updates_per_epoch: int, settings: Train, val_losses: Sequence[float] = ()) -> float:
+    """The rate of optimizer update `update` (from 0), after epochs that ended with `val_losses`.
+
+    Frozen epochs with a rate of their own come first; then what `schedule` says of the epochs after them.
+    """
+    first = settings.freeze_epochs if settings.freeze_lr is not None else 0
+    if settings.freeze_lr is not None and update < first * updates_per_epoch:
+        return settings.freeze_lr
+    left = settings.epochs - first
+    return scheduled(update - first * updates_per_epoch, updates_per_epoch, left, settings, val_losses[first:])

@@ -1,0 +1,138 @@
+"""`comp pretrain`: training on another data set first. Every fold starts from these weights, head included.
+
+Images that the competition has as well, or nearly, are left out, whichever table they stand in: pretraining on one that
+a fold is validated on would be a leak.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+from sklearn.model_selection import train_test_split
+
+from comp.config.load import changed
+from comp.distributed.launch import on_all_devices
+from comp.errors import CompError, shown
+from comp.files import digest
+from comp.runs.members import for_each_member
+from comp.runs.rundir import RunDir
+from comp.tables import Tables, Targets
+from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.read import read_training_table
+from comp.vision.folds.duplicates import find_duplicates
+from comp.vision.folds.fold import Fold
+from comp.vision.model import save_checkpoint
+from comp.vision.pixels import Decoding, open_pixels
+from comp.vision.schema import ImageConfig, Pretrain
+from comp.vision.training.fit import fit
+from comp.vision.training.memory import release_memory, step_errors_explained
+
+VALIDATED = 0.1  # share of the rows that tell how well it goes
+
+
+@for_each_member
+def pretrain(config: ImageConfig, arguments: list[str]) -> int:
+    """Writes `runs/<name>/pretrain/best.safetensors`, unless it is there, and returns the exit status.
+
+    `arguments` are those of this command, for further processes.
+
+    Raises:
+        CompError: nothing is to be pretrained on, or whatever is wrong with the other data set.
+    """
+    run = RunDir.of(config)
+    if config.pretrain is None:
+        raise CompError("pretrain: is not set: name its data, such as pretrain.data={root: external, train: images}")
+    settings = config.pretrain
+    mine = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
+    data = {**mine, "work": config.data.work or config.data.root, **settings.data}
+    train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
+    other = changed(config, data=data, train=train, augment=settings.augment)
+    if run.pretrained.is_file():
+        print(f"pretrain  {run.pretrained} is there: kept")
+        run.start(config)
+        return 0
+    return on_all_devices(
+        other,
+        arguments,
+        opened=lambda quiet: open_competition(config, quiet),
+        prepare=lambda: run.start(config),
+        check=lambda *_: None,
+        work=lambda competition, accelerator: _pretrain(other, settings, competition, run, accelerator),
+    )
+
+
+def _pretrain(
+    other: ImageConfig, settings: Pretrain, competition: Competition, run: RunDir, accelerator: Accelerator
+) -> None:
+    folder, targets = run.pretrained.parent, competition.tables.targets
+    with accelerator.local_main_process_first():
+        fold = _other_rows(other, settings, competition, quiet=not accelerator.is_main_process)
+    with step_errors_explained():
+        model = fit(other, fold, folder, accelerator)
+    if accelerator.is_main_process:
+        save_checkpoint(model, run.pretrained, {"kind": targets.kind, "classes": targets.classes})
+        shutil.rmtree(folder / "last", ignore_errors=True)
+        print(f"wrote   {run.pretrained}", flush=True)
+    release_memory(accelerator)
+    accelerator.wait_for_everyone()
+
+
+def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition, quiet: bool) -> Fold:
+    """The other data set as one fold: mapped to the competition's classes, without images that it has too."""
+    targets = competition.tables.targets
+    table, found, told = read_training_table(other.data)
+    if targets.kind == "multilabel" or found.kind == "multilabel":
+        raise CompError("pretrain: takes one label an image, here and there: it does not map several")
+    table = _mapped(table, settings.map, targets)
+    n, folder = len(table), Path(str(other.data.work)) / "cache"
+    table = _without_known_images(table, other, competition, folder)
+    if not quiet:
+        print("\n".join(told))
+        print(f"pretrain  {len(table)} rows with classes of this competition; {n - len(table)} whose images it has too")
+    paths = table["path"].tolist()
+    pixels = open_pixels(
+        paths, folder, Decoding.of(other), other.data.cache, f"pretrain-{digest([other.data.root])}", quiet
+    )
+    readable = np.array([row for row in range(len(table)) if row not in pixels.bad])
+    labels = table["target"].to_numpy()[readable]
+    if len(readable) < 2 * len(targets.classes):
+        raise CompError(f"pretrain: only {len(readable)} rows of {other.data.root} are left: look at pretrain.map")
+    each = pd.Series(labels).value_counts().min()
+    train_rows, valid_rows = train_test_split(
+        readable, test_size=VALIDATED, random_state=other.seed, stratify=labels if each > 1 else None
+    )
+    y = targets.encode(table)
+    # The network has the metadata's part already, and learns to do without: the other images have none.
+    _, encoder = competition.encoded(np.arange(len(competition.y)))
+    return Fold((competition.split.n,), train_rows, valid_rows, y, pixels, targets, encoder=encoder, name="pretrain")
+
+
+def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:
+    """The rows whose label is a class here; without a map, labels are classes by their names."""
+    classes = ("0", "1") if targets.kind == "binary" else targets.classes
+    known = {str(name): str(to) for name, to in (mapping or {name: name for name in classes}).items() if to is not None}
+    wrong = sorted(set(known.values()) - set(classes))
+    if wrong:
+        raise CompError(f"pretrain.map names no classes of here: {shown(wrong)}; there are {shown(classes, 12)}")
+    labels = table["target"].astype(str)
+    missing = sorted(set(known) - set(labels))
+    if missing and mapping:
+        raise CompError(
+            f"pretrain.map names labels that the other data set has not: {shown(missing)}; "
+            f"there are {shown(sorted(set(labels)), 12)}"
+        )
+    kept = table[labels.isin(list(known))].reset_index(drop=True)
+    target = kept["target"].astype(str).map(known)
+    return kept.assign(target=target.astype(float) if targets.kind == "binary" else target)
+
+
+def _without_known_images(
+    table: pd.DataFrame, other: ImageConfig, competition: Competition, folder: Path
+) -> pd.DataFrame:
+    tables = competition.tables
+    known = pd.concat([tables.train[["id", "path"]], tables.test[["id", "path"]]], ignore_index=True)
+    both = Tables(known, table, None, tables.targets)
+    repeated = find_duplicates(both, other.data, other.folds.near_duplicates, folder).in_test >= 0
+    return table[~repeated].reset_index(drop=True)

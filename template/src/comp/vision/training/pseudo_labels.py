@@ -1,0 +1,95 @@
+"""Which test rows a student learns from, and with which labels.
+
+The student of fold k learns from models of fold k only: none of them saw the rows that it is validated on. A stack is
+no teacher: its members' predictions of fold k's training rows come from models that did.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from comp.errors import CompError
+from comp.runs.predictions import read_predictions, test_table, write_predictions
+from comp.runs.rundir import RunDir
+from comp.tables import Targets
+from comp.vision.data.competition import Competition
+from comp.vision.folds.fold import Fold, called
+from comp.vision.pixels import Joined
+from comp.vision.schema import Selection, Student
+
+
+def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, folder: Path) -> Fold:
+    """`fold` with the chosen test rows among its training rows, and the weights that it starts from.
+
+    What was chosen is written to `pseudo.parquet` once: a training that was cut short goes on with the same rows.
+    """
+    tables, targets = competition.tables, competition.tables.targets
+    chosen_file = folder / "pseudo.parquet"
+    if not chosen_file.is_file():
+        _write_chosen(chosen_file, fold.left_out, student, competition)
+    chosen, _, _ = read_predictions(chosen_file)
+    place = pd.Series(np.arange(len(tables.test)), index=tables.test["id"])
+    rows = place[chosen["id"]].to_numpy()
+    y = np.zeros((len(tables.test), fold.y.shape[1]), np.float32)
+    y[rows] = chosen[targets.columns].to_numpy(dtype=np.float32)
+    return replace(
+        fold,
+        train_rows=np.concatenate([fold.train_rows, len(fold.y) + rows]),
+        y=np.concatenate([fold.y, y]),
+        pixels=Joined(competition.train_pixels, competition.test_pixels),
+        metadata=_metadata(fold, competition),
+        start=RunDir.of_name(student.start).fold(*fold.left_out) / "best.safetensors",
+    )
+
+
+def _metadata(fold: Fold, competition: Competition) -> np.ndarray | None:
+    if fold.metadata is None:
+        return None
+    return np.concatenate([fold.metadata, competition.metadata("test", fold.encoder)])
+
+
+def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, competition: Competition) -> None:
+    targets = competition.tables.targets
+    p = np.mean([_teaching(RunDir.of_name(name), left_out, student, competition) for name in student.teachers], axis=0)
+    p[list(competition.test_pixels.bad)] = 0.5 if targets.kind != "multiclass" else 0.0  # nobody has seen these images
+    rows, labels = select(p, targets, student)
+    chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
+    write_predictions(path, chosen, targets, competition.split.rows)
+    hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing keeps models from being sure)"
+    print(f"{called(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
+
+
+def _teaching(run: RunDir, left_out: tuple[int, ...], student: Student, competition: Competition) -> np.ndarray:
+    """What one teacher says of the test rows (N, K)."""
+    path = run.test if student.teacher == "ensemble" else run.fold(*left_out) / "test.parquet"
+    table, targets, folds = read_predictions(path)
+    if folds != competition.split.rows or list(targets.classes) != list(competition.tables.targets.classes):
+        raise CompError(f"{path} was made with other folds or classes than the data has now: train {run.path} anew")
+    if table["id"].tolist() != competition.tables.test["id"].tolist():
+        raise CompError(f"{path} has other rows than the test table: run comp predict name={run.path.name}")
+    return table[targets.columns].to_numpy(dtype=np.float64)
+
+
+def select(p: np.ndarray, targets: Targets, settings: Selection) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (M,) of `p` (N, K) that are sure enough, in order, and their labels (M, K) float32."""
+    multiclass = targets.kind == "multiclass"
+    sureness = p.max(axis=1) if multiclass else np.maximum(p, 1 - p).min(axis=1)
+    hard = np.eye(p.shape[1])[p.argmax(axis=1)] if multiclass else (p > 0.5).astype(float)
+    sure = sureness >= settings.threshold
+    if settings.quota is not None:
+        surest = np.argsort(-sureness, kind="stable")
+        surest = surest[sure[surest]]
+        kinds = [tuple(row) for row in hard[surest]]
+        rank = pd.Series(range(len(kinds))).groupby(pd.Series(kinds, dtype=object)).cumcount().to_numpy()
+        sure[surest[rank >= settings.quota]] = False
+    rows = np.flatnonzero(sure)
+    labels = hard[rows] if settings.labels == "hard" else _sharpened(p[rows], multiclass, settings.temperature)
+    return rows, labels.astype(np.float32)
+
+
+def _sharpened(p: np.ndarray, multiclass: bool, temperature: float) -> np.ndarray:
+    power = np.power(p, 1 / temperature)
+    others = power.sum(axis=1, keepdims=True) if multiclass else power + np.power(1 - p, 1 / temperature)
+    return power / others

@@ -1,0 +1,238 @@
+"""`comp train`: fits the folds, predicts with each, and collects what they predicted."""
+
+import shutil
+import time
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from comp.distributed.launch import is_launched, on_all_devices
+from comp.distributed.processes import end_with_starter
+from comp.errors import CompError
+from comp.files import write_json
+from comp.runs.members import for_each_member
+from comp.runs.rundir import RunDir
+from comp.vision.batches import TrainingBatches
+from comp.vision.data.competition import Competition, open_competition
+from comp.vision.folds.cluster import executor_for
+from comp.vision.folds.fold import Fold, called
+from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
+from comp.vision.folds.nested import pairs_of, write_inner
+from comp.vision.inference.collect import collect
+from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
+from comp.vision.metrics import score
+from comp.vision.model import save_checkpoint
+from comp.vision.schema import ImageConfig
+from comp.vision.training.fit import fit
+from comp.vision.training.losses import build_loss
+from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.pretrain import pretrain
+from comp.vision.training.pseudo_labels import with_pseudo_labels
+
+
+@for_each_member
+def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int:
+    """Trains the folds that are not trained yet and returns the exit status.
+
+    `arguments` are those of this command, for further processes.
+
+    Raises:
+        CompError: whatever is wrong with configuration or data, before any process is started.
+    """
+    run = RunDir.of(config)
+    if is_job() and not is_launched():
+        end_with_starter()
+    if config.pretrain is not None and not is_launched() and not is_job():
+        run.start(config, fresh)
+        fresh = False
+        if not run.pretrained.is_file():
+            status = pretrain(config, ["pretrain", *(word for word in arguments[1:] if word != "--fresh")])
+            if status:
+                return status
+    return on_all_devices(
+        config,
+        [word for word in arguments if word != "--fresh"],
+        opened=lambda quiet: open_competition(config, quiet),
+        prepare=lambda: _prepare(config, run, fresh),
+        check=lambda competition, processes: _check(config, competition, processes),
+        work=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
+        jobs=lambda competition: _train_folds_as_jobs(config, competition, run),
+    )
+
+
+def _prepare(config: ImageConfig, run: RunDir, fresh: bool) -> None:
+    if is_job():
+        return
+    run.start(config, fresh)
+    if config.jobs.cluster != "none":
+        executor_for(config, run.path)  # what is wrong with it is said before the images are decoded
+
+
+def _check(config: ImageConfig, competition: Competition, processes: int) -> None:
+    """Raises at once what would otherwise fail after the first epoch, or in each process."""
+    run = RunDir.of(config)
+    if not run.config.is_file():
+        raise CompError(f"{run.path} of the first machine is not seen here: runs/ must be one folder that all share")
+    run.bind_to_folds(competition.split.rows)
+    targets = competition.tables.targets
+    for name in [config.metric, *config.metrics]:
+        score(name, competition.y, competition.y, targets)
+    build_loss(config.train, targets, None)
+    augment = config.augment
+    mixes = (augment.mixup or augment.cutmix) and augment.mix_prob == 1 and not augment.mix_off_epochs
+    if config.model.metadata and mixes:
+        raise CompError(
+            "model.metadata: mixed images have none, and every batch is mixed: set augment.mix_prob=0.5, or "
+            "augment.mix_off_epochs, or model.metadata=[]"
+        )
+    if config.pretrain is not None and not run.pretrained.is_file():
+        raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
+    trainings = _trainings(config, competition, _folds_to_train(config, competition))
+    stale = other_predictions(config, run)
+    if stale and not all(run.is_done(*left_out) for left_out in trainings):
+        raise CompError(
+            f"other folds of {run.path} were predicted with another {stale}: run comp predict, or set it as it was"
+        )
+    for left_out in trainings:
+        train_rows, valid_rows = competition.rows(*left_out)
+        if not len(train_rows) or not len(valid_rows):
+            raise CompError(f"{called(left_out)}: {len(train_rows)} rows to train on, {len(valid_rows)} to validate")
+        if config.student is not None:
+            start = RunDir.of_name(config.student.start).fold(*left_out) / "best.safetensors"
+            if not start.is_file():
+                raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
+        TrainingBatches(
+            train_rows,
+            config.train.images_per_update,
+            left_out,
+            processes=processes,
+            accumulate=config.train.pieces or 1,
+        )
+
+
+def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, accelerator: Accelerator) -> None:
+    def say(line: str) -> None:
+        if accelerator.is_main_process:
+            print(line, flush=True)
+
+    if accelerator.is_main_process and not is_job():
+        _note(config)
+    if config.tracker != "none":
+        name = f"{config.name} fold {config.folds.use}" if is_job() else config.name
+        named = {tracker: {"name": name} for tracker in ("wandb", "trackio")}
+        about = config.model_dump(mode="json")
+        if config.tracker == "tensorboard":  # takes flat values only
+            about = {"name": config.name, "backbone": config.model.backbone}
+        accelerator.init_trackers(Path.cwd().name, about, named)
+    for left_out in _trainings(config, competition, _folds_to_train(config, competition)):
+        if run.is_done(*left_out):
+            say(f"{called(left_out)}  is trained already")
+            continue
+        started = time.perf_counter()
+        with step_errors_explained():
+            _train_fold(config, competition, left_out, run, accelerator)
+        release_memory(accelerator)
+        say(f"{called(left_out)}  done in {time.perf_counter() - started:.0f} s")
+    if accelerator.is_main_process and not is_job():
+        _collect(config, competition, run)
+    accelerator.wait_for_everyone()
+
+
+def _train_folds_as_jobs(config: ImageConfig, competition: Competition, run: RunDir) -> bool:
+    """Trains each fold in a process of its own and collects, where that is wanted; whether it was."""
+    folds = _folds_to_train(config, competition)
+    left = [k for k in folds if not all(run.is_done(*each) for each in _trainings(config, competition, [k]))]
+    gpus = len(visible_gpus())
+    classes = len(competition.tables.targets.classes)
+    per_device, why = folds_at_once(config, len(left), gpus, lambda: parameter_count(config, classes))
+    if not left or not per_device:
+        if why:
+            print(f"jobs    one fold after the other on {gpus} GPUs: {why}")
+        return False
+    _check(config, competition, 1 if config.train.processes == "auto" else config.train.processes)
+    on = " on each GPU" if gpus and config.jobs.cluster != "slurm" else ""
+    print(f"jobs    {len(left)} folds, {per_device} at a time{on}: {why}")
+    _note(config)
+    for number in sorted(set(folds) - set(left)):
+        print(f"fold {number}  is trained already")
+    train_as_jobs(config, run, left, per_device)
+    _collect(config, competition, run)
+    return True
+
+
+def _collect(config: ImageConfig, competition: Competition, run: RunDir) -> None:
+    refuse_mixed_predictions(run)
+    stale = other_predictions(config, run)
+    if stale:
+        print(f"note    the folds were predicted with another {stale}: comp predict makes them anew")
+    write_inner(run, competition.split)
+    collect(config, competition.tables.train["id"], run, _facts(config))
+
+
+def _facts(config: ImageConfig) -> dict[str, str]:
+    """What the run's metrics have to say beside the scores."""
+    if config.student is None:
+        return {}
+    if config.student.teacher == "ensemble":
+        return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
+    learnt_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
+    unscored = [why for why in learnt_from if why]
+    return {"unscored": f"it learnt from a run of which {unscored[0]}"} if unscored else {}
+
+
+def _note(config: ImageConfig) -> None:
+    why = config.train.chooses_on_validated_rows
+    if why:
+        print(f"note    {why}: each fold's score is measured on rows that chose its epoch or rates, so it flatters")
+    if config.train.freeze_epochs >= config.train.epochs:
+        print(f"note    train.freeze_epochs={config.train.freeze_epochs}: in all epochs the head alone learns")
+
+
+def _folds_to_train(config: ImageConfig, competition: Competition) -> list[int]:
+    if config.folds.use == "all":
+        return list(range(competition.split.n))
+    wrong = [number for number in config.folds.use if number >= competition.split.n]
+    if wrong:
+        raise CompError(f"folds.use names fold {wrong[0]}, there are folds 0 to {competition.split.n - 1}")
+    return sorted(set(config.folds.use))
+
+
+def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) -> list[tuple[int, ...]]:
+    """What is trained along with `folds`, each by the folds that it leaves out."""
+    return [*((k,) for k in folds), *pairs_of(config, competition.split, folds)]
+
+
+def _train_fold(
+    config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
+) -> None:
+    train_rows, valid_rows = competition.rows(*left_out)
+    started = time.perf_counter()
+    targets, folder = competition.tables.targets, run.fold(*left_out)
+    fold = Fold(
+        left_out,
+        train_rows,
+        valid_rows,
+        competition.y,
+        competition.train_pixels,
+        targets,
+        *competition.encoded(train_rows),
+        start=run.pretrained if config.pretrain else None,
+    )
+    if config.student is not None:
+        with accelerator.main_process_first():
+            fold = with_pseudo_labels(fold, config.student, competition, folder)
+    model = fit(config, fold, folder, accelerator)
+    scores = predict_fold(config, competition, left_out, model, folder, accelerator)
+    if accelerator.is_main_process:
+        facts = {
+            "kind": targets.kind,
+            "classes": targets.classes,
+            "left_out": left_out,
+            "folds": competition.split.rows,
+        }
+        save_checkpoint(model, folder / "best.safetensors", facts)
+        seconds = round(time.perf_counter() - started, 1)
+        about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
+        write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
+        shutil.rmtree(folder / "last", ignore_errors=True)
+    accelerator.wait_for_everyone()

@@ -1,0 +1,86 @@
+"""Finding copier, and what is made of its words."""
+
+import sys
+
+import pytest
+
+from comp.errors import CompError
+from comp.updating import copier_program
+from comp.updating.copier_program import ANSWERS, Origin
+
+FULL = "_commit: v1.2.0\n_src_path: gh:org/kaggle-vision\ntask: classify\n_yours:\n- conf/*.yaml\n"
+CLONE_FAILED = """Traceback (most recent call last):
+  File "x.py", line 1, in <module>
+plumbum.commands.processes.ProcessExecutionError: Unexpected exit code: 128
+Command line: | git ls-remote https://example.org/no.git
+Stderr:       | fatal: unable to access 'https://example.org/no.git/': Could not resolve host: example.org
+"""
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """`installed("uvx")` makes these the only ways to copier."""
+
+    def only(*ways):
+        monkeypatch.setattr(copier_program, "find_spec", lambda name: object() if "module" in ways else None)
+        monkeypatch.setattr(copier_program.shutil, "which", lambda name: f"/bin/{name}" if name in ways else None)
+
+    return only
+
+
+@pytest.mark.parametrize(
+    ("ways", "command"),
+    [
+        (["module", "copier", "uvx"], [sys.executable, "-P", "-m", "copier"]),
+        (["copier", "uvx"], ["copier"]),
+        (["uvx"], ["uvx", "copier"]),
+    ],
+)
+def test_copier_is_found_where_it_is(installed, ways, command):
+    installed(*ways)
+    assert copier_program._program() == command
+
+
+def test_without_copier_a_line_says_how_to_install_it(installed):
+    installed()
+    with pytest.raises(CompError, match=r"^copier is not installed: pipx install copier .*$"):
+        copier_program.copier("--version")
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason"),
+    [
+        (CLONE_FAILED, "unable to access 'https://example.org/no.git/': Could not resolve host: example.org"),
+        ("\x1b[31mDownloads are closed\x1b[39m\n", "Downloads are closed"),
+        ("Traceback\nValueError: Validation error for question 'folds': Between 1 and 50.\n", "Between 1 and 50."),
+        ("", "it failed and did not say why"),
+    ],
+)
+def test_the_reason_is_one_line(printed, reason):
+    assert copier_program._reason(printed) == reason
+
+
+def test_the_answers_file_tells_where_a_repository_comes_from(tmp_path):
+    (tmp_path / ANSWERS).write_text(FULL, encoding="utf-8")
+    origin = Origin.of(tmp_path)
+    assert (origin.source, origin.version, origin.yours) == ("gh:org/kaggle-vision", "v1.2.0", ("conf/*.yaml",))
+    assert origin.answers == {"task"}
+
+
+def test_a_repository_older_than_the_list_of_the_users_files_has_none(tmp_path):
+    (tmp_path / ANSWERS).write_text(FULL.partition("_yours")[0], encoding="utf-8")
+    assert Origin.of(tmp_path).yours == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a line\n", "task: classify\n", "<<<<<<< before\ntask: a\n=======\n", "- 1\n", "\xff"]
+)
+def test_a_broken_answers_file_is_named(tmp_path, text):
+    (tmp_path / ANSWERS).write_text(text, encoding="latin-1")
+    with pytest.raises(CompError, match=r"\.copier-answers\.yml does not say which version"):
+        Origin.of(tmp_path)
+
+
+def test_a_missing_one_too(tmp_path):
+    with pytest.raises(CompError, match="is not here: run comp update in the repository's folder"):
+        Origin.of(tmp_path)

@@ -1,0 +1,111 @@
+"""`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; cut short anywhere."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support import SOURCE
+from vision.small import picture
+
+MEMBERS = [
+    {"name": "a", "model": {"image_size": 20}},
+    {"name": "b", "model": {"backbone": "test_vit", "metadata": ["height", "has_alpha"]}, "train": {"epochs": 3}},
+]
+
+
+@pytest.fixture
+def ensemble(competition, configure):
+    """A configuration with everything in it."""
+    for vendor, colour in {"rouge": "red", "vert": "green", "bleu": "blue"}.items():
+        (competition.parent / "other" / vendor).mkdir(parents=True)
+        for number in range(8):
+            picture(colour, seed=7000 + number + sum(map(ord, vendor))).save(f"other/{vendor}/{number}.png")
+    return configure(
+        members=MEMBERS,
+        train={"epochs": 2, "freeze_epochs": 1, "freeze_lr": 0.01, "batch_size": 6},
+        pretrain={
+            "data": {"root": ".", "train": "other"},
+            "map": {"rouge": "red", "vert": "green", "bleu": "blue"},
+            "train": {"epochs": 2},
+        },
+        predict={"views": ["identity", "hflip", "rotate+5", "centre_85"]},
+        stack={"kind": "logistic", "features": ["image_statistics"]},
+        pseudo={"threshold": 0.34, "train": {"epochs": 1, "lr": 1.0e-3}},
+        steps=["split", "pretrain", "train", "blend", "stack", "pseudo", "blend", "stack", "submit", "score", "report"],
+    )
+
+
+def table(out: str) -> list[str]:
+    """The summary at the end, without the names of the runs."""
+    lines = out[out.rindex("\nrun ") :].strip().splitlines()[1:]
+    return [" ".join(line.split()[1:]) for line in lines]
+
+
+def names(out: str) -> list[str]:
+    return [line.split()[0] for line in out[out.rindex("\nrun ") :].strip().splitlines()[1:]]
+
+
+def test_it_goes_through_all_phases_and_prints_what_each_brought(ensemble, comp):
+    status, out, err = comp("run")
+    assert status == 0, err
+    assert names(out) == [
+        *("small-a", "small-b", "small-blend", "small-stack"),
+        *("small-a-pseudo", "small-b-pseudo", "small-pseudo-blend", "small-pseudo-stack"),
+    ]
+    submission = pd.read_csv("submissions/small-pseudo-stack.csv", dtype=str)
+    assert len(submission) == 9
+    assert "accuracy" in out[out.index("== score") :]
+    assert Path("runs/small-pseudo-stack/report.html").is_file()
+    assert set(pd.read_csv("runs/leaderboard.csv")["name"]) == set(names(out))
+
+
+def killed_at(path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "comp", "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert process.poll() is None, f"it ended before {path} was there"
+    process.kill()
+    process.wait()
+
+
+def test_killed_in_each_phase_it_ends_with_the_same_table(ensemble, comp):
+    for path in (
+        "data/folds.csv",
+        "runs/small-a/pretrain/last/state.pt",
+        "runs/small-b/fold1/last/state.pt",
+        "runs/small-blend/fold0/oof.parquet",
+        "runs/small-b-pseudo/fold0/pseudo.parquet",
+    ):
+        killed_at(Path(path))
+    status, out, err = comp("run")
+    assert status == 0, err
+    assert "resume  " in out or "is trained already" in out
+    status, undisturbed, err = comp("run", "name=whole")
+    assert status == 0, err
+    assert table(out) == table(undisturbed)
+    left, right = (pd.read_csv(f"submissions/{name}-pseudo-stack.csv") for name in ("small", "whole"))
+    pd.testing.assert_frame_equal(left, right)
+
+
+def test_the_runs_that_a_combination_names_join_it_in_a_whole_run_too(trained, comp, configure):
+    shutil.copytree("runs/small", "runs/older")
+    configure(name="new", blend={"members": ["older"]}, steps=["train", "blend"])
+    assert comp("run")[0] == 0
+    assert json.loads(Path("runs/new-blend/metrics.json").read_text())["combines"]["members"] == ["new", "older"]
+
+
+def test_several_models_without_a_combination_are_told(trained, comp, configure):
+    configure(members=[{"name": "a"}, {"name": "b"}], steps=["train", "submit"])
+    status, out, _ = comp("run")
+    assert status == 0
+    assert "note    of 2 models the last one is submitted: blend or stack in steps combines them" in out

@@ -1,0 +1,233 @@
+"""Predictions: each row once and in order, views averaged, and a run directory that predicts wherever it is."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from vision.small import picture
+
+from comp.distributed.accelerator import accelerator_for
+from comp.runs.predictions import read_predictions
+from comp.tables import Targets
+from comp.vision.inference.predict_rows import predict_rows
+
+TARGETS = Targets("multiclass", ("a", "b"))
+
+
+class InMemory(list):
+    """Images by row number, as a cache has them."""
+
+    streamed = False
+
+
+IMAGES = InMemory(np.random.default_rng(row).integers(0, 256, (8, 8, 3), dtype=np.uint8) for row in range(23))
+
+
+class LeftBrightness(nn.Module):
+    """Logits from the left half of the image: each image has its own, and a flip changes it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        left = images[:, :, :, :4].float().mean(dim=(1, 2, 3)) / 32
+        return torch.stack([left, 8 - left], dim=1)
+
+
+def predicted(configure, rows=range(23), views=("identity",), **predict) -> np.ndarray:
+    config = configure(model={"image_size": 8}, predict=predict)
+    rows = np.array(rows)
+    return predict_rows(LeftBrightness(), IMAGES, rows, TARGETS, config, accelerator_for(config), views)
+
+
+def p_of(run: Path, table: str = "oof") -> np.ndarray:
+    predictions, targets, _ = read_predictions(run / f"{table}.parquet")
+    return predictions[targets.columns].to_numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 23, 64])
+def test_every_row_is_predicted_in_its_place_for_any_batch_size(batch_size, configure):
+    rows = np.random.default_rng(0).permutation(23)
+    with torch.no_grad():
+        images = torch.from_numpy(np.stack(IMAGES)).permute(0, 3, 1, 2)
+        expected = LeftBrightness()(images).softmax(dim=1).numpy()
+    assert np.allclose(predicted(configure, rows, batch_size=batch_size), expected[rows], atol=1e-6)
+    assert np.allclose(predicted(configure, rows[:5], batch_size=batch_size), expected[rows[:5]], atol=1e-6)
+
+
+def test_views_are_averaged(configure):
+    plain, flipped = predicted(configure), predicted(configure, views=["hflip"])
+    assert not np.allclose(plain, flipped, atol=0.01)
+    assert np.allclose(predicted(configure, views=["identity", "hflip"]), (plain + flipped) / 2, atol=1e-6)
+
+
+def test_all_views_of_an_image_come_from_one_decode(configure):
+    class Counted(InMemory):
+        accesses = 0
+
+        def __getitem__(self, row):
+            self.accesses += 1
+            return super().__getitem__(row)
+
+    pixels, config = Counted(IMAGES), configure(model={"image_size": 8}, predict={"batch_size": 5})
+    views = ["identity", "hflip", "rotate+10", "rotate-10", "top_left_90", "centre_85"]
+    together = predict_rows(LeftBrightness(), pixels, np.arange(23), TARGETS, config, accelerator_for(config), views)
+    assert pixels.accesses == 23
+    one_by_one = np.stack([predicted(configure, views=[view]) for view in views])
+    assert np.ptp(one_by_one, axis=0).max() > 0.05
+    assert np.allclose(together, one_by_one.mean(axis=0), atol=1e-6)
+
+
+def test_views_can_be_averaged_as_logits(configure):
+    logits = np.log(predicted(configure)) / 2 + np.log(predicted(configure, views=["hflip"])) / 2
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    averaged = predicted(configure, views=["identity", "hflip"], average="logits")
+    assert np.allclose(averaged, expected, atol=1e-4)
+    assert not np.allclose(averaged, predicted(configure, views=["identity", "hflip"]), atol=1e-3)
+
+
+def test_weights_that_change_after_a_prediction_change_the_next_one(configure):
+    """Some backbones (LeViT in older timm) keep a tensor made of their weights until they are in training again."""
+
+    class Cached(LeftBrightness):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(2))
+            self.kept = None
+
+        def train(self, mode=True):
+            self.kept = None if mode else self.kept
+            return super().train(mode)
+
+        def forward(self, images):
+            self.kept = self.bias.clone() if self.kept is None else self.kept
+            return super().forward(images) + self.kept
+
+    model = Cached()
+    config = configure(model={"image_size": 8})
+    arguments = (IMAGES, np.arange(3), TARGETS, config, accelerator_for(config), ["identity"])
+    before = predict_rows(model, *arguments)
+    model.bias.data[0] = 3
+    assert not np.allclose(predict_rows(model, *arguments), before, atol=0.01)
+
+
+def test_predicting_again_gives_what_training_gave(trained, comp):
+    before = [p_of(trained / "runs/small", table) for table in ("oof", "test")]
+    shutil.rmtree("data/cache")
+    status, out, err = comp("predict")
+    assert (status, err) == (0, "")
+    assert out.count("predicted again") == 2
+    after = [p_of(trained / "runs/small", table) for table in ("oof", "test")]
+    assert all(np.allclose(new, old, atol=1e-6) for new, old in zip(after, before, strict=True))
+
+
+def test_a_run_copied_into_another_repository_predicts_there(trained, comp, tmp_path_factory, monkeypatch):
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree("data", other / "data", ignore=shutil.ignore_patterns("cache"))
+    shutil.copytree("runs/small", other / "runs/renamed")
+    (other / "conf").mkdir()
+    (other / "conf/mine.yaml").write_text("name: renamed\nfolds: {n: 2}\nmodel: {backbone: convnext_base}\n")
+    monkeypatch.chdir(other)
+    for table in ("oof", "test"):
+        (other / f"runs/renamed/{table}.parquet").unlink()
+    status, _, err = comp("predict", "conf/mine.yaml")
+    assert (status, err) == (0, "")
+    for table in ("oof", "test"):
+        assert np.allclose(p_of(other / "runs/renamed", table), p_of(trained / "runs/small", table), atol=1e-6)
+
+
+def test_other_views_change_the_predictions_and_their_score(trained, comp):
+    before, metrics = p_of(trained / "runs/small", "test"), Path("runs/small/metrics.json").read_text()
+    assert comp("predict", "predict.views=[hflip,rotate+10,centre_85]")[0] == 0
+    assert not np.allclose(p_of(trained / "runs/small", "test"), before, atol=1e-6)
+    assert Path("runs/small/metrics.json").read_text() != metrics
+
+
+def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
+    words = ("train.epochs=3", "predict.views=[identity,hflip]")
+    status, out, _ = comp("train", *words)
+    assert status == 0
+    assert "note    the folds were predicted with another predict.views: comp predict makes them anew" in out
+    shutil.rmtree("runs/small/fold1")
+    status, _, err = comp("train", *words)
+    assert status == 1
+    assert err == (
+        "error: other folds of runs/small were predicted with another predict.views: "
+        "run comp predict, or set it as it was\n"
+    )
+    assert comp("predict", *words)[0] == 0
+    assert comp("train", *words)[0] == 0
+    status, out, _ = comp("train", "runs/small/config.yaml")  # it remembers the views
+    assert status == 0
+    assert "note" not in out
+    metrics = Path("runs/small/fold0/metrics.json")
+    metrics.write_text(metrics.read_text().replace('"hflip"', '"vflip"'))
+    assert "were predicted with different predict.views: run comp predict" in comp("train", *words)[2]
+
+
+def test_new_test_images_are_predicted(trained, comp):
+    Path("data/later").mkdir()
+    for number, colour in enumerate(["red", "green", "blue", "green"]):
+        picture(colour, 900 + number).save(f"data/later/new{number}.png")
+    oof = p_of(trained / "runs/small")
+    status, _, err = comp("predict", "data.test=later")
+    assert (status, err) == (0, "")
+    test = pd.read_parquet("runs/small/test.parquet")
+    assert list(test["id"].str.removesuffix(".png")) == ["new0", "new1", "new2", "new3"]
+    assert np.allclose(p_of(trained / "runs/small"), oof, atol=1e-6)
+
+
+def test_the_mean_over_folds_is_the_test_prediction(trained):
+    folds = [p_of(trained / f"runs/small/fold{number}", "test") for number in (0, 1)]
+    assert np.allclose(p_of(trained / "runs/small", "test"), np.mean(folds, axis=0), atol=1e-6)
+    assert not np.allclose(folds[0], folds[1], atol=1e-4)
+
+
+def test_other_folds_or_classes_than_those_of_the_run_are_refused(trained, comp):
+    assert comp("split", "--force", "folds.seed=7")[0] == 0
+    status, _, err = comp("predict", "folds.seed=7")
+    assert status == 1
+    assert "was trained with other folds than folds.csv has now" in err
+    train = pd.read_csv("data/train.csv", dtype=str)
+    train.assign(label=train["label"].replace("red", "pink")).to_csv("data/train.csv", index=False)
+    assert comp("split", "--force")[0] == 0
+    status, _, err = comp("predict")
+    assert status == 1
+    assert "was trained for other classes" in err
+
+
+def test_predicting_before_training_is_one_clear_line(competition, configure, comp):
+    configure()
+    status, _, err = comp("predict")
+    assert status == 1
+    assert err == "error: there is no run runs/small (there are none yet): run comp train\n"
+
+
+def test_no_views_are_no_prediction(competition, configure, comp):
+    configure()
+    status, _, err = comp("predict", "predict.views=[]")
+    assert status == 1
+    assert "predict.views" in err
+
+
+def test_a_damaged_checkpoint_is_one_clear_line(trained, comp):
+    path = trained / "runs/small/fold1/best.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    status, _, err = comp("predict")
+    assert status == 1
+    assert err.splitlines()[-1].startswith("error: runs/small/fold1/best.safetensors is damaged")
+
+
+def test_a_test_row_without_an_image_gets_the_training_prior(competition, configure, comp):
+    (competition / "test/05000.png").write_bytes(b"no image")
+    configure(data={"on_bad_image": "drop"}, folds={"kind": "holdout"})
+    comp("split")
+    status, out, _ = comp("train")
+    assert status == 0
+    assert "gets the training prior, unreadable" in out
+    test, targets, _ = read_predictions(Path("runs/small/test.parquet"))
+    train, oof = pd.read_csv("data/train.csv", dtype=str), pd.read_parquet("runs/small/oof.parquet")
+    trained_on = train["label"][~train["id"].isin(oof["id"])].value_counts(normalize=True)
+    prior = test.set_index("id").loc["05000", targets.columns].to_numpy(dtype=float)
+    assert np.allclose(prior, trained_on[list(targets.classes)], atol=1e-6)

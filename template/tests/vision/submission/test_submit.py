@@ -1,0 +1,217 @@
+"""A submission has the sample's ids, order, columns and spelling, or there is none."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from comp.errors import CompError
+from comp.files import write_text, written_whole
+from comp.loop.state import write_tensors
+from comp.registry import register
+from comp.runs.predictions import test_table as table_of
+from comp.runs.predictions import write_predictions
+from comp.tables import Targets
+
+FULL = Path("/dev/full")  # every write to it finds no space left
+needs_full = pytest.mark.skipif(not FULL.is_char_device(), reason="needs /dev/full")
+SUBMISSION = Path("submissions/small.csv")
+CATS = Targets("multiclass", ("bird", "cat", "dog"))
+TWO = Targets("multiclass", ("cat", "dog"))
+BINARY = Targets("binary", ("ill",))
+MULTILABEL = Targets("multilabel", ("wet", "red"))
+P = {3: [[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]], 2: [[0.75, 0.25], [0.25, 0.75]], 1: [[0.9], [0.4]]}
+
+
+@pytest.fixture
+def submitted(repo, configure, comp):
+    """Predictions of the rows 01 and 02 as a submission, by a sample with this text: status, text, errors."""
+
+    def submit(targets, sample, *overrides):
+        configure()
+        predictions = table_of(pd.DataFrame({"id": ["01", "02"]}), np.array(P[len(targets.classes)]), targets)
+        write_predictions(repo / "runs" / "small" / "test.parquet", predictions, targets, "hash")
+        (repo / "data").mkdir(exist_ok=True)
+        if sample is not None:
+            (repo / "data" / "sample_submission.csv").write_text(sample, encoding="utf-8")
+        status, _, err = comp("submit", *overrides)
+        assert err.count("\n") == status
+        return status, SUBMISSION.read_text(encoding="utf-8") if SUBMISSION.exists() else None, err
+
+    return submit
+
+
+def accepted(result):
+    status, text, err = result
+    assert (status, err) == (0, "")
+    return text
+
+
+def refused(result):
+    status, text, err = result
+    assert (status, text) == (1, None)
+    assert list(Path("submissions").glob(".*")) == []
+    return err
+
+
+def test_labels_are_spelled_as_in_training(submitted):
+    assert accepted(submitted(CATS, "id,label\n01,cat\n02,cat\n")) == "id,label\n01,bird\n02,dog\n"
+
+
+def test_rows_stand_in_the_order_of_the_sample(submitted):
+    assert accepted(submitted(CATS, "id,label\n02,cat\n01,cat\n")) == "id,label\n02,dog\n01,bird\n"
+
+
+def test_the_sample_names_the_columns(submitted):
+    assert accepted(submitted(CATS, "image_id,animal\n01,cat\n02,cat\n")).startswith("image_id,animal\n")
+
+
+@pytest.mark.parametrize("filler", ["0", "", "?"])
+def test_a_filler_in_the_sample_shows_no_spelling(submitted, filler):
+    assert accepted(submitted(CATS, f"id,label\n01,{filler}\n02,{filler}\n")) == "id,label\n01,bird\n02,dog\n"
+
+
+def test_columns_of_classes_are_filled_in_the_order_of_the_sample(submitted):
+    text = accepted(submitted(CATS, "id,dog,bird,cat\n01,0,0,0\n02,0,0,0\n"))
+    assert text == "id,dog,bird,cat\n01,0.200000,0.500000,0.300000\n02,0.700000,0.100000,0.200000\n"
+
+
+def test_columns_may_carry_a_prefix(submitted):
+    text = accepted(submitted(CATS, "id,prob_dog,prob_bird,prob_cat\n01,0,0,0\n02,0,0,0\n", "submit.digits=1"))
+    assert text == "id,prob_dog,prob_bird,prob_cat\n01,0.2,0.5,0.3\n02,0.7,0.1,0.2\n"
+
+
+def test_labels_in_columns_of_classes_mark_the_most_probable(submitted):
+    text = accepted(submitted(CATS, "id,dog,bird,cat\n01,0,0,0\n02,0,0,0\n", "submit.values=labels"))
+    assert text == "id,dog,bird,cat\n01,0,1,0\n02,1,0,0\n"
+
+
+def test_one_column_of_fractions_takes_the_probability_of_the_second_class(submitted):
+    text = accepted(submitted(TWO, "id,dog\n01,0.5\n02,0.5\n", "submit.digits=2"))
+    assert text == "id,dog\n01,0.25\n02,0.75\n"
+
+
+@pytest.mark.parametrize(
+    ("filler", "overrides", "values"),
+    [
+        ("0", [], ["1", "0"]),
+        ("0.5", [], ["0.9", "0.4"]),
+        ("0", ["metric=roc_auc"], ["0.9", "0.4"]),
+        ("0", ["submit.values=probabilities"], ["0.9", "0.4"]),
+        ("0.5", ["submit.values=labels"], ["1", "0"]),
+    ],
+)
+def test_a_binary_target_is_a_label_or_a_probability_as_the_sample_and_the_metric_show(
+    submitted, filler, overrides, values
+):
+    text = accepted(submitted(BINARY, f"id,ill\n01,{filler}\n02,{filler}\n", "submit.digits=1", *overrides))
+    assert text == f"id,ill\n01,{values[0]}\n02,{values[1]}\n"
+
+
+def test_a_metric_of_ones_own_may_ask_for_probabilities(submitted):
+    register("metric", "brier")(brier := lambda y, p, targets: float(((y - p) ** 2).mean()))
+    brier.greater_is_better, brier.needs_probabilities = False, True
+    text = accepted(submitted(BINARY, "id,ill\n01,0\n02,0\n", "submit.digits=1", "metric=brier"))
+    assert text == "id,ill\n01,0.9\n02,0.4\n"
+
+
+def test_several_labels_go_into_their_own_columns(submitted):
+    sample = "id,red,wet\n01,0.5,0.5\n02,0.5,0.5\n"
+    assert accepted(submitted(MULTILABEL, sample, "submit.digits=2")) == "id,red,wet\n01,0.25,0.75\n02,0.75,0.25\n"
+    assert accepted(submitted(MULTILABEL, sample, "submit.values=labels")) == "id,red,wet\n01,0,1\n02,1,0\n"
+
+
+def test_without_a_sample_the_columns_are_id_and_label(submitted):
+    assert accepted(submitted(CATS, None)) == "id,label\n01,bird\n02,dog\n"
+
+
+def test_the_same_probabilities_give_the_same_bytes(submitted):
+    first = accepted(submitted(CATS, "id,dog,bird,cat\n01,0,0,0\n02,0,0,0\n"))
+    assert accepted(submitted(CATS, "id,dog,bird,cat\n01,0,0,0\n02,0,0,0\n")) == first
+
+
+@pytest.mark.parametrize(
+    ("targets", "sample", "words"),
+    [
+        (CATS, "id,label\n01,cat\n", "1 predicted ids are not in it ('02')"),
+        (CATS, "id,label\n01,cat\n02,cat\n03,cat\n", "1 of its ids are not predicted ('03')"),
+        (CATS, "id,label\n1,cat\n2,cat\n", "2 of its ids are not predicted ('1', '2')"),
+        (CATS, "id,label\n01,cat\n01,cat\n", "more than once"),
+        (CATS, "id,label\n01,Cat\n02,Dog\n", "spells labels 'Cat', 'Dog'"),
+        (CATS, "id,cat,dog,fish\n01,0,0,0\n02,0,0,0\n", "'fish' is none of the classes"),
+        (CATS, "id,cat,dog\n01,0,0\n02,0,0\n", "no column of its own for 'bird'"),
+        (CATS, "id,label\n01,0.5\n02,0.5\n", "submit.values=labels"),
+        (MULTILABEL, "id,wet,blue\n01,0,0\n02,0,0\n", "'blue' is none of the classes"),
+        (CATS, "id\n01\n02\n", "expected an id and at least one target"),
+        (CATS, "", "sample_submission.csv is empty"),
+    ],
+)
+def test_a_sample_that_does_not_fit_is_refused_and_no_file_is_left(submitted, targets, sample, words):
+    assert words in refused(submitted(targets, sample))
+
+
+def test_an_error_keeps_the_old_submission(submitted):
+    old = accepted(submitted(CATS, "id,label\n01,cat\n02,cat\n"))
+    status, text, _ = submitted(CATS, "id,label\n01,cat\n")
+    assert (status, text) == (1, old)
+
+
+def test_a_run_that_does_not_exist_is_refused(configure, comp):
+    configure()
+    status, _, err = comp("submit")
+    assert status == 1
+    assert "test.parquet does not exist: run comp train" in err
+
+
+def full_disk_for(path):
+    """Lets the next write of `path` go where no space is left."""
+    path.parent.mkdir(exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.symlink_to(FULL)
+    return beside
+
+
+@needs_full
+@pytest.mark.parametrize("old", [None, "id,label\nold,old\n"])
+def test_a_full_disk_leaves_the_submissions_as_they_were(submitted, old):
+    beside = full_disk_for(SUBMISSION)
+    if old is not None:
+        SUBMISSION.write_text(old)
+    status, text, err = submitted(CATS, "id,label\n01,cat\n02,cat\n")
+    assert (status, text) == (1, old)
+    assert "no space left on the disk while writing" in err
+    assert not beside.is_symlink()
+
+
+@needs_full
+@pytest.mark.parametrize("write", [write_text, lambda path, _: write_tensors(path, {"weights": torch.zeros(100_000)})])
+def test_a_full_disk_leaves_a_written_file_whole_or_absent(repo, write):
+    for old in (None, "old"):
+        path = repo / "file.txt"
+        full_disk_for(path)
+        if old is not None:
+            path.write_text(old)
+        with pytest.raises(CompError, match=r"no space left on the disk while writing .*file\.txt"):
+            write(path, "new")
+        assert [place.name for place in repo.iterdir()] == (["file.txt"] if old else [])
+        assert not old or path.read_text() == "old"
+
+
+def test_a_full_disk_is_recognised_behind_the_error_that_torch_makes_of_it(repo):
+    with pytest.raises(CompError, match="no space left"), written_whole(repo / "file") as beside:
+        beside.write_text("half")
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise RuntimeError("unexpected pos 704 vs 598")  # noqa: B904
+    assert list(repo.iterdir()) == []
+
+
+def test_another_error_stays_what_it_is(repo):
+    with pytest.raises(ZeroDivisionError), written_whole(repo / "file"):
+        print(1 / 0)
+    assert list(repo.iterdir()) == []

@@ -1,0 +1,97 @@
+"""The losses against their formulas, written out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from comp.errors import CompError
+from comp.tables import Targets
+from comp.vision.schema import Train
+from comp.vision.training.losses import balanced_weights, build_loss
+
+CLASSES = Targets("multiclass", ("a", "b", "c"))
+LABELS = Targets("multilabel", ("x", "y"))
+BINARY = Targets("binary", ("x",))
+LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.1, 0.2, 0.3]])
+HARD = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+MIXED = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.5, 0.5]])
+
+
+def softmax_rows(logits: torch.Tensor) -> list[list[float]]:
+    rows = [[math.exp(value) for value in row] for row in logits.tolist()]
+    return [[value / sum(row) for value in row] for row in rows]
+
+
+def by_hand(targets: torch.Tensor, each) -> float:
+    """The mean over rows of the sum over classes of `each(target, probability, class)`."""
+    p = softmax_rows(LOGITS)
+    rows = [sum(each(t, q, k) for k, (t, q) in enumerate(zip(*row, strict=True))) for row in zip(targets, p)]  # noqa: B905
+    return float(sum(rows) / len(rows))
+
+
+@pytest.mark.parametrize("targets", [HARD, MIXED])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_with_soft_targets_and_smoothing(targets, smoothing):
+    loss = build_loss(Train(label_smoothing=smoothing), CLASSES, None)
+    expected = by_hand(targets, lambda t, q, _: -(t * (1 - smoothing) + smoothing / 3) * math.log(q))
+    assert loss(LOGITS, targets).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_class_weights_scale_each_class_of_the_cross_entropy():
+    weights = torch.tensor([1.0, 2.0, 5.0])
+    loss = build_loss(Train(), CLASSES, weights)
+    expected = by_hand(HARD, lambda t, q, k: -t * math.log(q) * weights[k])
+    assert loss(LOGITS, HARD).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0, 3.5])
+def test_focal_loss_weighs_each_class_by_how_wrong_it_is(gamma):
+    loss = build_loss(Train(loss="focal", focal_gamma=gamma), CLASSES, None)
+    expected = by_hand(HARD, lambda t, q, _: -t * (1 - q) ** gamma * math.log(q))
+    assert loss(LOGITS, HARD).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("targets", [CLASSES, LABELS])
+def test_a_focal_loss_of_what_is_quite_sure_has_a_slope(targets):
+    logits = torch.full((1, len(targets.classes)), -60.0)
+    logits[0, 0] = 60.0
+    logits.requires_grad_()
+    truth = torch.zeros_like(logits)
+    truth[0, 0] = 1.0
+    build_loss(Train(loss="focal", focal_gamma=0.5), targets, None)(logits, truth).backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_focal_loss_of_labels_uses_a_sigmoid_a_column():
+    logits, targets = torch.tensor([[1.5, -0.5]]), torch.tensor([[1.0, 1.0]])
+    loss = build_loss(Train(loss="focal", focal_gamma=2.0), LABELS, None)
+    p = [1 / (1 + math.exp(-value)) for value in (1.5, -0.5)]
+    assert loss(logits, targets).item() == pytest.approx(sum(-((1 - q) ** 2) * math.log(q) for q in p) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("targets", [LABELS, BINARY])
+def test_auto_is_binary_cross_entropy_where_several_labels_may_hold(targets):
+    logits = torch.tensor([[0.3, -2.0]])[:, : len(targets.classes)]
+    truth = torch.tensor([[1.0, 0.0]])[:, : len(targets.classes)]
+    smoothed = [0.95, 0.05][: len(targets.classes)]
+    loss = build_loss(Train(label_smoothing=0.1), targets, None)
+    p = logits.sigmoid()[0].tolist()
+    each = [-(t * math.log(q) + (1 - t) * math.log(1 - q)) for t, q in zip(smoothed, p, strict=True)]
+    assert loss(logits, truth).item() == pytest.approx(sum(each) / len(each), rel=1e-5)
+
+
+def test_balanced_weights_give_each_class_the_same_sum():
+    y = torch.eye(3)[[0] * 6 + [1] * 3 + [2]]
+    weights = balanced_weights(y, CLASSES)
+    assert (y * weights).sum(dim=0).tolist() == pytest.approx([10 / 3] * 3)
+
+
+def test_balanced_weights_of_labels_are_negatives_by_positives():
+    y = torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    assert balanced_weights(y, LABELS).tolist() == pytest.approx([3.0, 1 / 3])
+
+
+def test_a_softmax_loss_for_labels_is_refused():
+    with pytest.raises(CompError, match=r"train\.loss=cross_entropy is for one class a row"):
+        build_loss(Train(loss="cross_entropy"), LABELS, None)

@@ -1,0 +1,69 @@
+"""A batch that does not fit the memory is cut, and its size stays what was asked for."""
+
+import pytest
+import torch
+from torch import nn
+
+from comp.errors import CompError
+from comp.registry import register
+from comp.vision.schema import Model
+
+
+class Hungry(nn.Module):
+    """A network whose memory ends at `most` images."""
+
+    num_features = 8
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training and len(images) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+        return self.layers(images)
+
+
+@register("model", "hungry")
+def hungry(settings: Model) -> nn.Module:
+    return Hungry(settings.args["most"])
+
+
+def test_the_fewest_pieces_that_fit_are_found_and_the_result_is_theirs(fit_fold, capsys):
+    train = {"epochs": 2, "batch_size": 12}
+    model = {"backbone": "hungry", "args": {"most": 5}}
+    found, history = fit_fold(model=model, train={**train, "accumulate": "auto"})
+    assert "a batch of 12 is cut into 3 on each of 1 processes" in capsys.readouterr().out
+    told, expected = fit_fold(model=model, train={**train, "accumulate": 3})
+    weights = zip(found.state_dict().values(), told.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in weights)
+    assert list(history["train_loss"]) == list(expected["train_loss"])
+
+
+def test_what_fits_is_not_cut(fit_fold, capsys):
+    fit_fold(model={"backbone": "hungry", "args": {"most": 64}}, train={"batch_size": "auto"})
+    assert "a batch of 18 is cut into 1 on each" in capsys.readouterr().out  # a fold trains on 18 rows
+
+
+def test_when_no_image_fits_it_says_what_to_change(fit_fold):
+    with pytest.raises(CompError, match="does not suffice for a single image"):
+        fit_fold(model={"backbone": "hungry", "args": {"most": 0}}, train={"accumulate": "auto"})
+
+
+def test_memory_that_runs_out_is_one_line_that_names_the_setting(competition, configure, comp):
+    configure(model={"backbone": "hungry", "args": {"most": 2}})
+    comp("split")
+    status, _, err = comp("train")
+    assert status == 1
+    assert err.startswith("error: the GPU's memory does not suffice: train.accumulate=auto")
+    assert len(err.splitlines()) == 1
+
+
+def test_one_image_at_a_time_is_too_few_to_normalise_and_one_line_says_so(competition, configure, comp):
+    configure(model={"backbone": "test_resnet"}, train={"batch_size": 2, "accumulate": 2})
+    comp("split")
+    status, _, err = comp("train")
+    assert status == 1
+    assert err.startswith("error: batch normalisation needs two images at a time")
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,138 @@
+"""Pretraining on other data: mapped labels, no image that the competition has too, and folds that start from it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+from vision.small import picture
+
+from comp.registry import register
+from comp.vision.schema import Model
+
+VENDORS = {"rouge": "red", "vert": "green", "bleu": "blue", "noir": "black"}
+MAP = {"rouge": "red", "vert": "green", "bleu": "blue"}
+
+
+@pytest.fixture
+def other(competition) -> Path:
+    """A folder with a subfolder a vendor: other names for the same colours, and one that is none here."""
+    root = competition.parent / "other"
+    for vendor, colour in VENDORS.items():
+        (root / "images" / vendor).mkdir(parents=True)
+        for number in range(14):
+            picture(colour, seed=9000 + 100 * len(vendor) + number + sum(map(ord, vendor))).save(
+                root / "images" / vendor / f"{number}.png"
+            )
+    return root
+
+
+def pretraining(**settings: object) -> dict[str, object]:
+    return {"data": {"root": "other", "train": "images"}, "map": MAP, "train": {"epochs": 2, "lr": 0.01}, **settings}
+
+
+def test_every_fold_starts_from_the_pretrained_weights(other, configure, comp):
+    configure(pretrain=pretraining(), train={"lr": 1e-30, "weight_decay": 0})
+    comp("split")
+    status, out, _ = comp("train")
+    assert status == 0
+    assert "pretrain  42 rows with classes of this competition; 0 whose images it has too" in out
+    weights = [load_file(f"runs/small/{part}/best.safetensors") for part in ("pretrain", "fold0", "fold1")]
+    learnt = [name for name in weights[0] if name.endswith("weight")]
+    assert all(weights[0][name].equal(each[name]) for name in learnt for each in weights[1:])
+    assert json.loads(Path("runs/small/metrics.json").read_text())["scores"]["accuracy"]["oof"] > 0.6
+
+
+def test_images_that_the_competition_has_are_left_out_whichever_table_they_stand_in(other, configure, comp):
+    rng = np.random.default_rng(0)
+    scene = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((96, 90), Image.Resampling.BICUBIC)
+    scene.save("data/train/0000.png")
+    scene.resize((80, 75)).save("other/images/rouge/nearly.jpg", quality=85)
+    shutil.copy("data/train/0004.png", "other/images/vert/same.png")
+    shutil.copy("data/test/05000.png", "other/images/bleu/of-the-test.png")
+    configure(pretrain=pretraining())
+    comp("split")
+    status, out, _ = comp("pretrain")
+    assert status == 0
+    assert "pretrain  42 rows with classes of this competition; 3 whose images it has too" in out
+
+
+def test_metadata_of_the_competition_is_no_hindrance(other, configure, comp):
+    configure(pretrain=pretraining(), model={"metadata": ["height", "width", "has_alpha"]})
+    comp("split")
+    assert comp("run", "steps=[split,train,submit]")[0] == 0
+    with safe_open("runs/small/fold0/best.safetensors", framework="pt") as file:
+        facts = json.loads(file.metadata()["comp"])
+    assert [column["name"] for column in facts["metadata"]] == ["height", "width", "has_alpha"]
+    assert comp("predict")[0] == 0
+
+
+def test_pretrained_once_it_is_kept_and_other_settings_are_refused(other, configure, comp):
+    configure(pretrain=pretraining())
+    comp("split")
+    assert comp("pretrain")[0] == 0
+    written = Path("runs/small/pretrain/best.safetensors").stat().st_mtime_ns
+    assert comp("train", "folds=[0]")[0] == 0
+    assert Path("runs/small/pretrain/best.safetensors").stat().st_mtime_ns == written
+    status, _, err = comp("pretrain", "pretrain.train={epochs: 3}")
+    assert status == 1
+    assert "pretrain.train was" in err
+
+
+def test_frozen_epochs_are_not_for_the_pretraining(other, configure, comp):
+    """They are for the competition's own images, whose head is new; here all of the network learns."""
+    configure(pretrain=pretraining(train={"epochs": 1}), train={"freeze_epochs": 2, "freeze_lr": 0.01})
+    comp("split")
+    weights = []
+    for lr in (1e-30, 0.01):
+        assert comp("pretrain", f"pretrain.train.lr={lr}", f"name=lr{lr}", "pretrain.train.weight_decay=0")[0] == 0
+        weights.append(load_file(f"runs/lr{lr}/pretrain/best.safetensors"))
+    learnt = [name for name in weights[0] if name.endswith("conv1.weight")]
+    assert learnt
+    assert not any(weights[0][name].equal(weights[1][name]) for name in learnt)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"map": {"rouge": "crimson"}}, "pretrain.map names no classes of here: 'crimson'"),
+        ({"map": {"violet": "red"}}, "pretrain.map names labels that the other data set has not: 'violet'"),
+        ({"data": {"root": "nowhere"}}, "data.root=nowhere is no folder"),
+        ({"train": {"epoch": 3}}, "unknown key 'train.epoch'"),
+    ],
+)
+def test_what_is_wrong_with_it_is_one_line(settings, message, other, configure, comp):
+    configure(pretrain=pretraining(**settings))
+    comp("split")
+    status, _, err = comp("pretrain")
+    assert status == 1
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_without_settings_it_says_which(competition, configure, comp):
+    configure()
+    status, _, err = comp("pretrain")
+    assert status == 1
+    assert "pretrain: is not set" in err
+
+
+def test_pretraining_has_its_own_precision(other, configure, comp):
+    seen = set()
+
+    def noting(settings: Model) -> nn.Module:
+        layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        layers[0].register_forward_hook(lambda layer, inputs, found: seen.add((layer.training, found.dtype)))
+        return layers
+
+    register("model", "noting")(noting)
+    configure(model={"backbone": "noting"}, pretrain=pretraining(train={"epochs": 1, "precision": "bf16"}))
+    comp("split")
+    assert comp("pretrain")[0] == 0
+    assert {dtype for training, dtype in seen if training} == {torch.bfloat16}
