@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COLUMNS, LINES = 104, 26
 LONGEST_S, KEY_S, LAST_S, FRAME_S, FASTER = 1.2, 0.04, 6.0, 0.12, 12
 CELL, ROW, EDGE = 8.0, 18, 16  # px
-COLOURS = {
+COLORS = {
     "default": "#d8dee9",
     "black": "#4c566a",
     "red": "#e06c75",
@@ -33,7 +33,7 @@ COLOURS = {
     "white": "#ffffff",
 }
 ENTER, DOWN = "\r", "\x1b[B"
-Run = tuple[float, str, str, bool]  # column, text, colour, bold
+Run = tuple[float, str, str, bool]  # column, text, color, bold
 Frame = tuple[float, tuple[tuple[Run, ...], ...]]  # how long, and the lines
 
 
@@ -94,12 +94,12 @@ class Recording:
         runs: list[Run] = []
         for column in range(COLUMNS):
             cell = self.screen.buffer[number][column]
-            colour = COLOURS.get(cell.fg, f"#{cell.fg}" if len(cell.fg) == 6 else COLOURS["default"])
-            if runs and runs[-1][2:] == (colour, cell.bold):
+            color = COLORS.get(cell.fg, f"#{cell.fg}" if len(cell.fg) == 6 else COLORS["default"])
+            if runs and runs[-1][2:] == (color, cell.bold):
                 start, text, *_ = runs.pop()
-                runs.append((start, text + cell.data, colour, cell.bold))
+                runs.append((start, text + cell.data, color, cell.bold))
             else:
-                runs.append((column, cell.data, colour, cell.bold))
+                runs.append((column, cell.data, color, cell.bold))
         return tuple(run for run in runs if run[1].strip())
 
 
@@ -144,12 +144,12 @@ def svg(frames: list[Frame]) -> str:
 
 
 def _text(run: Run) -> str:
-    column, text, colour, bold = run
+    column, text, color, bold = run
     inner = text.lstrip()
     start = (column + len(text) - len(inner)) * CELL
     inner = inner.rstrip()
     weight = ' font-weight="bold"' if bold else ""
-    place = f'x="{start:g}" textLength="{len(inner) * CELL:g}" fill="{colour}"{weight} xml:space="preserve"'
+    place = f'x="{start:g}" textLength="{len(inner) * CELL:g}" fill="{color}"{weight} xml:space="preserve"'
     return f"<text {place}>{html.escape(inner)}</text>"
 
 

@@ -110,7 +110,7 @@ def configuration(given: argparse.Namespace) -> dict[str, Any]:
         "folds": {"kind": "holdout", "holdout": 0.2},
         "metrics": ["r@1", "r@10", "cosine"],
         "baselines": [],
-        "model": {"hidden": [WIDTH], "dropout": DROPOUT, "normalise": False},
+        "model": {"hidden": [WIDTH], "dropout": DROPOUT, "normalize": False},
         "loss": {"kind": "cosine"},
         "train": {
             "epochs": given.epochs,

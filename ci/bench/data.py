@@ -91,7 +91,7 @@ def _chains(paths: list[str], size: int) -> dict[str, Chain]:
 
 
 def _timm(size: int, rand_augment: str | None) -> Any:
-    """As timm's loader with its prefetcher has it: uint8, normalised later."""
+    """As timm's loader with its prefetcher has it: uint8, normalized later."""
     return create_transform(
         size,
         is_training=True,

@@ -1,4 +1,4 @@
-"""The data set of the benchmarks: JPEGs of ten textures, each turned, scaled and coloured at random, behind clutter.
+"""The data set of the benchmarks: JPEGs of ten textures, each turned, scaled and colored at random, behind clutter.
 
 It is drawn from numbers, so it is the same everywhere; accuracy after a few epochs is far from both 10 % and 100 %.
 """
@@ -113,18 +113,18 @@ def _picture(label: str, width: int, height: int, rng: np.random.Generator) -> n
 
 def _clutter(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) float32: blurred boxes and lines."""
-    image = Image.new("RGB", (width, height), _colour(rng))
+    image = Image.new("RGB", (width, height), _color(rng))
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(6, 20))):
         corners = (rng.uniform(-0.2, 1.2, 4) * [width, height, width, height]).tolist()
         if rng.random() < 0.5:
-            draw.line(corners, fill=_colour(rng), width=int(rng.integers(2, 14)))
+            draw.line(corners, fill=_color(rng), width=int(rng.integers(2, 14)))
         else:
-            draw.ellipse([*np.minimum(corners[:2], corners[2:]), *np.maximum(corners[:2], corners[2:])], _colour(rng))
+            draw.ellipse([*np.minimum(corners[:2], corners[2:]), *np.maximum(corners[:2], corners[2:])], _color(rng))
     return np.asarray(image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 3))), dtype=np.float32)
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, ...]:
+def _color(rng: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(value) for value in rng.integers(0, 256, 3))
 
 

@@ -25,7 +25,7 @@ from torchvision.transforms.v2 import functional as F
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
 CORNERS = [f"{where}_90" for where in ("top_left", "top_right", "bottom_left", "bottom_right")]
-VIEWS = ["identity", "hflip", "vflip", "rotate+5", "rotate-5", "rotate+10", "rotate-10", *CORNERS, "centre_85"]
+VIEWS = ["identity", "hflip", "vflip", "rotate+5", "rotate-5", "rotate+10", "rotate-10", *CORNERS, "center_85"]
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def _model_alone(model: nn.Module, n: int, options: argparse.Namespace) -> None:
 
 
 class _Files(Dataset[torch.Tensor]):
-    """One view of each file: (3, S, S) uint8, the model normalises by itself."""
+    """One view of each file: (3, S, S) uint8, the model normalizes by itself."""
 
     def __init__(self, paths: list[str], view: str, size_px: int) -> None:
         self._paths, self._view, self._size_px = paths, view, size_px
@@ -130,8 +130,8 @@ def _viewed(image: Image.Image, view: str) -> Any:
         return image.rotate(int(view.removeprefix("rotate")), Image.Resampling.BILINEAR)
     *where, percent = view.split("_")
     share = int(percent) / 100
-    left = {"left": 0.0, "right": 1 - share, "centre": (1 - share) / 2}[where[-1]] * image.width
-    top = {"top": 0.0, "bottom": 1 - share, "centre": (1 - share) / 2}[where[0]] * image.height
+    left = {"left": 0.0, "right": 1 - share, "center": (1 - share) / 2}[where[-1]] * image.width
+    top = {"top": 0.0, "bottom": 1 - share, "center": (1 - share) / 2}[where[0]] * image.height
     return image.crop((round(left), round(top), round(left + share * image.width), round(top + share * image.height)))
 
 

@@ -20,7 +20,7 @@ NAMES = {
     "synthetic": "synthetic tensors",
     "synthetic-plain": "synthetic tensors, the system's allocator",
 }
-COLOURS = {"ours": "#1b7f5c", "timm": "#c8793a", "hf": "#8a6bb1", "synthetic": "#b9bec4", "synthetic-plain": "#d8dbde"}
+COLORS = {"ours": "#1b7f5c", "timm": "#c8793a", "hf": "#8a6bb1", "synthetic": "#b9bec4", "synthetic-plain": "#d8dbde"}
 TIMES_TIMM = {  # on the CPU; 1.0: no model behind
     ("mobilenetv3_small_050", "fp32"): 2.5,
     ("mobilenetv3_small_050", "bf16"): 2.5,
@@ -162,16 +162,16 @@ def _draw(runs: Runs, path: Path) -> None:
     )
     for place, name in enumerate(contenders):
         at = [number + (place - (len(contenders) - 1) / 2) * height for number in range(len(cases))]
-        colour = {"color": COLOURS.get(name, "#6fb59c" if name == "ours-device" else "#1b7f5c")}
+        color = {"color": COLORS.get(name, "#6fb59c" if name == "ours-device" else "#1b7f5c")}
         found = [runs[case].get(name, []) for case in cases]
         timm = [_speed(runs[case].get("timm", [])) for case in cases]
         speed = [_speed(each) for each in found]
         share = [mine / theirs for mine, theirs in zip(speed, timm, strict=True)]
-        bars = left.barh(at, share, height * 0.92, label=NAMES[name], **colour)
+        bars = left.barh(at, share, height * 0.92, label=NAMES[name], **color)
         left.bar_label(bars, [f" {each:.0f}" if math.isfinite(each) else "" for each in speed], fontsize=8)
         if not name.startswith("synthetic"):
             memory = [_memory(each) for each in found]
-            bars = right.barh(at, memory, height * 0.92, **colour)
+            bars = right.barh(at, memory, height * 0.92, **color)
             right.bar_label(bars, [f" {each:.1f}" if math.isfinite(each) else "" for each in memory], fontsize=8)
     left.set_title("Training speed, relative to timm's loop (labels: images/s)", fontsize=10, loc="left")
     right.set_title("Peak memory of all processes (PSS), GB", fontsize=10, loc="left")

@@ -79,7 +79,7 @@ def write_settings(settings: Settings, path: Path) -> None:
 
 
 def build_model(settings: Settings) -> Any:
-    """timm's model on the device with random weights, channels-last; for inputs that are normalised already."""
+    """timm's model on the device with random weights, channels-last; for inputs that are normalized already."""
     import timm
     import torch
 

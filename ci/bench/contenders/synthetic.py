@@ -25,7 +25,7 @@ def train(settings: Settings, folder: Path) -> Clock:
 
 
 def bare_step(settings: Settings) -> Callable[[float], None]:
-    """One update of a new model with this learning rate: normalise, forward, backward, AdamW, and nothing else."""
+    """One update of a new model with this learning rate: normalize, forward, backward, AdamW, and nothing else."""
     import torch
     from timm.optim import param_groups_weight_decay
 

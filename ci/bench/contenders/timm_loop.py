@@ -1,6 +1,6 @@
 """timm: its data set, loader and transforms with the settings of its train.py, in the step of its train.py.
 
-Two things are in its favour: the loss is not read in each step, and batches for a GPU come from pinned memory.
+Two things are in its favor: the loss is not read in each step, and batches for a GPU come from pinned memory.
 """
 
 from pathlib import Path

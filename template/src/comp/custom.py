@@ -50,8 +50,8 @@ def tiny_cnn(settings: Model) -> nn.Module:
     )
 
 
-@register("loss", "generalised_cross_entropy")  # train: {loss: generalised_cross_entropy}
-def generalised_cross_entropy(settings: Train, class_weights: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+@register("loss", "generalized_cross_entropy")  # train: {loss: generalized_cross_entropy}
+def generalized_cross_entropy(settings: Train, class_weights: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
     """Robust to noisy labels (arXiv 1805.07836): (1 − p^q) / q. Gets logits (B, K) and soft targets (B, K)."""
     q = 0.7
 
@@ -62,12 +62,12 @@ def generalised_cross_entropy(settings: Train, class_weights: Tensor | None) -> 
     return loss
 
 
-@register("augment", "grey_sometimes")  # augment: {custom: [grey_sometimes]}
-def grey_sometimes(images: Tensor) -> Tensor:
-    """Gets a whole training batch (B, 3, H, W) uint8 on the device; every tenth image loses its colour."""
-    grey = images.float().mean(dim=1, keepdim=True).to(images.dtype).expand_as(images)
+@register("augment", "gray_sometimes")  # augment: {custom: [gray_sometimes]}
+def gray_sometimes(images: Tensor) -> Tensor:
+    """Gets a whole training batch (B, 3, H, W) uint8 on the device; every tenth image loses its color."""
+    gray = images.float().mean(dim=1, keepdim=True).to(images.dtype).expand_as(images)
     chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.1
-    return torch.where(chosen, grey, images)
+    return torch.where(chosen, gray, images)
 
 
 @register("postprocess", "sharpen")  # submit: {postprocess: [sharpen]}

@@ -165,11 +165,11 @@ def test_a_blend_is_the_mean_direction_of_its_members(trained, comp):
 
 def test_a_baseline_joins_a_blend_fitted_to_each_folds_own_captions(trained, comp):
     run = trained("one")
-    status, out, _ = comp("blend", "name=both", "blend.members=[one]", "blend.baselines={ridge-centred: 0.5}")
+    status, out, _ = comp("blend", "name=both", "blend.members=[one]", "blend.baselines={ridge-centered: 0.5}")
     assert status == 0, out
     competition = open_competition(configured(), quiet=True)
     training, validated = competition.rows(1)
-    ridge = fitted("ridge-centred", competition, training)(competition.pairs.texts[validated])
+    ridge = fitted("ridge-centered", competition, training)(competition.pairs.texts[validated])
     alone = values_of(read_predictions(run.fold(1) / "oof.parquet")[0], EMBEDDING)
     both = values_of(read_predictions(RunDir.of_name("both").fold(1) / "oof.parquet")[0], EMBEDDING)
     wanted = alone + 0.5 * ridge
@@ -178,7 +178,7 @@ def test_a_baseline_joins_a_blend_fitted_to_each_folds_own_captions(trained, com
 
 def test_several_baselines_join_a_blend_in_any_order_and_one_of_weight_0_does_not(trained, comp):
     run = trained("one", train={"epochs": 1})
-    weights = {"ridge-centred": 0.5, "mean": 0.3, "neighbours": 0}
+    weights = {"ridge-centered": 0.5, "mean": 0.3, "neighbors": 0}
     for name, order in (("there", list(weights)), ("back", list(weights)[::-1])):
         given = [f"blend.baselines.{baseline}={weights[baseline]}" for baseline in order]
         assert comp("blend", f"name={name}", "blend.members=[one]", *given)[0] == 0
@@ -194,7 +194,7 @@ def test_several_baselines_join_a_blend_in_any_order_and_one_of_weight_0_does_no
     alone = values_of(read_predictions(run.fold(1) / "oof.parquet")[0], EMBEDDING)
     assert np.allclose(there, unit(alone + sum(parts)), atol=1e-5)
     combines = json.loads(RunDir.of_name("there").metrics.read_text(encoding="utf-8"))["combines"]
-    assert combines["members"] == ["one", "0.3 × mean", "0.5 × ridge-centred"]
+    assert combines["members"] == ["one", "0.3 × mean", "0.5 × ridge-centered"]
 
 
 def test_members_are_trained_one_by_one_and_blended(data, comp):
@@ -286,7 +286,7 @@ def test_a_large_submission_is_written_in_little_memory(data, repo):
 def test_a_postprocess_of_custom_py_changes_what_is_submitted(predicted, monkeypatch):
     predicted(np.random.default_rng(0).normal(size=(TESTS, IMAGE)).astype(np.float32))
     import_module(CUSTOM)
-    submit(configured(submit={"postprocess": ["centred"]}))
+    submit(configured(submit={"postprocess": ["centered"]}))
     assert np.allclose([vector.mean() for vector in submission()[1].values()], 0, atol=1e-6)
 
 
@@ -345,7 +345,7 @@ def test_a_test_caption_that_is_no_direction_is_scored_all_the_same(data, repo, 
         (["config", "task=knitting"], "none of the tasks of this repository"),
         (["config", "model.hiden=[3]"], "did you mean 'model.hidden'"),
         (["config", "model.hidden=[]"], "it needs a branch"),
-        (["config", "model.linear=true", "model.start=cca", "model.normalise=false"], "fitted to texts of length 1"),
+        (["config", "model.linear=true", "model.start=cca", "model.normalize=false"], "fitted to texts of length 1"),
         (["config", "loss.learn_temperature=true", "loss.temperature=0.005"], "it cannot start at 0.005"),
         (["predict"], "there is no run"),
         (["submit"], "run comp train"),

@@ -1,4 +1,4 @@
-"""A small competition of images: three colors, learnt in an epoch or two."""
+"""A small competition of images: three colors, learned in an epoch or two."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from PIL import Image
 if TYPE_CHECKING:
     pass
 
-COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 SMALL: dict[str, object] = {
     "task": "classify",
     "name": "small",
@@ -21,17 +21,17 @@ SMALL: dict[str, object] = {
 
 
 def picture(label: str, seed: int, size: tuple[int, int] = (20, 18)) -> Image.Image:
-    """A noisy picture in the colour of its label: tiny networks learn it in an epoch or two."""
+    """A noisy picture in the color of its label: tiny networks learn it in an epoch or two."""
     noise = np.random.default_rng(seed).normal(0, 25, (size[1], size[0], 3))
-    colour = COLOURS.get(label, (120, 120, 120))
-    return Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8))
+    color = COLORS.get(label, (120, 120, 120))
+    return Image.fromarray(np.clip(noise + color, 0, 255).astype(np.uint8))
 
 
 def write_competition(
-    root: Path, per_class: int = 12, n_test: int = 9, labels: tuple[str, ...] = tuple(COLOURS)
+    root: Path, per_class: int = 12, n_test: int = 9, labels: tuple[str, ...] = tuple(COLORS)
 ) -> None:
     """train.csv and train/, test/, sample_submission.csv and solution.csv, with text ids that start with zeros."""
-    labels = tuple(COLOURS)
+    labels = tuple(COLORS)
     for folder in ("train", "test"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     train = [(f"{number:04d}", labels[number % len(labels)]) for number in range(per_class * len(labels))]

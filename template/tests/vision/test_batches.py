@@ -97,7 +97,7 @@ def test_weights_of_a_binary_target_draw_both_sides_equally_often():
     assert weights[:5].sum() == pytest.approx(weights[5:].sum())
 
 
-def test_weights_of_labels_favour_rows_with_rare_ones_and_drop_none():
+def test_weights_of_labels_favor_rows_with_rare_ones_and_drop_none():
     y = np.array([[1, 0]] * 8 + [[0, 1]] * 2 + [[0, 0]] * 2, dtype=np.float32)
     weights = balancing_weights(y)
     assert weights[8] > weights[0]
@@ -150,8 +150,8 @@ def test_augmented_on_the_device_a_batch_is_what_the_cpu_makes_of_it():
 
 def test_a_batch_pairs_each_image_with_its_own_target():
     y = np.arange(30, dtype=np.float32)[:, None]
-    colours = [np.full((5, 6, 3), row, np.uint8) for row in range(30)]
-    training = TrainingImages(colours, y, 4, Augment(), SEED)
+    colors = [np.full((5, 6, 3), row, np.uint8) for row in range(30)]
+    training = TrainingImages(colors, y, 4, Augment(), SEED)
     for batch in loader(training, TrainingBatches(np.arange(30), 8, SEED), 0, CPU):
         assert batch.images.shape[1:] == (3, 4, 4)
         assert torch.equal(batch.images[:, 0, 0, 0].float(), batch.targets[:, 0])

@@ -36,23 +36,23 @@ def test_the_head_averages_over_its_masks():
     assert torch.allclose(head.eval()(features), head.linear(features))
 
 
-@example("loss", "generalised_cross_entropy")
+@example("loss", "generalized_cross_entropy")
 def test_the_loss_is_small_where_the_model_is_right():
-    loss = find("loss", "generalised_cross_entropy")(None, None)
+    loss = find("loss", "generalized_cross_entropy")(None, None)
     truth = torch.tensor([[1.0, 0.0]])
     right, wrong = (float(loss(torch.tensor([[logit, 0.0]]), truth)) for logit in (5.0, -5.0))
     assert 0 <= right < 0.05 < 1 < wrong < 1 / 0.7
 
 
-@example("augment", "grey_sometimes")
-def test_the_augmentation_takes_the_colour_of_some_images():
+@example("augment", "gray_sometimes")
+def test_the_augmentation_takes_the_color_of_some_images():
     torch.manual_seed(0)
     images = torch.randint(0, 256, (400, 3, 4, 4), dtype=torch.uint8)
-    changed = find("augment", "grey_sometimes")(images)
-    grey = (changed == changed[:, :1]).flatten(1).all(dim=1)
+    changed = find("augment", "gray_sometimes")(images)
+    gray = (changed == changed[:, :1]).flatten(1).all(dim=1)
     assert changed.dtype == torch.uint8
-    assert 0.05 < grey.float().mean() < 0.17
-    assert torch.equal(changed[~grey], images[~grey])
+    assert 0.05 < gray.float().mean() < 0.17
+    assert torch.equal(changed[~gray], images[~gray])
 
 
 @example("postprocess", "sharpen")
@@ -68,16 +68,16 @@ def test_the_postprocessing_moves_probabilities_apart():
 @example("model", "tiny_cnn")
 @example("head", "multi_dropout")
 @example("metric", "top3_accuracy")
-@example("loss", "generalised_cross_entropy")
-@example("augment", "grey_sometimes")
+@example("loss", "generalized_cross_entropy")
+@example("augment", "gray_sometimes")
 @example("postprocess", "sharpen")
 def test_all_of_them_train_and_submit_together(competition, configure, comp):
     configure(
         metric="top3_accuracy",
         metrics=["accuracy"],
         model={"backbone": "tiny_cnn", "head": "multi_dropout", "head_args": {"samples": 2}},
-        train={"loss": "generalised_cross_entropy", "epochs": 8, "lr": 0.01},
-        augment={"custom": ["grey_sometimes"]},
+        train={"loss": "generalized_cross_entropy", "epochs": 8, "lr": 0.01},
+        augment={"custom": ["gray_sometimes"]},
         submit={"postprocess": ["sharpen"]},
         steps=["split", "train", "predict", "submit"],
     )

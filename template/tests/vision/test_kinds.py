@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from vision.small import COLOURS, write_competition
+from vision.small import COLORS, write_competition
 
 from comp.runs.predictions import read_predictions
 from comp.vision.metrics import score
@@ -15,10 +15,10 @@ LEARNS = {"epochs": 6, "batch_size": 6, "lr": 3.0e-3}
 
 
 def relabel(root: Path, columns: dict[str, set[str]], sample_value: str) -> None:
-    """Instead of the colour's name, a 0/1 column for each of `columns`, which names the colours that it holds for."""
+    """Instead of the color's name, a 0/1 column for each of `columns`, which names the colors that it holds for."""
     for name in ("train", "solution"):
         table = pd.read_csv(root / f"{name}.csv", dtype=str)
-        labels = {column: table["label"].isin(colours).astype(int) for column, colours in columns.items()}
+        labels = {column: table["label"].isin(colors).astype(int) for column, colors in columns.items()}
         table[["id"]].assign(**labels).to_csv(root / f"{name}.csv", index=False)
     sample = pd.read_csv(root / "solution.csv", dtype=str)[["id"]]
     sample.assign(**dict.fromkeys(columns, sample_value)).to_csv(root / "sample_submission.csv", index=False)
@@ -102,7 +102,7 @@ def test_a_softmax_loss_for_labels_is_one_clear_line_before_training(multilabel,
 
 def test_one_column_a_class_in_the_sample_asks_for_probabilities(trained, comp):
     sample = pd.read_csv("data/sample_submission.csv", dtype=str)[["id"]]
-    sample.assign(**dict.fromkeys(sorted(COLOURS, reverse=True), "0")).to_csv("data/sample_submission.csv", index=False)
+    sample.assign(**dict.fromkeys(sorted(COLORS, reverse=True), "0")).to_csv("data/sample_submission.csv", index=False)
     assert comp("submit")[0] == 0
     submission = pd.read_csv("submissions/small.csv", dtype={"id": str}).set_index("id")
     assert list(submission.columns) == ["red", "green", "blue"]

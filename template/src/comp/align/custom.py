@@ -19,7 +19,7 @@ def recall_at_3(predictions: np.ndarray, images: np.ndarray, image_of: np.ndarra
     return float(((similarity > own[:, None]).sum(axis=1) < 3).mean())
 
 
-@register("postprocess", "centred")  # submit: {postprocess: [centred]}
-def centred(vectors: np.ndarray) -> np.ndarray:
+@register("postprocess", "centered")  # submit: {postprocess: [centered]}
+def centered(vectors: np.ndarray) -> np.ndarray:
     """Gets test predictions (n, D) of length 1, some captions at a time, and returns them as they are submitted."""
     return vectors - vectors.mean(axis=1, keepdims=True)

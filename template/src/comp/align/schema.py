@@ -19,9 +19,9 @@ from comp.config.common import (
     Training,
 )
 
-Baseline = Annotated[str, Field(pattern=r"^(mean|(procrustes|ridge|cca|neighbours|kernel)(-centred)?)$")]
-BASELINES = ["mean", "procrustes", "ridge", "cca", "neighbours"]
-LEAST_TEMPERATURE = 0.01  # that is learnt, as in CLIP
+Baseline = Annotated[str, Field(pattern=r"^(mean|(procrustes|ridge|cca|neighbors|kernel)(-centered)?)$")]
+BASELINES = ["mean", "procrustes", "ridge", "cca", "neighbors"]
+LEAST_TEMPERATURE = 0.01  # that is learned, as in CLIP
 
 
 class Data(Files):
@@ -35,7 +35,7 @@ class Data(Files):
 
 class Folds(Folding):
     kind: Literal["group", "holdout"] = "group"  # by image: its captions are in one fold, always
-    join: Literal["captions", "images", "nothing"] = "captions"  # images that share a caption stay together; or copies
+    join: Literal["captions", "images", "none"] = "captions"  # images that share a caption stay together; or copies
 
 
 class Model(Section):
@@ -47,7 +47,7 @@ class Model(Section):
     norm: bool = False  # LayerNorm after each of its layers, the last one too
     activation: Literal["relu", "gelu"] = "relu"
     dropout: Share = 0.2  # of the hidden units
-    normalise: bool = True  # texts are brought to length 1
+    normalize: bool = True  # texts are brought to length 1
     basis: Positive | None = None  # so many leading directions of the images span the output; null: each number is free
 
 
@@ -103,8 +103,8 @@ class AlignConfig(Experiment):
     augment: Augment = Augment()
     train: Train = Train()
     predict: Predict = Predict()
-    baselines: list[Baseline] = [*BASELINES, "ridge-centred", "cca-centred", "neighbours-centred", "kernel-centred"]
-    # told beside the network; centred: without the mean image, which draws all rankings to the images near it
+    baselines: list[Baseline] = [*BASELINES, "ridge-centered", "cca-centered", "neighbors-centered", "kernel-centered"]
+    # told beside the network; centered: without the mean image, which draws all rankings to the images near it
     blend: Blend = Blend()
     submit: Submit = Submit()
 
@@ -129,19 +129,19 @@ class AlignConfig(Experiment):
         model = self.model
         if not model.linear and not model.hidden:
             raise ValueError("model: without model.linear it needs a branch, such as model.hidden=[2048]")
-        if model.linear and model.start != "random" and not model.normalise:
+        if model.linear and model.start != "random" and not model.normalize:
             raise ValueError(
-                f"model: start={model.start} is fitted to texts of length 1: set model.normalise=true or "
+                f"model: start={model.start} is fitted to texts of length 1: set model.normalize=true or "
                 "model.start=random"
             )
         return self
 
     @model_validator(mode="after")
-    def _a_learnt_temperature_starts_where_it_may_be(self) -> "AlignConfig":
+    def _a_learned_temperature_starts_where_it_may_be(self) -> "AlignConfig":
         loss = self.loss
         if loss.learn_temperature and loss.kind != "cosine" and loss.temperature < LEAST_TEMPERATURE:
             raise ValueError(
-                f"loss: a learnt temperature is at least {LEAST_TEMPERATURE}, it cannot start at {loss.temperature}: "
+                f"loss: a learned temperature is at least {LEAST_TEMPERATURE}, it cannot start at {loss.temperature}: "
                 "set it higher, or loss.learn_temperature=false"
             )
         return self

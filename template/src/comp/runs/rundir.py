@@ -103,7 +103,7 @@ class RunDir:
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
         begun = self._trained() or any(self.path.glob("pretrain/*"))
         if self.config.is_file() and begun:  # else nothing was trained with it
-            # Read by today's schema: what a newer template added has its default there, which keeps the old behaviour.
+            # Read by today's schema: what a newer template added has its default there, which keeps the old behavior.
             before = _flat(yaml.safe_load(to_yaml(self.trained_config())))
             now = _flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]

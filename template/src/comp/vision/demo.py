@@ -53,7 +53,7 @@ def write_demo(config: ImageConfig) -> Path:
 
 
 def _picture(digit: np.ndarray) -> Image.Image:
-    """An 8×8 digit of 0 to 16 as a grey picture."""
+    """An 8×8 digit of 0 to 16 as a gray picture."""
     small = Image.fromarray((digit * 255 / 16).astype(np.uint8))
     return small.resize((SIZE_PX, SIZE_PX), Image.Resampling.BICUBIC)
 

@@ -19,10 +19,10 @@ from comp.config.common import (
 )
 
 TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
-CROPPED = r"(top_left|top_right|bottom_left|bottom_right|centre)_[1-9]\d"
+CROPPED = r"(top_left|top_right|bottom_left|bottom_right|center)_[1-9]\d"
 View = Annotated[
     str, Field(pattern=f"^({TURNED}|{CROPPED})$")
-]  # rotate+5: degrees; centre_85: % of each side, enlarged
+]  # rotate+5: degrees; center_85: % of each side, enlarged
 
 
 class Data(Files):
@@ -38,7 +38,7 @@ class Data(Files):
     time: str | None = None  # the column that folds.kind=time sorts by
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
-    frame: Literal["none", "square", "native"] = "none"  # grey to a square; native: small images keep their scale
+    frame: Literal["none", "square", "native"] = "none"  # gray to a square; native: small images keep their scale
     cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
 
 
@@ -81,7 +81,7 @@ class Train(Training):
 
 
 class RandAugment(Section):
-    """RandAugment (arXiv 1909.13719): each operation joins the one warp or the one colour change of the image."""
+    """RandAugment (arXiv 1909.13719): each operation joins the one warp or the one color change of the image."""
 
     ops: Positive = 2  # operations an image
     magnitude: Annotated[float, Field(ge=0, le=10)] = 7.0
@@ -90,7 +90,7 @@ class RandAugment(Section):
 
 
 class Augment(Section):
-    """One affine warp and one colour change an image; probabilities and ranges, 0 is off."""
+    """One affine warp and one color change an image; probabilities and ranges, 0 is off."""
 
     on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
 
@@ -105,7 +105,7 @@ class Augment(Section):
     contrast: Share = 0.0
     saturation: Share = 0.0
     solarize: Share = 0.0  # probability: values above a random threshold are inverted
-    posterize: Share = 0.0  # probability: 4 to 7 bits a colour are left
+    posterize: Share = 0.0  # probability: 4 to 7 bits a color are left
     equalize: Share = 0.0  # probability: each channel's histogram is made flat
     rand_augment: RandAugment | None = None
     erase: Share = 0.0  # probability of a random rectangle of noise

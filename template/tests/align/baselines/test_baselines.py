@@ -9,7 +9,7 @@ from comp.align.baselines.closed_form import (
     Chosen,
     fit_cca,
     fit_mean,
-    fit_neighbours,
+    fit_neighbors,
     fit_procrustes,
     fit_ridge,
     image_parts,
@@ -18,7 +18,7 @@ from comp.align.baselines.closed_form import (
 from comp.align.baselines.kernel import fit_kernel_ridge
 from comp.align.ranking.retrieval import ranked, retrieval_scores, unit
 
-FITS = {"ridge": fit_ridge, "procrustes": fit_procrustes, "cca": fit_cca, "neighbours": fit_neighbours}
+FITS = {"ridge": fit_ridge, "procrustes": fit_procrustes, "cca": fit_cca, "neighbors": fit_neighbors}
 FITS["kernel"] = fit_kernel_ridge
 
 
@@ -75,7 +75,7 @@ def test_moments_of_parts_add_up_to_those_of_everything():
     picture = unit(images)[image_of]
     np.testing.assert_allclose(added.text_image, unit(texts).T @ picture, atol=1e-4)
     np.testing.assert_allclose(added.image_image, picture.T @ picture, atol=1e-3)
-    np.testing.assert_allclose(added.centred()[2], np.cov(unit(texts).T, bias=True), atol=1e-6)
+    np.testing.assert_allclose(added.centered()[2], np.cov(unit(texts).T, bias=True), atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [(8, 8), (8, 13), (13, 8)])
@@ -104,33 +104,33 @@ def test_cca_sees_through_strong_noise_that_has_nothing_to_do_with_the_text():
     assert mrr(fit_cca(*train), *held_out) > 2 * mrr(fit_procrustes(*train), *held_out)
 
 
-def test_one_neighbour_gives_the_image_of_the_caption_itself():
+def test_one_neighbor_gives_the_image_of_the_caption_itself():
     texts, images, image_of = pairs()
-    found = fit_neighbours(texts, images, image_of, ks=[1])
+    found = fit_neighbors(texts, images, image_of, ks=[1])
     np.testing.assert_allclose(found.model.predict(texts), unit(images)[image_of], atol=1e-6)
 
 
-def test_neighbours_are_weighted_by_their_cosine():
+def test_neighbors_are_weighted_by_their_cosine():
     texts = np.array([[1.0, 0, 0], [0, 1.0, 0]])
-    model = baselines.Neighbours(texts.astype(np.float32), np.eye(2, dtype=np.float32), np.array([1, 0]), 2)
+    model = baselines.Neighbors(texts.astype(np.float32), np.eye(2, dtype=np.float32), np.array([1, 0]), 2)
     np.testing.assert_allclose(model.predict(np.array([[0.8, 0.4, 0.2]])), [[1 / 3, 2 / 3]], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_centred_predictions_are_the_others_less_the_mean(name):
+def test_centered_predictions_are_the_others_less_the_mean(name):
     texts, images, image_of = pairs()
     settings = {
         "ridge": {"alphas": [1.0]},
         "kernel": {"alphas": [1.0]},
         "cca": {"shares": [0.5]},
-        "neighbours": {"ks": [3]},
+        "neighbors": {"ks": [3]},
     }
-    plain, centred = (
-        FITS[name](texts, images, image_of, centred=centred, **settings.get(name, {})) for centred in (False, True)
+    plain, centered = (
+        FITS[name](texts, images, image_of, centered=centered, **settings.get(name, {})) for centered in (False, True)
     )
     mean = fit_mean(texts, images, image_of)
     np.testing.assert_allclose(
-        centred.model.predict(texts), plain.model.predict(texts) - mean.model.predict(texts), atol=1e-5
+        centered.model.predict(texts), plain.model.predict(texts) - mean.model.predict(texts), atol=1e-5
     )
 
 
@@ -138,8 +138,8 @@ def test_without_the_mean_unsure_predictions_are_not_drawn_to_hubs():
     texts, images, image_of = pairs(images=300)
     images = 4 + images + 6 * np.random.default_rng(1).normal(size=images.shape)  # most of them cannot be known
     train, held_out = halves(texts, images, image_of)
-    plain, centred = (mrr(fit_ridge(*train, centred=centred), *held_out) for centred in (False, True))
-    assert centred > 1.2 * plain
+    plain, centered = (mrr(fit_ridge(*train, centered=centered), *held_out) for centered in (False, True))
+    assert centered > 1.2 * plain
 
 
 def test_a_kernel_with_every_caption_is_kernel_ridge_regression():
@@ -147,11 +147,11 @@ def test_a_kernel_with_every_caption_is_kernel_ridge_regression():
     found = fit_kernel_ridge(texts, images, image_of, alphas=[1e-3], width=0.5)
     mean = unit(texts).mean(axis=0)
     kernel = np.exp((unit(texts) @ unit(texts).T - 1) / (0.5 * (1 - mean @ mean))).astype(np.float64)
-    centre = np.eye(len(texts)) - 1 / len(texts)
+    center = np.eye(len(texts)) - 1 / len(texts)
     target = unit(images)[image_of]
-    weight = np.linalg.solve(centre @ kernel @ centre + 1e-3 * np.eye(len(texts)), centre @ target)
+    weight = np.linalg.solve(center @ kernel @ center + 1e-3 * np.eye(len(texts)), center @ target)
     np.testing.assert_allclose(
-        found.model.predict(texts), target.mean(axis=0) + centre @ kernel @ centre @ weight, atol=1e-3
+        found.model.predict(texts), target.mean(axis=0) + center @ kernel @ center @ weight, atol=1e-3
     )
 
 
@@ -194,10 +194,10 @@ def test_parts_keep_images_and_groups_whole_and_are_even(seed):
     assert set(np.bincount(image_parts(300, None, seed))) == {60}
 
 
-def test_neighbours_of_the_same_group_do_not_choose_how_many():
+def test_neighbors_of_the_same_group_do_not_choose_how_many():
     texts, images, image_of = memorable()
-    assert fit_neighbours(texts, images[image_of], np.arange(len(texts))).setting <= 3
-    assert fit_neighbours(texts, images[image_of], np.arange(len(texts)), group_of=image_of).setting > 3
+    assert fit_neighbors(texts, images[image_of], np.arange(len(texts))).setting <= 3
+    assert fit_neighbors(texts, images[image_of], np.arange(len(texts)), group_of=image_of).setting > 3
 
 
 def test_the_scores_of_all_settings_are_told():

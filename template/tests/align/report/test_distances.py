@@ -11,7 +11,7 @@ from comp.align.report.distances import (
     DISTANCES,
     another_image,
     draw_distances,
-    draw_neighbours,
+    draw_neighbors,
     print_verified,
     verify,
 )
@@ -93,20 +93,20 @@ def test_the_histograms_are_drawn_and_the_figures_printed(capsys):
 
 
 def test_the_grid_shows_the_pictures_and_frames_the_right_one():
-    files = [Path(f"{colour}.png") for colour in ("red", "green", "blue")]
+    files = [Path(f"{color}.png") for color in ("red", "green", "blue")]
     for file in files:
         Image.new("RGB", (20, 18), file.stem).save(file)
     captions, found = ["a red thing", "a blue thing $\\frac{", "grün"], np.array([[0, 1], [1, 0], [2, 0]])
-    draw_neighbours(captions, found, np.array([0, 2, 1]), [*files, Path("gone.png")], Path("grid.png"))
+    draw_neighbors(captions, found, np.array([0, 2, 1]), [*files, Path("gone.png")], Path("grid.png"))
     with Image.open("grid.png") as image:
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     frames = (np.abs(pixels.astype(int) - [42, 157, 74]).max(axis=1) < 3).sum()
     assert frames > 100  # of the one right answer
-    draw_neighbours(captions[:1], found[:1, 1:], np.array([0]), files, Path("none.png"))
+    draw_neighbors(captions[:1], found[:1, 1:], np.array([0]), files, Path("none.png"))
     with Image.open("none.png") as image:
         assert not (np.abs(np.asarray(image.convert("RGB")).astype(int) - [42, 157, 74]).max(axis=2) < 3).any()
 
 
 def test_a_missing_picture_is_shown_by_its_name():
-    draw_neighbours(["a"], np.array([[1]]), np.array([0]), [Path("no.png"), Path("nor.png")], Path("grid.png"))
+    draw_neighbors(["a"], np.array([[1]]), np.array([0]), [Path("no.png"), Path("nor.png")], Path("grid.png"))
     assert Path("grid.png").stat().st_size > 1000

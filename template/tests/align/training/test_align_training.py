@@ -1,4 +1,4 @@
-"""Training: what is learnt from, what is told apart, and the same weights however it is run or cut short."""
+"""Training: what is learned from, what is told apart, and the same weights however it is run or cut short."""
 
 import itertools
 import os
@@ -235,7 +235,7 @@ def test_averaging_reads_nothing_from_the_device():
     Averaged(model, 0.9).update(model, 2)
 
 
-def test_a_learnt_temperature_stops_at_its_bound_and_can_come_back():
+def test_a_learned_temperature_stops_at_its_bound_and_can_come_back():
     model = Projector(Model(hidden=[4]), Loss(kind="infonce", learn_temperature=True), 3, 5)
     torch.nn.init.constant_(model.log_scale, 6.0)
     model.limit_scale()
@@ -244,7 +244,7 @@ def test_a_learnt_temperature_stops_at_its_bound_and_can_come_back():
     assert model.log_scale.grad > 0
 
 
-def test_training_keeps_a_learnt_temperature_at_its_bound(fitted, monkeypatch):
+def test_training_keeps_a_learned_temperature_at_its_bound(fitted, monkeypatch):
     monkeypatch.setattr("comp.align.training.projector.LEAST_TEMPERATURE", 0.1)
     start = {"linear": True, "start": "ridge", "hidden": []}  # ranks well at once, and wants to be ever surer
     loss = {"negatives": "all", "temperature": 0.1, "learn_temperature": True}

@@ -1,4 +1,4 @@
-"""Augmentation: what the fused warp and colours do to pixels, and what mixing does to images and targets."""
+"""Augmentation: what the fused warp and colors do to pixels, and what mixing does to images and targets."""
 
 import cv2
 import numpy as np
@@ -146,19 +146,19 @@ def test_equalize_makes_histograms_flat_as_pil_does():
 
 
 def test_brightness_shifts_and_contrast_stretches():
-    grey = np.full((8, 8, 3), 128, np.uint8)
-    grey[:4] = 100
-    brighter = view(grey, 8, seed=3, brightness=0.5).astype(int)
+    gray = np.full((8, 8, 3), 128, np.uint8)
+    gray[:4] = 100
+    brighter = view(gray, 8, seed=3, brightness=0.5).astype(int)
     assert brighter[7, 0, 0] - brighter[0, 0, 0] == 28
     assert brighter[0, 0, 0] != 100
-    stretched = view(grey, 8, seed=3, contrast=0.5).astype(int)
+    stretched = view(gray, 8, seed=3, contrast=0.5).astype(int)
     assert stretched[7, 0, 0] == 128
     assert stretched[0, 0, 0] != 100
 
 
-def test_saturation_leaves_greys_as_they_are():
-    grey = np.full((8, 8, 3), 77, np.uint8)
-    assert np.abs(view(grey, 8, saturation=1).astype(int) - 77).max() <= 1
+def test_saturation_leaves_grays_as_they_are():
+    gray = np.full((8, 8, 3), 77, np.uint8)
+    assert np.abs(view(gray, 8, saturation=1).astype(int) - 77).max() <= 1
     assert not np.array_equal(view(noise(8, 8), 8, saturation=1), noise(8, 8))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from comp.vision.augment import Draw, draw, generators, on_cpu, on_device
-from comp.vision.augment.rand_augment import COLOURS
+from comp.vision.augment.rand_augment import COLORS
 from comp.vision.schema import Augment, RandAugment
 
 SIZE = 24
@@ -39,9 +39,9 @@ def drawn(settings: Augment, pictures: list[np.ndarray], epoch: int = 0) -> list
     return [draw(settings, image.shape, SIZE, rng) for image, rng in zip(pictures, random, strict=True)]
 
 
-@pytest.mark.parametrize("name", [*COLOURS, "Stretch", "Shift"])
-def test_each_colour_operation_is_the_same(name):
-    amount = COLOURS.get(name, lambda strength: 1 + strength)
+@pytest.mark.parametrize("name", [*COLORS, "Stretch", "Shift"])
+def test_each_color_operation_is_the_same(name):
+    amount = COLORS.get(name, lambda strength: 1 + strength)
     pictures = images([(SIZE, SIZE)] * 6)
     draws = [Draw(STAYS, [(name, amount(strength))], None) for strength in (-0.9, -0.5, -0.1, 0.2, 0.6)]
     one_by_one, made = both([*draws, Draw(STAYS, [], None)], pictures)
@@ -52,9 +52,9 @@ def test_each_colour_operation_is_the_same(name):
 
 
 def test_images_with_operations_of_their_own_keep_their_order():
-    rng, names = np.random.default_rng(0), list(COLOURS)
+    rng, names = np.random.default_rng(0), list(COLORS)
     draws = [
-        Draw(STAYS, [(name, COLOURS[name](rng.uniform(-1, 1))) for name in rng.choice(names, rng.integers(5))], None)
+        Draw(STAYS, [(name, COLORS[name](rng.uniform(-1, 1))) for name in rng.choice(names, rng.integers(5))], None)
         for _ in range(60)
     ]
     one_by_one, made = both(draws, images([(SIZE, SIZE)] * 60))

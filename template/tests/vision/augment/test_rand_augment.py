@@ -1,4 +1,4 @@
-"""RandAugment: timm's operations with timm's magnitudes, in one warp and one colour change."""
+"""RandAugment: timm's operations with timm's magnitudes, in one warp and one color change."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from timm.data.auto_augment import AugmentOp
 from comp.vision.augment import Draw, draw
 from comp.vision.augment.affine import Affine, then
 from comp.vision.augment.on_cpu import applied
-from comp.vision.augment.rand_augment import COLOURS, MOVES, OPERATIONS
+from comp.vision.augment.rand_augment import COLORS, MOVES, OPERATIONS
 from comp.vision.schema import Augment, RandAugment
 
 SIZE = 40
@@ -32,8 +32,8 @@ def timms(name: str, magnitude: float, pixels: np.ndarray) -> np.ndarray:
     return np.asarray(operation(Image.fromarray(pixels)))
 
 
-def recoloured(*colours: tuple[str, float]) -> np.ndarray:
-    return applied(image(), Draw(STAYS, list(colours), None), SIZE)
+def recolored(*colors: tuple[str, float]) -> np.ndarray:
+    return applied(image(), Draw(STAYS, list(colors), None), SIZE)
 
 
 def moved_by(affine: Affine, pixels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,12 +51,12 @@ def drawn(seed: int, **settings) -> Draw:
     return draw(augment, (SIZE, SIZE, 3), SIZE, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", COLOURS)
+@pytest.mark.parametrize("name", COLORS)
 @pytest.mark.parametrize("magnitude", [2, 7])
-def test_each_colour_operation_is_timms_at_the_same_magnitude(name, magnitude):
+def test_each_color_operation_is_timms_at_the_same_magnitude(name, magnitude):
     expected = timms(name, magnitude, image())[1:-1, 1:-1].astype(int)  # PIL sharpens no border
     assert not np.array_equal(expected, image()[1:-1, 1:-1])
-    either_sign = [recoloured((name, COLOURS[name](sign * magnitude / 10)))[1:-1, 1:-1] for sign in (-1, 1)]
+    either_sign = [recolored((name, COLORS[name](sign * magnitude / 10)))[1:-1, 1:-1] for sign in (-1, 1)]
     assert min(np.abs(mine - expected).max() for mine in either_sign) <= 2
 
 
@@ -81,33 +81,33 @@ def test_moves_happen_in_their_order():
 
 
 def test_a_chain_of_operations_is_one_after_the_other():
-    rng, names = np.random.default_rng(1), list(COLOURS)
+    rng, names = np.random.default_rng(1), list(COLORS)
     for _ in range(100):
-        colours = [(name, COLOURS[name](rng.uniform(-1, 1))) for name in rng.choice(names, 6)]
+        colors = [(name, COLORS[name](rng.uniform(-1, 1))) for name in rng.choice(names, 6)]
         expected = image()
-        for colour in colours:
-            expected = applied(expected, Draw(STAYS, [colour], None), SIZE)
-        assert np.array_equal(recoloured(*colours), expected), colours
+        for color in colors:
+            expected = applied(expected, Draw(STAYS, [color], None), SIZE)
+        assert np.array_equal(recolored(*colors), expected), colors
 
 
 def test_each_operation_is_drawn_as_often_as_the_others():
     counts: Counter[str] = Counter()
     for seed in range(1500):
-        counts.update(name for name, _ in drawn(seed, ops=3, prob=1).colours)
-    assert set(counts) == set(COLOURS)
+        counts.update(name for name, _ in drawn(seed, ops=3, prob=1).colors)
+    assert set(counts) == set(COLORS)
     assert all(count == pytest.approx(1500 * 3 / len(OPERATIONS), rel=0.25) for count in counts.values())
 
 
 def test_an_operation_happens_with_its_probability():
-    happened = [len(drawn(seed, ops=2, prob=0.5).colours) for seed in range(500)]
-    assert np.mean(happened) == pytest.approx(2 * 0.5 * len(COLOURS) / len(OPERATIONS), rel=0.15)
+    happened = [len(drawn(seed, ops=2, prob=0.5).colors) for seed in range(500)]
+    assert np.mean(happened) == pytest.approx(2 * 0.5 * len(COLORS) / len(OPERATIONS), rel=0.15)
     assert all(drawn(seed, prob=0) == drawn(0, prob=0) == Draw(STAYS, [], None) for seed in range(20))
 
 
 def test_magnitudes_vary_by_their_standard_deviation():
-    colours = [colour for seed in range(1500) for colour in drawn(seed, prob=1).colours]
-    amounts = [abs(amount - 1) / 0.09 for name, amount in colours if name == "Color"]
+    colors = [color for seed in range(1500) for color in drawn(seed, prob=1).colors]
+    amounts = [abs(amount - 1) / 0.09 for name, amount in colors if name == "Color"]
     assert np.mean(amounts) == pytest.approx(7, abs=0.15)
     assert np.std(amounts) == pytest.approx(0.5, rel=0.25)
-    fixed = {amount for seed in range(200) for name, amount in drawn(seed, magnitude_std=0).colours if name == "Color"}
+    fixed = {amount for seed in range(200) for name, amount in drawn(seed, magnitude_std=0).colors if name == "Color"}
     assert sorted(fixed) == pytest.approx([0.37, 1.63])

@@ -13,7 +13,7 @@ from comp.vision.model.metadata_branch import MetadataBranch
 TRAIN = pd.DataFrame({"age": ["10", "20", "30", ""], "place": ["a", "b", "", "a"], "code": ["007", "8", "x", "9"]})
 
 
-def test_numbers_are_standardised_by_the_training_rows_and_gaps_are_marked():
+def test_numbers_are_standardized_by_the_training_rows_and_gaps_are_marked():
     encoder = MetadataEncoder.fitted(TRAIN[["age"]])
     encoded = encoder.encode(pd.DataFrame({"age": ["20", "NA", "1000"]}))
     assert encoded[:, 1].tolist() == [0, 1, 0]

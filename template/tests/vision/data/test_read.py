@@ -219,8 +219,8 @@ def test_a_missing_label_is_named(files):
 
 
 def test_an_ambiguous_label_column_is_asked_for(files):
-    files(TRAIN | TEST | {"train.csv": "id,shape,colour\n01,a,cat\n02,b,dog\n"})
-    assert "Set data.target to one of 'shape', 'colour'" in refusal()
+    files(TRAIN | TEST | {"train.csv": "id,shape,color\n01,a,cat\n02,b,dog\n"})
+    assert "Set data.target to one of 'shape', 'color'" in refusal()
 
 
 def test_labels_that_do_not_fit_the_kind_are_named(files):

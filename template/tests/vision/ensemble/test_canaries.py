@@ -1,7 +1,7 @@
 """On noise, every way of combining measures chance; with a leak put in on purpose, the same check says so.
 
 Members are naive Bayes on three columns each: cheap, and so different that choosing among them overfits. Where features
-join, they are forests, which find a row's neighbours.
+join, they are forests, which find a row's neighbors.
 """
 
 import functools

@@ -22,10 +22,10 @@ MEMBERS = [
 @pytest.fixture
 def ensemble(competition, configure):
     """A configuration with everything in it."""
-    for vendor, colour in {"rouge": "red", "vert": "green", "bleu": "blue"}.items():
+    for vendor, color in {"rouge": "red", "vert": "green", "bleu": "blue"}.items():
         (competition.parent / "other" / vendor).mkdir(parents=True)
         for number in range(8):
-            picture(colour, seed=7000 + number + sum(map(ord, vendor))).save(f"other/{vendor}/{number}.png")
+            picture(color, seed=7000 + number + sum(map(ord, vendor))).save(f"other/{vendor}/{number}.png")
     return configure(
         members=MEMBERS,
         train={"epochs": 2, "freeze_epochs": 1, "freeze_lr": 0.01, "batch_size": 6},
@@ -34,7 +34,7 @@ def ensemble(competition, configure):
             "map": {"rouge": "red", "vert": "green", "bleu": "blue"},
             "train": {"epochs": 2},
         },
-        predict={"views": ["identity", "hflip", "rotate+5", "centre_85"]},
+        predict={"views": ["identity", "hflip", "rotate+5", "center_85"]},
         stack={"kind": "logistic", "features": ["image_statistics"]},
         pseudo={"threshold": 0.34, "train": {"epochs": 1, "lr": 1.0e-3}},
         steps=["split", "pretrain", "train", "blend", "stack", "pseudo", "blend", "stack", "submit", "score", "report"],

@@ -279,7 +279,7 @@ def test_inner_predictions_of_other_folds_are_refused(nested_runs, comp):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["stack.features=[colour]"], "no such column"),
+        (["stack.features=[color]"], "no such column"),
         (["stack.args={num_leaves: none}"], "stack.args"),
         (["stack.args={random_state: 3}"], "stack.args: random_state is not yours to set"),
         (["stack.kind=logistic", "stack.args={c: 1}"], "stack.args"),
@@ -301,13 +301,13 @@ def test_the_statistics_are_those_of_the_image(repo):
     assert (found["width"], found["height"], found["aspect"], found["pixels"]) == (6, 4, 1.5, 24)
     assert found["mean_r"] == pytest.approx(image[..., 0].mean())
     assert found["std_b"] == pytest.approx(image[..., 2].std())
-    grey = 0.299 * image[..., 0].mean() + 0.587 * image[..., 1].mean() + 0.114 * image[..., 2].mean()
-    assert found["brightness"] == pytest.approx(grey, rel=1e-5)
+    gray = 0.299 * image[..., 0].mean() + 0.587 * image[..., 1].mean() + 0.114 * image[..., 2].mean()
+    assert found["brightness"] == pytest.approx(gray, rel=1e-5)
     assert found["mostly_white"] == 1
-    Image.new("L", (3, 3), 9).save("grey.png")
-    grey = dict(zip(STATISTICS, statistics_of(Path("grey.png"), (255, 255, 255)), strict=True))
-    assert (grey["mostly_white"], grey["mean_g"]) == (0, 9)
-    assert grey["mode"] != found["mode"]
+    Image.new("L", (3, 3), 9).save("gray.png")
+    gray = dict(zip(STATISTICS, statistics_of(Path("gray.png"), (255, 255, 255)), strict=True))
+    assert (gray["mostly_white"], gray["mean_g"]) == (0, 9)
+    assert gray["mode"] != found["mode"]
 
 
 def test_statistics_are_measured_once_and_again_when_an_image_changes(repo, monkeypatch):
@@ -332,4 +332,4 @@ def test_features_help_where_the_members_know_nothing(competition, configure, co
     make_run(config, "coin", skill=0, inner=True)
     assert comp("stack", "stack.members=[coin]", "stack.features=[image_statistics]")[0] == 0
     metrics = json.loads(Path("runs/stacked/metrics.json").read_text())
-    assert metrics["scores"]["accuracy"]["oof"] > 0.8  # the classes are colours
+    assert metrics["scores"]["accuracy"]["oof"] > 0.8  # the classes are colors

@@ -19,7 +19,7 @@ WHITE = (255, 255, 255)
 
 
 def scene(seed, size=(120, 90)):
-    """A picture of its own: rectangles and discs of any colour, and a little noise."""
+    """A picture of its own: rectangles and discs of any color, and a little noise."""
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
     draw = ImageDraw.Draw(image)
@@ -98,9 +98,9 @@ def test_flat_images_are_not_all_one(repo, level):
 
 def test_a_white_and_a_black_disc_are_no_copies(repo):
     discs = []
-    for colour in (235, 10):
+    for color in (235, 10):
         image = Image.new("RGB", (60, 60), WHITE)
-        ImageDraw.Draw(image).ellipse((5, 5, 55, 55), fill=(colour,) * 3)
+        ImageDraw.Draw(image).ellipse((5, 5, 55, 55), fill=(color,) * 3)
         discs.append(image)
     assert len(set(found_among(discs, repo).near)) == 2
 

@@ -71,7 +71,7 @@ def test_all_views_of_an_image_come_from_one_decode(configure):
             return super().__getitem__(row)
 
     pixels, config = Counted(IMAGES), configure(model={"image_size": 8}, predict={"batch_size": 5})
-    views = ["identity", "hflip", "rotate+10", "rotate-10", "top_left_90", "centre_85"]
+    views = ["identity", "hflip", "rotate+10", "rotate-10", "top_left_90", "center_85"]
     together = predict_rows(LeftBrightness(), pixels, np.arange(23), TARGETS, config, accelerator_for(config), views)
     assert pixels.accesses == 23
     one_by_one = np.stack([predicted(configure, views=[view]) for view in views])
@@ -139,7 +139,7 @@ def test_a_run_copied_into_another_repository_predicts_there(trained, comp, tmp_
 
 def test_other_views_change_the_predictions_and_their_score(trained, comp):
     before, metrics = p_of(trained / "runs/small", "test"), Path("runs/small/metrics.json").read_text()
-    assert comp("predict", "predict.views=[hflip,rotate+10,centre_85]")[0] == 0
+    assert comp("predict", "predict.views=[hflip,rotate+10,center_85]")[0] == 0
     assert not np.allclose(p_of(trained / "runs/small", "test"), before, atol=1e-6)
     assert Path("runs/small/metrics.json").read_text() != metrics
 
@@ -168,8 +168,8 @@ def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
 
 def test_new_test_images_are_predicted(trained, comp):
     Path("data/later").mkdir()
-    for number, colour in enumerate(["red", "green", "blue", "green"]):
-        picture(colour, 900 + number).save(f"data/later/new{number}.png")
+    for number, color in enumerate(["red", "green", "blue", "green"]):
+        picture(color, 900 + number).save(f"data/later/new{number}.png")
     oof = p_of(trained / "runs/small")
     status, _, err = comp("predict", "data.test=later")
     assert (status, err) == (0, "")

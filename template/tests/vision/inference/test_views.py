@@ -11,7 +11,7 @@ from comp.vision.schema import Predict
 
 TWELVE = [
     *("identity", "hflip", "vflip", "rotate+5", "rotate-5", "rotate+10", "rotate-10"),
-    *("top_left_90", "top_right_90", "bottom_left_90", "bottom_right_90", "centre_85"),
+    *("top_left_90", "top_right_90", "bottom_left_90", "bottom_right_90", "center_85"),
 ]
 
 
@@ -25,7 +25,7 @@ def batch(images: list[Image.Image]) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize("view", [*TWELVE, "rot90", "rot180", "rot270", "rotate+90", "bottom_left_10", "centre_99"])
+@pytest.mark.parametrize("view", [*TWELVE, "rot90", "rot180", "rot270", "rotate+90", "bottom_left_10", "center_99"])
 @pytest.mark.parametrize("size", [7, 16])
 def test_a_view_has_the_shape_and_type_of_its_batch(view, size):
     made = viewed(batch(pictures(size)), view)
@@ -72,7 +72,7 @@ def test_a_rotation_mirrors_the_image_in_the_corners():
         ("top_right_90", (4, 0, 40, 36)),
         ("bottom_left_90", (0, 4, 36, 40)),
         ("bottom_right_90", (4, 4, 40, 40)),
-        ("centre_85", (3, 3, 37, 37)),
+        ("center_85", (3, 3, 37, 37)),
     ],
 )
 def test_a_crop_is_enlarged_as_pil_does(view, box):
@@ -81,7 +81,7 @@ def test_a_crop_is_enlarged_as_pil_does(view, box):
 
 
 @pytest.mark.parametrize(
-    "view", ["rotate5", "rotate+", "centre", "top_90", "centre_5", "left_top_90", "centre_100", "rot45"]
+    "view", ["rotate5", "rotate+", "center", "top_90", "center_5", "left_top_90", "center_100", "rot45"]
 )
 def test_a_view_that_does_not_exist_is_refused(view):
     with pytest.raises(ValidationError):

@@ -47,7 +47,7 @@ def test_any_backbone_gives_a_logit_a_class_at_any_size(backbone, size):
     assert logits.shape == (2, 5)
 
 
-def test_images_are_normalised_as_the_backbone_expects():
+def test_images_are_normalized_as_the_backbone_expects():
     model = build("test_vit").eval()
     config = timm.get_pretrained_cfg("test_vit")
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -93,7 +93,7 @@ def test_arguments_reach_timm():
     assert build("test_vit", args={"global_pool": "avg"}).backbone.global_pool == "avg"
 
 
-def test_a_checkpoint_holds_weights_normalisation_and_classes(tmp_path):
+def test_a_checkpoint_holds_weights_normalization_and_classes(tmp_path):
     settings = Model(backbone="test_resnet", pretrained=False, image_size=32, mean=(0.1, 0.2, 0.3))
     model = build_model(settings, 2).to(memory_format=torch.channels_last).eval()
     path = tmp_path / "best.safetensors"

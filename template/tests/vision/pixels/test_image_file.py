@@ -41,13 +41,13 @@ def test_half_transparent_red_over_white_is_pink(decoded):
     np.testing.assert_allclose(pixel, (255, 127, 127), atol=1)
 
 
-def test_without_a_background_hidden_colours_stand_as_they_are(decoded):
+def test_without_a_background_hidden_colors_stand_as_they_are(decoded):
     image = Image.new("RGBA", (2, 1))
     image.putdata([(10, 20, 30, 0), (*RED, 128)])
     assert decoded(image, background=None).tolist() == [[[10, 20, 30], list(RED)]]
 
 
-def test_grey_with_alpha_lies_over_the_background(decoded):
+def test_gray_with_alpha_lies_over_the_background(decoded):
     image = Image.new("LA", (2, 1), (90, 0))
     image.putpixel((1, 0), (90, 255))
     assert decoded(image, background=RED).tolist() == [[list(RED), [90, 90, 90]]]
@@ -60,16 +60,16 @@ def palette():
     return image
 
 
-def test_a_palette_becomes_its_colours(decoded):
+def test_a_palette_becomes_its_colors(decoded):
     assert decoded(palette()).tolist() == [[[0, 0, 255], [0, 255, 0]]]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".gif"])
-def test_the_transparent_colour_of_a_palette_shows_the_background(decoded, suffix):
+def test_the_transparent_color_of_a_palette_shows_the_background(decoded, suffix):
     assert decoded(palette(), suffix, RED, transparency=0).tolist() == [[list(RED), [0, 255, 0]]]
 
 
-def test_grey_gets_three_equal_channels(decoded):
+def test_gray_gets_three_equal_channels(decoded):
     assert decoded(Image.new("L", (1, 1), 77)).tolist() == [[[77, 77, 77]]]
 
 
@@ -80,7 +80,7 @@ def test_black_and_white_is_black_and_white(decoded):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_16_bit_grey_keeps_its_shades(decoded, suffix):
+def test_16_bit_gray_keeps_its_shades(decoded, suffix):
     shades = (np.arange(256, dtype=np.uint16) * 257)[None]
     assert decoded(Image.fromarray(shades), suffix)[0, :, 0].tolist() == list(range(256))
 
@@ -90,7 +90,7 @@ def test_floats_from_0_to_1_keep_their_shades(decoded):
     assert decoded(Image.fromarray(shades), ".tif")[0, :, 0].tolist() == [0, 51, 255]
 
 
-def test_cmyk_becomes_its_colour(decoded):
+def test_cmyk_becomes_its_color(decoded):
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # no cyan, all magenta and yellow
     np.testing.assert_allclose(decoded(image, ".jpg", quality=100)[8, 8], RED, atol=6)
 

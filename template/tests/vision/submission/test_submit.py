@@ -201,7 +201,7 @@ def test_a_full_disk_leaves_a_written_file_whole_or_absent(repo, write):
         assert not old or path.read_text() == "old"
 
 
-def test_a_full_disk_is_recognised_behind_the_error_that_torch_makes_of_it(repo):
+def test_a_full_disk_is_recognized_behind_the_error_that_torch_makes_of_it(repo):
     with pytest.raises(CompError, match="no space left"), written_whole(repo / "file") as beside:
         beside.write_text("half")
         try:

@@ -60,10 +60,10 @@ def test_memory_that_runs_out_is_one_line_that_names_the_setting(competition, co
     assert len(err.splitlines()) == 1
 
 
-def test_one_image_at_a_time_is_too_few_to_normalise_and_one_line_says_so(competition, configure, comp):
+def test_one_image_at_a_time_is_too_few_to_normalize_and_one_line_says_so(competition, configure, comp):
     configure(model={"backbone": "test_resnet"}, train={"batch_size": 2, "accumulate": 2})
     comp("split")
     status, _, err = comp("train")
     assert status == 1
-    assert err.startswith("error: batch normalisation needs two images at a time")
+    assert err.startswith("error: batch normalization needs two images at a time")
     assert len(err.splitlines()) == 1

@@ -22,12 +22,12 @@ MAP = {"rouge": "red", "vert": "green", "bleu": "blue"}
 
 @pytest.fixture
 def other(competition) -> Path:
-    """A folder with a subfolder a vendor: other names for the same colours, and one that is none here."""
+    """A folder with a subfolder a vendor: other names for the same colors, and one that is none here."""
     root = competition.parent / "other"
-    for vendor, colour in VENDORS.items():
+    for vendor, color in VENDORS.items():
         (root / "images" / vendor).mkdir(parents=True)
         for number in range(14):
-            picture(colour, seed=9000 + 100 * len(vendor) + number + sum(map(ord, vendor))).save(
+            picture(color, seed=9000 + 100 * len(vendor) + number + sum(map(ord, vendor))).save(
                 root / "images" / vendor / f"{number}.png"
             )
     return root
@@ -44,8 +44,8 @@ def test_every_fold_starts_from_the_pretrained_weights(other, configure, comp):
     assert status == 0
     assert "pretrain  42 rows with classes of this competition; 0 whose images it has too" in out
     weights = [load_file(f"runs/small/{part}/best.safetensors") for part in ("pretrain", "fold0", "fold1")]
-    learnt = [name for name in weights[0] if name.endswith("weight")]
-    assert all(weights[0][name].equal(each[name]) for name in learnt for each in weights[1:])
+    learned = [name for name in weights[0] if name.endswith("weight")]
+    assert all(weights[0][name].equal(each[name]) for name in learned for each in weights[1:])
     assert json.loads(Path("runs/small/metrics.json").read_text())["scores"]["accuracy"]["oof"] > 0.6
 
 
@@ -93,9 +93,9 @@ def test_frozen_epochs_are_not_for_the_pretraining(other, configure, comp):
     for lr in (1e-30, 0.01):
         assert comp("pretrain", f"pretrain.train.lr={lr}", f"name=lr{lr}", "pretrain.train.weight_decay=0")[0] == 0
         weights.append(load_file(f"runs/lr{lr}/pretrain/best.safetensors"))
-    learnt = [name for name in weights[0] if name.endswith("conv1.weight")]
-    assert learnt
-    assert not any(weights[0][name].equal(weights[1][name]) for name in learnt)
+    learned = [name for name in weights[0] if name.endswith("conv1.weight")]
+    assert learned
+    assert not any(weights[0][name].equal(weights[1][name]) for name in learned)
 
 
 @pytest.mark.parametrize(

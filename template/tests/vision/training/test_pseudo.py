@@ -87,9 +87,9 @@ def test_a_student_starts_from_its_teachers_weights(trained, comp):
     still = [*QUICK[:2], "pseudo.train={epochs: 1, lr: 1.0e-30, weight_decay: 0}"]
     assert comp("pseudo", *still)[0] == 0
     left, right = (load_file(f"runs/{run}/fold1/best.safetensors") for run in ("small", "small-pseudo"))
-    learnt = [name for name in left if name.endswith("weight")]
-    assert learnt
-    assert all(left[name].equal(right[name]) for name in learnt)
+    learned = [name for name in left if name.endswith("weight")]
+    assert learned
+    assert all(left[name].equal(right[name]) for name in learned)
 
 
 def test_an_ensemble_of_all_folds_may_teach_but_is_never_scored(trained, comp):
@@ -151,4 +151,4 @@ def test_who_learns_from_an_unscored_run_is_unscored(trained, comp):
     metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "unscored": "it saw too much"}))
     status, out, err = comp("pseudo", *QUICK)
     assert status == 0, err
-    assert "cv      unscored: it learnt from a run of which it saw too much" in out
+    assert "cv      unscored: it learned from a run of which it saw too much" in out

@@ -1,12 +1,12 @@
 """Maps from text to image vectors without a network, fitted in seconds: what a network must beat.
 
-All but the neighbours need the data's first two moments only. Moments of parts add up, so a cross-validation costs one
+All but the neighbors need the data's first two moments only. Moments of parts add up, so a cross-validation costs one
 pass over the data; each method returns all its settings from one decomposition. The setting is chosen by the mean
 reciprocal rank, as ranking is what counts: a setting with a better distance may rank worse. The captions of one image
 are in one part, always; so are the images of one group, where `group_of` (M,) names groups, such as all drawings of one
 thing: else the setting that remembers best would win.
 
-Text and image vectors are brought to length 1 first. With `centred`, the mean image is left out of what is predicted.
+Text and image vectors are brought to length 1 first. With `centered`, the mean image is left out of what is predicted.
 Its cosine with an image is the same for every text: where predictions are unsure, and so near to the mean, it draws
 all texts to the same images. Then what is left ranks better, though its cosine with the truth is small.
 """
@@ -25,13 +25,13 @@ QUERIES = 2000  # captions of each part that a setting is judged by
 ROWS = 8192  # of a sum that are float64 at once
 ALPHAS = tuple(10.0**exponent for exponent in range(-3, 5))
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of the canonical pairs
-NEIGHBOURS = (1, 3, 5, 10, 20, 50, 100)
+NEIGHBORS = (1, 3, 5, 10, 20, 50, 100)
 SHRINKAGE = 1e-3  # of the mean variance, added to each: CCA inverts covariances
 
 
 @dataclass(frozen=True)
 class Affine:
-    """Predicts `unit(texts) @ weight + bias`, not normalised."""
+    """Predicts `unit(texts) @ weight + bias`, not normalized."""
 
     weight: np.ndarray  # (D_text, D_image) float32
     bias: np.ndarray  # (D_image,) float32
@@ -41,7 +41,7 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """Predicts the mean image of the `k` captions with the highest cosine, weighted by it."""
 
     texts: np.ndarray  # (N, D_text) float32, of length 1
@@ -53,7 +53,7 @@ class Neighbours:
         return self.of(*nearest(texts, self.texts, self.k))
 
     def of(self, rows: np.ndarray, similarity: np.ndarray) -> np.ndarray:
-        """From the rows of the neighbours (N, k), nearest first."""
+        """From the rows of the neighbors (N, k), nearest first."""
         weight = np.maximum(similarity[:, : self.k], 1e-6)
         weight /= weight.sum(axis=1, keepdims=True)
         mean = np.zeros((len(rows), self.images.shape[1]), np.float32)
@@ -64,7 +64,7 @@ class Neighbours:
 
 class Model(Protocol):
     def predict(self, texts: np.ndarray) -> np.ndarray:
-        """(N, D_image) float32 for `texts` (N, D_text), not normalised."""
+        """(N, D_image) float32 for `texts` (N, D_text), not normalized."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Moments:
     def __sub__(self, other: "Moments") -> "Moments":
         return Moments(*(getattr(self, name) - getattr(other, name) for name in self.__dataclass_fields__))
 
-    def centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def centered(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The means of text and image, and the covariances text × text, text × image, image × image."""
         text, image = self.text / self.count, self.image / self.count
         return (
@@ -120,22 +120,22 @@ def fit_ridge(
     image_of: np.ndarray,
     alphas: Sequence[float] = ALPHAS,
     group_of: np.ndarray | None = None,
-    centred: bool = False,
+    centered: bool = False,
     seed: int = 0,
 ) -> Chosen:
-    """Ridge regression on centred vectors; alpha is the penalty beside the sum of squares over all captions."""
-    return cross_validated(ridges, alphas, texts, images, image_of, group_of, centred, seed)
+    """Ridge regression on centered vectors; alpha is the penalty beside the sum of squares over all captions."""
+    return cross_validated(ridges, alphas, texts, images, image_of, group_of, centered, seed)
 
 
-def fit_procrustes(texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, centred: bool = False) -> Chosen:
-    """The rotation (and one scale) that brings the centred texts closest to the centred images.
+def fit_procrustes(texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, centered: bool = False) -> Chosen:
+    """The rotation (and one scale) that brings the centered texts closest to the centered images.
 
     Schönemann, Psychometrika 1966. Of unequal widths, the singular vectors of the covariance text × image still give
     the map with orthonormal rows (or columns) that agrees best with it.
     """
     sums = moments(texts, images, image_of)
     [model] = _procrustes(sums, [])
-    return Chosen(_without(model, sums) if centred else model, None, {})
+    return Chosen(_without(model, sums) if centered else model, None, {})
 
 
 def fit_cca(
@@ -144,23 +144,23 @@ def fit_cca(
     image_of: np.ndarray,
     shares: Sequence[float] = SHARES,
     group_of: np.ndarray | None = None,
-    centred: bool = False,
+    centered: bool = False,
     seed: int = 0,
 ) -> Chosen:
-    """Regularised canonical correlations; the image is predicted from the leading ones.
+    """Regularized canonical correlations; the image is predicted from the leading ones.
 
     Hotelling, Biometrika 1936. The setting is their share of all: with all, and no shrinkage, it is linear regression.
     """
-    return cross_validated(_ccas, shares, texts, images, image_of, group_of, centred, seed)
+    return cross_validated(_ccas, shares, texts, images, image_of, group_of, centered, seed)
 
 
-def fit_neighbours(
+def fit_neighbors(
     texts: np.ndarray,
     images: np.ndarray,
     image_of: np.ndarray,
-    ks: Sequence[int] = NEIGHBOURS,
+    ks: Sequence[int] = NEIGHBORS,
     group_of: np.ndarray | None = None,
-    centred: bool = False,
+    centered: bool = False,
     seed: int = 0,
 ) -> Chosen:
     """The mean image of the nearest captions; their number is chosen on one part, as the others would say the same."""
@@ -168,16 +168,16 @@ def fit_neighbours(
     queries, own, gallery = _judges(image_of, part, 0, seed)
     known = part[image_of] != 0
     texts, values = unit(texts), unit(images)
-    if centred:
+    if centered:
         values = values - np.bincount(image_of, minlength=len(images)) @ values / len(image_of)
     mrr = {}
     if len(queries) and known.any():
-        others = Neighbours(texts[known], values, image_of[known], max(ks))
+        others = Neighbors(texts[known], values, image_of[known], max(ks))
         rows, similarity = nearest(texts[queries], others.texts, others.k)
         for k in ks:
             mrr[float(k)] = _mrr(replace(others, k=k).of(rows, similarity), images[gallery], own)
     best = int(max(mrr, key=lambda k: mrr[k])) if mrr else 1
-    return Chosen(Neighbours(texts, values.astype(np.float32), image_of, best), best, mrr)
+    return Chosen(Neighbors(texts, values.astype(np.float32), image_of, best), best, mrr)
 
 
 def image_parts(images: int, group_of: np.ndarray | None, seed: int) -> np.ndarray:
@@ -218,7 +218,7 @@ def cross_validated(
     images: np.ndarray,
     image_of: np.ndarray,
     group_of: np.ndarray | None,
-    centred: bool,
+    centered: bool,
     seed: int,
 ) -> Chosen:
     """The model of the setting with the highest mean reciprocal rank over the parts, fitted to everything."""
@@ -232,12 +232,12 @@ def cross_validated(
         if not len(queries) or rest.count < 2:
             continue
         for setting, model in zip(settings, family(rest, settings), strict=True):
-            model = _without(model, rest) if centred else model
+            model = _without(model, rest) if centered else model
             found[float(setting)].append(_mrr(model.predict(texts[queries]), images[gallery], own))
     mrr = {setting: float(np.mean(each)) for setting, each in found.items() if each}
     best = max(mrr, key=lambda setting: mrr[setting]) if mrr else float(settings[0])
     [model] = family(everything, [best])
-    return Chosen(_without(model, everything) if centred else model, best, mrr)
+    return Chosen(_without(model, everything) if centered else model, best, mrr)
 
 
 def _judges(
@@ -256,7 +256,7 @@ def _mrr(predictions: np.ndarray, gallery: np.ndarray, image_of: np.ndarray) -> 
 
 
 def ridges(sums: Moments, alphas: Sequence[float]) -> list[Affine]:
-    text, image, text_text, text_image, _ = sums.centred()
+    text, image, text_text, text_image, _ = sums.centered()
     variance, axes = eigh(text_text)
     along = axes.T @ text_image
     penalised = [np.maximum(variance, 0)[:, None] + alpha / sums.count for alpha in alphas]
@@ -264,18 +264,18 @@ def ridges(sums: Moments, alphas: Sequence[float]) -> list[Affine]:
 
 
 def _procrustes(sums: Moments, _: Sequence[float]) -> list[Affine]:
-    text, image, text_text, text_image, _unused = sums.centred()
+    text, image, text_text, text_image, _unused = sums.centered()
     left, strength, right = svd(text_image, full_matrices=False)
     scale = strength.sum() / max(np.trace(text_text), np.finfo(float).tiny)  # of least squares, once it is rotated
     return [_affine(scale * (left @ right), text, image)]
 
 
 def _ccas(sums: Moments, shares: Sequence[float]) -> list[Affine]:
-    text, image, text_text, text_image, image_image = sums.centred()
+    text, image, text_text, text_image, image_image = sums.centered()
     whiten_text, _ = _whitening(text_text)
-    whiten_image, colour_image = _whitening(image_image)
+    whiten_image, color_image = _whitening(image_image)
     left, correlation, right = svd(whiten_text @ text_image @ whiten_image, full_matrices=False)
-    left, right = whiten_text @ left, right @ colour_image
+    left, right = whiten_text @ left, right @ color_image
     kept = [max(1, round(share * len(correlation))) for share in shares]
     return [_affine((left[:, :k] * correlation[:k]) @ right[:k], text, image) for k in kept]
 

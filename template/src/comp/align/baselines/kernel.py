@@ -40,7 +40,7 @@ def fit_kernel_ridge(
     image_of: np.ndarray,
     alphas: Sequence[float] = ALPHAS,
     group_of: np.ndarray | None = None,
-    centred: bool = False,
+    centered: bool = False,
     seed: int = 0,
     width: float = WIDTH,
     landmarks: int = LANDMARKS,
@@ -58,7 +58,7 @@ def fit_kernel_ridge(
     seen = np.empty((len(texts), nystroem.n_components), np.float32)
     for start in range(0, len(texts), ROWS):
         seen[start : start + ROWS] = _features(nystroem, texts[start : start + ROWS])
-    found = cross_validated(ridges, alphas, seen, images, image_of, group_of, centred, seed)
+    found = cross_validated(ridges, alphas, seen, images, image_of, group_of, centered, seed)
     return Chosen(Kernel(nystroem, found.model), found.setting, found.mrr)
 
 

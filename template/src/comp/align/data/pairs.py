@@ -35,7 +35,7 @@ class Pairs:
     tables: Tables  # train: id, target (name of the image), group; test: id
     captions: np.ndarray | None = None  # (N,) as text
     test_captions: np.ndarray | None = None
-    bad: frozenset[int] = frozenset()  # training captions that nothing is learnt from or measured on
+    bad: frozenset[int] = frozenset()  # training captions that nothing is learned from or measured on
     bad_test: frozenset[int] = frozenset()
     told: list[str] = field(default_factory=list)
 
@@ -112,7 +112,7 @@ def read_pairs(config: AlignConfig) -> Pairs:
     bad_texts = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, told)
     bad = bad_texts | set(np.flatnonzero(np.isin(image_of, list(bad_images))).tolist())
     bad_test = _bad_rows(test_texts, test.path, "captions/embeddings", test_ids, drop, told)
-    links = [(np.arange(len(images)), _same(images, bad_images))] if config.folds.join != "nothing" else []
+    links = [(np.arange(len(images)), _same(images, bad_images))] if config.folds.join != "none" else []
     links += [(image_of, _same(texts, bad_texts))] if config.folds.join == "captions" else []
     group = _groups(links, image_of, names, config.folds.join, told)
     table = pd.DataFrame({"id": train_ids, "target": names[image_of], "group": group}, dtype=object)

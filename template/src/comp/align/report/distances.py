@@ -101,7 +101,7 @@ def draw_distances(found: dict[str, Verified], path: Path) -> None:
     _save(figure, path)
 
 
-def draw_neighbours(
+def draw_neighbors(
     captions: Sequence[str], found: np.ndarray, image_of: np.ndarray, pictures: Sequence[Path], path: Path
 ) -> None:
     """Writes a grid as a PNG: for each caption a row with its own image, then those `found` (N, k), nearest first.

@@ -10,7 +10,7 @@ from comp.errors import CompError
 from comp.runs.page import Table, curves, saved, write_page
 from comp.runs.rundir import RunDir
 
-PICTURES = {"Distances": "distances.png", "Nearest images": "neighbours.png"}  # of comp verify
+PICTURES = {"Distances": "distances.png", "Nearest images": "neighbors.png"}  # of comp verify
 
 
 def report(config: AlignConfig) -> Path:

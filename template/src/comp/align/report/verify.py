@@ -9,14 +9,14 @@ from comp.align.baselines.compare import print_table, with_baselines
 from comp.align.data.fold import unit_images
 from comp.align.data.pairs import EMBEDDING, Competition, open_competition
 from comp.align.ranking.retrieval import find_hubs, nearest, ranked, retrieval_scores
-from comp.align.report.distances import draw_distances, draw_neighbours, print_verified, verify
+from comp.align.report.distances import draw_distances, draw_neighbors, print_verified, verify
 from comp.align.schema import AlignConfig
 from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.predictions import read_predictions, values_of
 from comp.runs.rundir import RunDir
 
-CAPTIONS, NEIGHBOURS = 8, 6  # of the grid of pictures
+CAPTIONS, NEIGHBORS = 8, 6  # of the grid of pictures
 HUBNESS = 0.05  # temperature of the inverted softmax
 
 
@@ -53,8 +53,8 @@ def verify_run(config: AlignConfig) -> None:
     write_json(run.metrics, {**metrics, "distances": summary, "galleries": galleries})
     wrote = [run.path / "distances.png", run.metrics]
     if config.data.pictures is not None:
-        _draw_grid(config, competition, found, images, image_of, run.path / "neighbours.png")
-        wrote.append(run.path / "neighbours.png")
+        _draw_grid(config, competition, found, images, image_of, run.path / "neighbors.png")
+        wrote.append(run.path / "neighbors.png")
     print(f"wrote   {', '.join(map(str, wrote))}")
 
 
@@ -100,5 +100,5 @@ def _draw_grid(
     row_of = {name: row for row, name in enumerate(pairs.tables.train["id"])}
     rows = [row_of[name] for name in read_predictions(RunDir.of(config).oof)[0]["id"].iloc[chosen]]
     captions = [str(pairs.captions[row]) if pairs.captions is not None else f"caption {row}" for row in rows]
-    near, _ = nearest(found[chosen], images, NEIGHBOURS)
-    draw_neighbours(captions, near, image_of[chosen], [folder / str(name) for name in pairs.names], path)
+    near, _ = nearest(found[chosen], images, NEIGHBORS)
+    draw_neighbors(captions, near, image_of[chosen], [folder / str(name) for name in pairs.names], path)

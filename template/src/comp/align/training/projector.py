@@ -21,7 +21,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Projector(nn.Module):
-    """texts (B, D_text) → coordinates (B, C) of directions; the learnt temperature is among its parameters.
+    """texts (B, D_text) → coordinates (B, C) of directions; the learned temperature is among its parameters.
 
     With `model.basis` there are fewer coordinates than an image has numbers, and cosines with many images cost as much
     less: they are products of coordinates (`as_unit`, `keys`).
@@ -29,7 +29,7 @@ class Projector(nn.Module):
 
     def __init__(self, settings: Model, loss: Loss, texts: int, images: int) -> None:
         super().__init__()
-        self.normalise = settings.normalise
+        self.normalize = settings.normalize
         width = images if settings.basis is None else min(settings.basis, images)
         self.linear = nn.Linear(texts, width) if settings.linear else None
         self.branch = _branch(settings, texts, width) if settings.hidden else None
@@ -39,19 +39,19 @@ class Projector(nn.Module):
             last = [layer for layer in self.branch if isinstance(layer, (nn.Linear, nn.LayerNorm))][-1]
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-        learnt = loss.learn_temperature and loss.kind != "cosine"
+        learned = loss.learn_temperature and loss.kind != "cosine"
         start = torch.tensor(float(np.log(1 / loss.temperature)))
-        self.log_scale = nn.Parameter(start) if learnt else None
+        self.log_scale = nn.Parameter(start) if learned else None
         self.fixed_scale = 1 / loss.temperature
 
     def forward(self, texts: Tensor) -> Tensor:
-        if self.normalise:
+        if self.normalize:
             texts = functional.normalize(texts, dim=1)
         parts = [part(texts) for part in (self.linear, self.branch) if part is not None]
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
     def directions(self, coordinates: Tensor) -> Tensor:
-        """(B, D_image), not normalised."""
+        """(B, D_image), not normalized."""
         return coordinates if self.basis is None else coordinates @ self.basis
 
     def as_unit(self, coordinates: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class Projector(nn.Module):
 
     @torch.no_grad()
     def limit_scale(self) -> None:
-        """After a step: a learnt scale stays below 100, as in CLIP (arXiv 2103.00020), and can come down again."""
+        """After a step: a learned scale stays below 100, as in CLIP (arXiv 2103.00020), and can come down again."""
         if self.log_scale is not None:
             self.log_scale.clamp_(max=float(np.log(1 / LEAST_TEMPERATURE)))
 
@@ -87,7 +87,7 @@ def build_model(
         model.basis[: len(rows)] = torch.from_numpy(rows)  # fewer where there are fewer images
     if model.linear is not None and settings.start != "random":
         fit = {"ridge": fit_ridge, "cca": fit_cca}[settings.start]
-        affine: Any = fit(texts, images, image_of, group_of=group_of, centred=True).model
+        affine: Any = fit(texts, images, image_of, group_of=group_of, centered=True).model
         weight, bias = affine.weight, affine.bias
         if model.basis is not None:
             back = np.linalg.pinv(model.basis.numpy())

@@ -1,7 +1,7 @@
-"""Colour operations as look-up tables. Names and meanings are PIL's, as timm's RandAugment uses them.
+"""Color operations as look-up tables. Names and meanings are PIL's, as timm's RandAugment uses them.
 
 A fixed operation has one table of 256 values. A measured one makes its tables from the histogram of each channel. The
-others need the other channels or the neighbours of a pixel: they are no tables.
+others need the other channels or the neighbors of a pixel: they are no tables.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch import Tensor
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 LEVELS = np.arange(256)
-GREY = (0.299, 0.587, 0.114)  # of red, green and blue
+GRAY = (0.299, 0.587, 0.114)  # of red, green and blue
 MEASURED = ("AutoContrast", "Equalize", "Contrast")
 FIXED: dict[str, Callable[[float], np.ndarray]] = {
     "Invert": lambda _: 255 - LEVELS,
@@ -20,7 +20,7 @@ FIXED: dict[str, Callable[[float], np.ndarray]] = {
     "Solarize": lambda threshold: np.where(threshold <= LEVELS, 255 - LEVELS, LEVELS),
     "SolarizeAdd": lambda added: LEVELS + added * (LEVELS < 128),
     "Brightness": lambda factor: LEVELS * factor,
-    "Stretch": lambda factor: (LEVELS - 128) * factor + 128,  # contrast about the middle grey, not the image's own
+    "Stretch": lambda factor: (LEVELS - 128) * factor + 128,  # contrast about the middle gray, not the image's own
     "Shift": lambda added: LEVELS + added,
 }
 
@@ -41,10 +41,10 @@ def measured_tables(name: str, amount: Array | float, counts: Array, levels: Arr
         levels: (256,) the values themselves.
     """
     total = counts.sum(-1)[..., None]
-    if name == "Contrast":  # about the mean grey of the image
+    if name == "Contrast":  # about the mean gray of the image
         means = (counts * levels).sum(-1)[..., None] / total
-        grey = (means[..., :1, :] * GREY[0] + means[..., 1:2, :] * GREY[1] + means[..., 2:, :] * GREY[2]).round()
-        return grey + amount * (levels - grey)
+        gray = (means[..., :1, :] * GRAY[0] + means[..., 1:2, :] * GRAY[1] + means[..., 2:, :] * GRAY[2]).round()
+        return gray + amount * (levels - gray)
     upto = counts.cumsum(-1)
     if name == "AutoContrast":  # from the lowest value to the highest
         lowest = (upto == 0).sum(-1)[..., None]

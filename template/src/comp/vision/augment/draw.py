@@ -1,4 +1,4 @@
-"""Draws what happens to one image: one affine matrix, colour operations, a rectangle to erase."""
+"""Draws what happens to one image: one affine matrix, color operations, a rectangle to erase."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from comp.vision.augment.affine import Affine, rotation, then
-from comp.vision.augment.rand_augment import Colour, rand_augment
+from comp.vision.augment.rand_augment import Color, rand_augment
 from comp.vision.schema import Augment
 
 STRETCH = 2**16  # random numbers that lie between one position's and the next one's
@@ -18,7 +18,7 @@ Erased = tuple[int, int, int, int, int]  # top, left, height, width in pixels of
 @dataclass(frozen=True, slots=True)
 class Draw:
     matrix: Affine  # (a, b, c, d, e, f): pixel (x, y) of the view shows pixel (ax + by + c, dx + ey + f) of the image
-    colours: list[Colour]  # in order
+    colors: list[Color]  # in order
     erased: Erased | None
 
 
@@ -48,13 +48,13 @@ def draw(settings: Augment, shape: tuple[int, ...], size_px: int, rng: np.random
         affine = then(affine, rotation(math.radians(_around(settings.rotate_deg, number))))
     if settings.shear_deg:
         affine = then(affine, (1, math.tan(math.radians(_around(settings.shear_deg, number))), 0, 0, 1, 0))
-    colours: list[Colour] = []
+    colors: list[Color] = []
     if random:
-        affine, colours = rand_augment(random, affine, size_px, number)
-    colours += _colours(settings, number)
+        affine, colors = rand_augment(random, affine, size_px, number)
+    colors += _colors(settings, number)
     erased = _erased(size_px, number) if settings.erase and number() < settings.erase else None
     middle = (size_px - 1) / 2
-    return Draw(then(affine, (1, 0, -middle, 0, 1, -middle)), colours, erased)
+    return Draw(then(affine, (1, 0, -middle, 0, 1, -middle)), colors, erased)
 
 
 def _crop(settings: Augment, height: int, width: int, size_px: int, number: Callable[[], float]) -> Affine:
@@ -73,21 +73,21 @@ def _crop(settings: Augment, height: int, width: int, size_px: int, number: Call
     return scale_x, 0.0, x, 0.0, scale_y, y
 
 
-def _colours(settings: Augment, number: Callable[[], float]) -> list[Colour]:
-    colours: list[Colour] = []
+def _colors(settings: Augment, number: Callable[[], float]) -> list[Color]:
+    colors: list[Color] = []
     if settings.solarize and number() < settings.solarize:
-        colours.append(("Solarize", 256 * number()))
+        colors.append(("Solarize", 256 * number()))
     if settings.posterize and number() < settings.posterize:
-        colours.append(("Posterize", 4 + int(4 * number())))
+        colors.append(("Posterize", 4 + int(4 * number())))
     if settings.equalize and number() < settings.equalize:
-        colours.append(("Equalize", 0))
+        colors.append(("Equalize", 0))
     if settings.contrast:
-        colours.append(("Stretch", 1 + _around(settings.contrast, number)))
+        colors.append(("Stretch", 1 + _around(settings.contrast, number)))
     if settings.brightness:
-        colours.append(("Shift", 255 * _around(settings.brightness, number)))
+        colors.append(("Shift", 255 * _around(settings.brightness, number)))
     if settings.saturation:
-        colours.append(("Color", 1 + _around(settings.saturation, number)))
-    return colours
+        colors.append(("Color", 1 + _around(settings.saturation, number)))
+    return colors
 
 
 def _erased(size_px: int, number: Callable[[], float]) -> Erased:

@@ -8,7 +8,7 @@ import numpy as np
 from comp.vision.augment.affine import Affine
 from comp.vision.augment.colors import FIXED, LEVELS, MEASURED, fixed_table, measured_tables
 from comp.vision.augment.draw import NOISE, Draw, Erased, draw
-from comp.vision.augment.rand_augment import Colour
+from comp.vision.augment.rand_augment import Color
 from comp.vision.schema import Augment
 
 cv2.setNumThreads(0)  # loader workers are the parallelism
@@ -22,8 +22,8 @@ def augmented(image: np.ndarray, size_px: int, settings: Augment, rng: np.random
 def applied(image: np.ndarray, drawn: Draw, size_px: int) -> np.ndarray:
     """The view that was drawn of `image` (H, W, 3) uint8, as (size_px, size_px, 3) uint8."""
     view = _warped(image, drawn.matrix, size_px)
-    if drawn.colours:
-        view = _recoloured(view, drawn.colours)
+    if drawn.colors:
+        view = _recolored(view, drawn.colors)
     if drawn.erased:
         view = _erased(view, drawn.erased)
     return view
@@ -104,11 +104,11 @@ def _edges(step: float, first: float, steps: int) -> list[float]:
     return sorted((start, start + step * steps))
 
 
-def _recoloured(image: np.ndarray, colours: list[Colour]) -> np.ndarray:
+def _recolored(image: np.ndarray, colors: list[Color]) -> np.ndarray:
     """All tables in a row become one, and one histogram serves them all."""
     table: np.ndarray | None = None  # (3, 256), or (1, 256) for all: what is still to be done to `image`
     counts: np.ndarray | None = None  # (3, 256): of `image`
-    for name, amount in colours:
+    for name, amount in colors:
         if name in FIXED:
             fixed = fixed_table(name, amount)
             table = fixed[None] if table is None else fixed[table]
@@ -142,8 +142,8 @@ def _histogram_after(table: np.ndarray | None, counts: np.ndarray) -> np.ndarray
 
 
 def _saturated(image: np.ndarray, amount: float) -> np.ndarray:
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(image, amount, grey, 1 - amount, 0)
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, amount, gray, 1 - amount, 0)
 
 
 def _sharpened(image: np.ndarray, amount: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from comp.vision.augment.affine import Affine
-from comp.vision.augment.colors import FIXED, GREY, LEVELS, MEASURED, fixed_table, measured_tables
+from comp.vision.augment.colors import FIXED, GRAY, LEVELS, MEASURED, fixed_table, measured_tables
 from comp.vision.augment.draw import NOISE, Draw
 from comp.vision.augment.on_cpu import shrunk
 
@@ -25,7 +25,7 @@ class Draws:
     size_px: int
     matrices: Tensor  # (B, 2, 3) float32
     sides: Tensor  # (B, 2) int64: width and height of each image in pixels
-    steps: tuple[tuple[str, int], ...]  # colour operations in order, each with the number of images it happens to
+    steps: tuple[tuple[str, int], ...]  # color operations in order, each with the number of images it happens to
     images: Tensor  # (T,) int64: which these are, one step's after the other's
     amounts: Tensor  # (T,) float32
     tables: Tensor  # (T, 256) uint8, where the step is a table
@@ -76,16 +76,16 @@ def applied(canvas: Tensor, draws: Draws) -> Tensor:
     for step, how_many in draws.steps:
         part = slice(start, start + how_many)
         chosen = draws.images[part]
-        views[chosen] = _recoloured(views[chosen], step, draws.amounts[part], draws.tables[part])
+        views[chosen] = _recolored(views[chosen], step, draws.amounts[part], draws.tables[part])
         start += how_many
     return _erased(views, draws.erased) if len(draws.erased) else views
 
 
 def _steps(draws: Sequence[Draw]) -> list[tuple[str, list[tuple[int, str, float]]]]:
-    """All images' first colour operations by kind, then their second ones, …: image, operation and amount of each."""
+    """All images' first color operations by kind, then their second ones, …: image, operation and amount of each."""
     steps: dict[tuple[int, str], list[tuple[int, str, float]]] = {}
     for number, drawn in enumerate(draws):
-        for turn, (name, amount) in enumerate(drawn.colours):
+        for turn, (name, amount) in enumerate(drawn.colors):
             steps.setdefault((turn, TABLE if name in FIXED else name), []).append((number, name, amount))
     return [(step, entries) for (_, step), entries in sorted(steps.items())]
 
@@ -123,10 +123,10 @@ def _warped(canvas: Tensor, draws: Draws) -> Tensor:
     return views.round().byte()
 
 
-def _recoloured(images: Tensor, step: str, amounts: Tensor, tables: Tensor) -> Tensor:
-    """Images (T, 3, S, S) uint8 after one step of their colours."""
+def _recolored(images: Tensor, step: str, amounts: Tensor, tables: Tensor) -> Tensor:
+    """Images (T, 3, S, S) uint8 after one step of their colors."""
     if step in {"Color", "Sharpness"}:
-        plain = _grey(images) if step == "Color" else _blurred(images)
+        plain = _gray(images) if step == "Color" else _blurred(images)
         return (plain + amounts[:, None, None, None] * (images - plain)).round().clamp(0, 255).byte()
     values = images.flatten(2).long()
     if step in MEASURED:
@@ -139,9 +139,9 @@ def _recoloured(images: Tensor, step: str, amounts: Tensor, tables: Tensor) -> T
     return tables.expand(-1, 3, -1).gather(2, values).view_as(images)
 
 
-def _grey(images: Tensor) -> Tensor:
+def _gray(images: Tensor) -> Tensor:
     red, green, blue = images.split(1, dim=1)
-    return (red * GREY[0] + green * GREY[1] + blue * GREY[2]).round()
+    return (red * GRAY[0] + green * GRAY[1] + blue * GRAY[2]).round()
 
 
 def _blurred(images: Tensor) -> Tensor:

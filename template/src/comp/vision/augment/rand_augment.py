@@ -9,7 +9,7 @@ from collections.abc import Callable
 from comp.vision.augment.affine import Affine, rotation, then
 from comp.vision.schema import RandAugment
 
-Colour = tuple[str, float]  # an operation of `colours.py`, and its amount
+Color = tuple[str, float]  # an operation of `colors.py`, and its amount
 
 # By a strength of −1 to 1, about the middle of a view of `side` pixels. As in PIL, a shear leaves the first row or
 # column where it is.
@@ -26,7 +26,7 @@ def _factor(strength: float) -> float:
     return max(0.1, 1 + 0.9 * strength)
 
 
-COLOURS: dict[str, Callable[[float], float]] = {
+COLORS: dict[str, Callable[[float], float]] = {
     "AutoContrast": lambda strength: 0,
     "Equalize": lambda strength: 0,
     "Invert": lambda strength: 0,
@@ -38,18 +38,18 @@ COLOURS: dict[str, Callable[[float], float]] = {
     "Brightness": _factor,
     "Sharpness": _factor,
 }
-OPERATIONS = (*COLOURS, *MOVES)
+OPERATIONS = (*COLORS, *MOVES)
 
 
 def rand_augment(
     settings: RandAugment, affine: Affine, side_px: int, number: Callable[[], float]
-) -> tuple[Affine, list[Colour]]:
-    """`affine` with the moves that were drawn, and the colour operations in order.
+) -> tuple[Affine, list[Color]]:
+    """`affine` with the moves that were drawn, and the color operations in order.
 
     Args:
         number: gives uniform random numbers from 0 to 1; five are taken for each operation.
     """
-    colours: list[Colour] = []
+    colors: list[Color] = []
     for _ in range(settings.ops):
         name = OPERATIONS[int(number() * len(OPERATIONS))]
         happens, sign = number() < settings.prob, 1 if number() < 0.5 else -1
@@ -58,5 +58,5 @@ def rand_augment(
         if happens and name in MOVES:
             affine = then(affine, MOVES[name](strength, side_px))
         elif happens:
-            colours.append((name, COLOURS[name](strength)))
-    return affine, colours
+            colors.append((name, COLORS[name](strength)))
+    return affine, colors

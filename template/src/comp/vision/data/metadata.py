@@ -17,7 +17,7 @@ MISSING = {"", "na", "nan", "null", "none", "n/a"}
 
 @dataclass(frozen=True)
 class Column:
-    """How one column becomes numbers. A number: standardised, and a mark where it is missing. A category: its place."""
+    """How one column becomes numbers. A number: standardized, and a mark where it is missing. A category: its place."""
 
     name: str
     categories: tuple[str, ...] | None = None  # None: a number

@@ -26,7 +26,7 @@ def read_tables(data: Data) -> Tables:
         return find("reader", data.reader)(data)
     sample, line = read_sample(data)
     told = [line]
-    train, targets, id_column = _read_labelled(data, sample, told)
+    train, targets, id_column = _read_labeled(data, sample, told)
     test = _read_test(data, Path(data.root), sample, id_column, told)
     refuse_twice(test["id"], "test")
     told.append(f"target  {targets.kind}: {_classes(targets)}")
@@ -43,11 +43,11 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
     if data.reader != "auto":
         tables = find("reader", data.reader)(data)
         return tables.train, tables.targets, tables.told
-    train, targets, _ = _read_labelled(data, None, told)
+    train, targets, _ = _read_labeled(data, None, told)
     return train, targets, told
 
 
-def _read_labelled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> tuple[pd.DataFrame, Targets, str]:
+def _read_labeled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> tuple[pd.DataFrame, Targets, str]:
     root = Path(data.root)
     train, labels, id_column = _read_train(data, root, sample, told)
     refuse_twice(train["id"], "train")

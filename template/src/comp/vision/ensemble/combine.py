@@ -120,7 +120,7 @@ def _input(
 ) -> Input:
     """With features, the stack is nested. Where it cannot be, they become a member: a model of nothing else.
 
-    Features tell which rows are neighbours, and so let a combiner find the labels that its members' predictions hold.
+    Features tell which rows are neighbors, and so let a combiner find the labels that its members' predictions hold.
     """
     y = tables.targets.encode(tables.train)
     within = scheme == "own fold"

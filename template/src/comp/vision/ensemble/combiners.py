@@ -54,7 +54,7 @@ def mean_of_kind(p: np.ndarray, kind: str, power: float, targets: Targets) -> np
         return p.mean(axis=1)
     if kind == "rank":
         ranks = (rankdata(p, axis=0) - 0.5) / len(p)
-        return normalised(ranks.mean(axis=1), targets)
+        return normalized(ranks.mean(axis=1), targets)
     outcomes = p if targets.kind == "multiclass" else np.stack([1 - p, p], axis=-1)  # yes and no weigh alike
     outcomes = np.maximum(outcomes, LEAST)
     mean = np.exp(np.log(outcomes).mean(axis=1)) if kind == "geometric" else (outcomes**power).mean(1) ** (1 / power)
@@ -62,7 +62,7 @@ def mean_of_kind(p: np.ndarray, kind: str, power: float, targets: Targets) -> np
     return mean if targets.kind == "multiclass" else mean[..., 1]
 
 
-def normalised(p: np.ndarray, targets: Targets) -> np.ndarray:
+def normalized(p: np.ndarray, targets: Targets) -> np.ndarray:
     """`p` (N, K), the classes of a row 1 together where they exclude each other."""
     return p / np.maximum(p.sum(axis=1, keepdims=True), LEAST) if targets.kind == "multiclass" else p
 

@@ -14,7 +14,7 @@ from comp.folds import Split
 from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
 from comp.runs.rundir import RUNS
 from comp.tables import Tables, Targets, read_csv
-from comp.vision.ensemble.combiners import normalised
+from comp.vision.ensemble.combiners import normalized
 from comp.vision.ensemble.crossfit import Predicted
 from comp.vision.schema import Foreign, ImageConfig
 
@@ -121,4 +121,4 @@ def _aligned(said: list[pd.DataFrame], table: pd.DataFrame, rows: np.ndarray, ta
     """The members' probabilities (N, M, K) of `rows` of `table`, the classes in the order of the targets."""
     ids, targets = table["id"].iloc[rows], tables.targets
     each = [one.set_index("id").loc[ids, targets.columns].to_numpy(dtype=np.float64) for one in said]
-    return np.stack([normalised(np.clip(p, 0, 1), targets) for p in each], axis=1)
+    return np.stack([normalized(np.clip(p, 0, 1), targets) for p in each], axis=1)

@@ -21,7 +21,7 @@ ALL = "image_statistics"
 FORMAT = 1  # of the remembered numbers
 MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F")  # as PIL names them
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-WHITE, MOSTLY = 245, 0.5  # a pixel is white from so much in each colour; an image, if so many of its pixels are
+WHITE, MOSTLY = 245, 0.5  # a pixel is white from so much in each color; an image, if so many of its pixels are
 
 
 def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def image_statistics(paths: list[str], background: Rgb | None, folder: Path, tab
 
 
 def statistics_of(path: Path, background: Rgb | None) -> list[float]:
-    """STATISTICS of one image: sizes in pixels, colours from 0 to 255."""
+    """STATISTICS of one image: sizes in pixels, colors from 0 to 255."""
     try:
         image = decode(path, background).astype(np.float32)
         with Image.open(path) as file:

@@ -27,7 +27,7 @@ LOOK = np.dtype(  # of one image; `pixels` is empty where it is unreadable
     [("file", "S16"), ("pixels", "S32"), ("hash", np.uint64), ("thumbnail", np.uint8, THUMBNAIL_PX**2 * 3)]
 )
 # Found by trying on photographs, faces, emojis and digits.
-DEAD_ZONE = 0.15  # of the standard deviation of the grey values
+DEAD_ZONE = 0.15  # of the standard deviation of the gray values
 LEAST_CORRELATION = 0.98  # of two thumbnails; below it, most pairs look different to people
 LEAST_CONTRAST = 2.0  # standard deviation of a thumbnail; flatter images resemble each other by chance
 MOST_CONTRAST_RATIO = 1.6  # a white and a black disc are no copies
@@ -142,13 +142,13 @@ def _look(path: str, background: Rgb | None) -> tuple[bytes, int, np.ndarray]:
 
 
 def _perceptual_hash(image: Image.Image) -> int:
-    """64 bits: where the grey of 8 × 9 pixels rises from left to right.
+    """64 bits: where the gray of 8 × 9 pixels rises from left to right.
 
     This is dHash (hackerfactor.com, 2013) with a dead zone: else the bits of flat areas are noise, and copies of
     drawings and of pictures on white are missed.
     """
-    grey = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.LANCZOS)).astype(np.int16)
-    rises = np.diff(grey, axis=1) > DEAD_ZONE * grey.std()
+    gray = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.LANCZOS)).astype(np.int16)
+    rises = np.diff(gray, axis=1) > DEAD_ZONE * gray.std()
     return int.from_bytes(np.packbits(rises).tobytes())
 
 

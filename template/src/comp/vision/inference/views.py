@@ -33,7 +33,7 @@ def _rotated(images: Tensor, degrees: int) -> Tensor:
 
 def _cropped(images: Tensor, view: str) -> Tensor:
     """A crop of so many percent of each side, enlarged to the full size."""
-    *where, percent = view.split("_")  # top_left_90, centre_85
+    *where, percent = view.split("_")  # top_left_90, center_85
     size_px = images.shape[3]
     part_px = max(1, round(size_px * int(percent) / 100))
     rest_px = size_px - part_px

@@ -24,13 +24,13 @@ from comp.vision.model.weights import read_weights
 from comp.vision.schema import Model
 
 Rgb = tuple[float, float, float]
-BLANK = 7_340_033  # a seed that no weights file was initialised with
+BLANK = 7_340_033  # a seed that no weights file was initialized with
 
 
 class Classifier(nn.Module):
     """Images (B, 3, H, W) on a scale of 0 to 255, of any number type, and metadata (B, M) or None → logits (B, K).
 
-    It normalises by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made,
+    It normalizes by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made,
     `architecture` (a name of timm's, arguments) how a backbone is built that only the hub or a folder describes.
     """
 

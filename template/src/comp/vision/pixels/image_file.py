@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 Rgb = tuple[int, int, int]
-FRAME: Rgb = (124, 116, 104)  # the mean of ImageNet: zero after normalisation
+FRAME: Rgb = (124, 116, 104)  # the mean of ImageNet: zero after normalization
 Image.MAX_IMAGE_PIXELS = 2**30  # slides and scans are large; a competition's files are no attack
 NO_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFError, IndexError)  # what PIL raises
 
@@ -18,7 +18,7 @@ class BadImage(Exception):
 
 def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: int | None = None) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF says, transparency laid over `background`,
-    or ignored with None: then the colours stand as the file has them, those of invisible pixels too.
+    or ignored with None: then the colors stand as the file has them, those of invisible pixels too.
 
     With `short_side_px`, an image whose short side is longer is shrunk to it, its proportions kept; none is enlarged.
 
@@ -54,7 +54,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def framed(image: np.ndarray, side_px: int | None = None) -> np.ndarray:
-    """`image` (H, W, 3) in the middle of a grey square, told apart from the picture's own background.
+    """`image` (H, W, 3) in the middle of a gray square, told apart from the picture's own background.
 
     The square is as wide as the image's longer side, or `side_px`: a larger image is shrunk to it, a smaller one keeps
     its own scale, so that a network can see how large it was.
@@ -89,7 +89,7 @@ def _to_rgb(image: Image.Image, background: Rgb | None) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit greys by the range of their type, alike for all images; integers and floats by that of their values."""
+    """16-bit grays by the range of their type, alike for all images; integers and floats by that of their values."""
     values = np.asarray(image).astype(np.float32)
     low, high = float(values.min()), float(values.max())
     if image.mode.startswith("I;16") or (low >= 0 and 255 < high <= 65535):

@@ -58,8 +58,8 @@ def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "#333"
-        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+        color = "white" if shares[row, column] > 0.5 else "#333"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
     axes.set_xticks(range(n), targets.classes, rotation=90)
     axes.set_yticks(range(n), targets.classes)
     axes.set(xlabel="predicted", ylabel="true")

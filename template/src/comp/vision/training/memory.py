@@ -67,7 +67,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def step_errors_explained() -> Iterator[None]:
-    """Turns "CUDA out of memory", or a batch too small to normalise, into a line that says what to change."""
+    """Turns "CUDA out of memory", or a batch too small to normalize, into a line that says what to change."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -79,7 +79,7 @@ def step_errors_explained() -> Iterator[None]:
         if "more than 1 value per channel" not in str(error):
             raise
         raise CompError(
-            "batch normalisation needs two images at a time on each process: a larger train.batch_size, a smaller "
+            "batch normalization needs two images at a time on each process: a larger train.batch_size, a smaller "
             "train.accumulate, or fewer train.processes. With train.accumulate=auto the memory does not suffice for "
             "two: a smaller model.image_size"
         ) from error

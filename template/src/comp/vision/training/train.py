@@ -175,9 +175,9 @@ def _facts(config: ImageConfig) -> dict[str, str]:
         return {}
     if config.student.teacher == "ensemble":
         return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
-    learnt_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
-    unscored = [why for why in learnt_from if why]
-    return {"unscored": f"it learnt from a run of which {unscored[0]}"} if unscored else {}
+    learned_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
+    unscored = [why for why in learned_from if why]
+    return {"unscored": f"it learned from a run of which {unscored[0]}"} if unscored else {}
 
 
 def _note(config: ImageConfig) -> None:
