@@ -118,7 +118,7 @@ def svg(frames: list[Frame]) -> str:
     frames = [*merged(frames)[:-1], (LAST_S, frames[-1][1])]
     total = sum(seconds for seconds, _ in frames)
     names: dict[tuple[Run, ...], str] = {}
-    body, style, begun = [], [], 0.0
+    body, style, started = [], [], 0.0
     for number, (seconds, lines) in enumerate(frames):
         uses = "".join(
             f'<use href="#{names.setdefault(line, f"l{len(names)}")}" y="{row * ROW}"/>'
@@ -126,12 +126,12 @@ def svg(frames: list[Frame]) -> str:
             if line
         )
         last = number == len(frames) - 1
-        on, off = 100 * begun / total, 100 * (begun + seconds) / total
+        on, off = 100 * started / total, 100 * (started + seconds) / total
         before = "0%{opacity:0}" if number else ""
         style.append(f"@keyframes f{number}{{{before}{on:.3f}%{{opacity:1}}{off:.3f}%,100%{{opacity:{int(last)}}}}}")
         style.append(f"#f{number}{{animation:f{number} {total:.1f}s step-end infinite}}")
         body.append(f'<g id="f{number}" opacity="{int(last)}">{uses}</g>')
-        begun += seconds
+        started += seconds
     lines = "".join(f'<g id="{name}">{"".join(map(_text, line))}</g>' for line, name in names.items())
     width, height = round(COLUMNS * CELL + 2 * EDGE), LINES * ROW + 2 * EDGE
     return (

@@ -74,4 +74,4 @@ def test_what_was_trained_before_predicts_stacks_and_submits_after(template_of_t
     comp(repo, "submit", *SMALL, "name=both")
     sample = pd.read_csv(repo / "data/demo/sample_submission.csv", dtype=str)
     assert list(pd.read_csv(repo / "submissions/both.csv", dtype=str).iloc[:, 0]) == list(sample.iloc[:, 0])
-    comp(repo, "train", "runs/one/config.yaml")  # as it was begun; it is done, and nothing of it is refused
+    comp(repo, "train", "runs/one/config.yaml")  # as it was started; it is done, and nothing of it is refused

@@ -20,14 +20,14 @@ Start = Callable[..., "pexpect.spawn"]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """`start("copier", …)` begins a program at a terminal of its own."""
-    begun = []
+    started = []
     environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     rc = f"cookiecutters_dir: {tmp_path}/clones\nreplay_dir: {tmp_path}/replay\n"
     (tmp_path / "rc").write_text(rc, encoding="utf-8")
 
     def spawn(*words: str) -> "pexpect.spawn":
         (tmp_path / "desk").mkdir(exist_ok=True)
-        begun.append(
+        started.append(
             pexpect.spawn(
                 sys.executable,
                 ["-m", *words],
@@ -38,10 +38,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 timeout=TIMEOUT_S,
             )
         )
-        return begun[-1]
+        return started[-1]
 
     yield spawn
-    for child in begun:
+    for child in started:
         child.close(force=True)
 
 

@@ -1,4 +1,4 @@
-"""Twelve views an image: one pass of this engine over its pixel cache, and twelve passes that decode each image anew.
+"""Twelve views an image: one pass of this engine over its pixel cache, and twelve passes that decode each image again.
 
 The twelve passes are the usual loop: PIL decodes, turns or crops and resizes in loader workers, one pass a view. Both
 use the same random weights, in turns, several rounds; medians. Results: OUT/predict.json and OUT/predict.md.

@@ -16,7 +16,7 @@ def train(settings: Settings, folder: Path) -> Clock:
     model = build_model(settings)
     training, validation = _loaders(settings, *mean_and_std(model))
     optimizer = create_optimizer_v2(model, opt="adamw", lr=settings.lr, weight_decay=settings.weight_decay)
-    loss_of = torch.nn.CrossEntropyLoss()
+    criterion = torch.nn.CrossEntropyLoss()
     trained = torch.compile(model) if settings.compile else model
     clock = Clock(settings.device)
     update = 0
@@ -28,7 +28,7 @@ def train(settings: Settings, folder: Path) -> Clock:
                 group["lr"] = cosine_lr(settings, update, settings.epochs * len(training))
             images = images.contiguous(memory_format=torch.channels_last)
             with autocast(settings):
-                loss = loss_of(trained(images), targets)
+                loss = criterion(trained(images), targets)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -101,7 +101,7 @@ def _config_and_overrides(command: Command, words: list[str]) -> tuple[Path, lis
 
 def _suggest(command: str, path: Path, overrides: list[str]) -> None:
     """The closing line; of several processes, the first or their starter says it."""
-    if os.environ.get("RANK", "0") == "0" and "COMP_TOLD" not in os.environ:
+    if os.environ.get("RANK", "0") == "0" and "COMP_QUIET" not in os.environ:
         config = [] if path == BASELINE else [str(path)]
         print(f"next    {shlex.join(['comp', command, *config, *overrides])}")
 

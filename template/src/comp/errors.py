@@ -2,7 +2,7 @@
 
 
 class CompError(Exception):
-    """Something that the user can mend: one line that says what is wrong, where, and what to do."""
+    """Something that the user can fix: one line that says what is wrong, where, and what to do."""
 
 
 def shown(items: object, most: int = 3) -> str:

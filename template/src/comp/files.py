@@ -22,18 +22,18 @@ def written_whole(path: Path) -> Iterator[Path]:
         CompError: the disk is full. The old file, if there was one, stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield beside
-        with beside.open("rb+") as file:
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except Exception as error:
         if _is_no_space(error):
             raise CompError(f"no space left on the disk while writing {path}: free some and run again") from error
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _is_no_space(error: BaseException | None) -> bool:
@@ -46,8 +46,8 @@ def _is_no_space(error: BaseException | None) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Writes `text` as UTF-8 with Unix line ends, whole or not at all."""
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from comp.tables import Tables, Targets
 
 HEADER = re.compile(
     r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+)( holdout=(?P<holdout>\S+))? seed=(?P<seed>-?\d+)"
-    r"( near_duplicates=(?P<near_duplicates>\w+))? rows=(?P<rows>\w+)"
+    r"( near_duplicates=(?P<near_duplicates>\w+))? digest=(?P<digest>\w+)"
 )
 WITH_GROUPS = {"stratified": "stratified_group", "multilabel": "multilabel_group"}
 
@@ -31,7 +31,7 @@ class Split:
     group: np.ndarray  # (N,) names; except with folds over time, rows of one group have one fold
     n: int
     kind: str
-    rows: str  # a hash of ids, targets and folds: two prediction files with different ones do not mix
+    digest: str  # of ids, targets and folds: two prediction files with different ones do not mix
 
 
 def split_rows(config: Experiment, tables: Tables, group: Callable[[Path], np.ndarray], force: bool = False) -> Split:
@@ -45,7 +45,7 @@ def split_rows(config: Experiment, tables: Tables, group: Callable[[Path], np.nd
     path = folds_path(config)
     if path.exists() and not force:
         result = load_split(config, tables)
-        print(f"folds   {path} is there and fits: kept")
+        print(f"folds   {path} exists and fits: kept")
         seeks = hasattr(config.folds, "near_duplicates")  # only images have them
         if seeks and not _read_header(path)["near_duplicates"] and result.kind != "time":
             print("        note: it is older than the search for duplicates: comp split --force keeps them together")
@@ -104,13 +104,27 @@ def load_split(config: Experiment, tables: Tables) -> Split:
         )
         raise CompError(f"{path} was made for other training rows ({detail}): run comp split --force")
     fold_of_rows, group_of_rows = fold.to_numpy(dtype=np.int64), group.to_numpy(dtype=object)
-    result = Split(fold_of_rows, group_of_rows, int(header["n"]), header["kind"], header["rows"])
-    if _hash(tables, result.fold) != result.rows:
+    result = Split(fold_of_rows, group_of_rows, int(header["n"]), header["kind"], header["digest"])
+    if _hash(tables, result.fold) != result.digest:
         raise CompError(
             f"{path}: ids, labels, groups, times or folds changed since it was written: run comp split --force"
         )
     _refuse_parted_groups(result)
     return result
+
+
+def folds_to_train(config: Experiment, split: Split) -> list[int]:
+    """The folds that `folds.use` names.
+
+    Raises:
+        CompError: there are fewer.
+    """
+    if config.folds.use == "all":
+        return list(range(split.n))
+    unknown = [number for number in config.folds.use if number >= split.n]
+    if unknown:
+        raise CompError(f"folds.use names fold {unknown[0]}, there are folds 0 to {split.n - 1}")
+    return sorted(set(config.folds.use))
 
 
 def group_names(train: pd.DataFrame) -> pd.Series:
@@ -122,7 +136,7 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: st
     """The fold (N,) of each row; the same for the same rows in any order.
 
     Raises:
-        CompError: the rows do not suffice for so many folds.
+        CompError: there are too few rows for so many folds.
     """
     order = np.argsort(train["id"].to_numpy(dtype=str), kind="stable")
     rows = train.iloc[order]
@@ -260,7 +274,7 @@ def _write(path: Path, tables: Tables, config: Experiment, group: np.ndarray) ->
     _refuse_parted_groups(result)
     settings = " ".join(f"{name}={value}" for name, value in _settings(folds, kind).items())
     table = pd.DataFrame({"id": tables.train["id"], "fold": fold, "group": group})
-    write_text(path, f"# folds {settings} rows={result.rows}\n" + table.to_csv(index=False, lineterminator="\n"))
+    write_text(path, f"# folds {settings} digest={result.digest}\n" + table.to_csv(index=False, lineterminator="\n"))
     return result
 
 

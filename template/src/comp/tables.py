@@ -59,7 +59,7 @@ class Tables:
     test: pd.DataFrame
     sample: pd.DataFrame | None  # the sample submission as text
     targets: Targets
-    told: list[str] = field(default_factory=list)  # the layout, in lines for the user
+    notes: list[str] = field(default_factory=list)  # the layout, in lines for the user
 
 
 def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[pd.DataFrame, Targets]:
@@ -132,7 +132,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def refuse_twice(ids: pd.Series, where: str) -> None:
-    """Raises CompError where an id stands more than once."""
+    """Raises CompError where an id appears more than once."""
     twice = ids[ids.duplicated()].unique()
     if len(twice):
-        raise CompError(f"{len(twice)} ids stand more than once in the {where} table: {shown(twice)}")
+        raise CompError(f"{len(twice)} ids appear more than once in the {where} table: {shown(twice)}")

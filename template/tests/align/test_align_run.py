@@ -342,7 +342,7 @@ def test_a_test_caption_that_is_no_direction_is_scored_all_the_same(data, repo, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["config", "task=knitting"], "none of the tasks of this repository"),
+        (["config", "task=knitting"], "is not a task of this repository"),
         (["config", "model.hiden=[3]"], "did you mean 'model.hidden'"),
         (["config", "model.hidden=[]"], "it needs a branch"),
         (["config", "model.linear=true", "model.start=cca", "model.normalize=false"], "fitted to texts of length 1"),
@@ -359,16 +359,6 @@ def test_each_command_refuses_in_one_line(data, comp, words, said):
     status, _, err = comp(*words)
     assert (status, err.count("\n")) == (1, 1)
     assert said in err
-
-
-@pytest.mark.skipif(
-    not find_spec("comp.vision.pixels.image_file"), reason="a repository of this task alone does not offer it at all"
-)
-def test_a_command_of_another_task_is_refused_in_one_line(data, comp):
-    configured()
-    status, _, err = comp("cache")
-    assert (status, err.count("\n")) == (1, 1)
-    assert "the task align has no cache" in err
 
 
 def test_another_loss_is_another_run_and_pictures_are_not(trained, comp):

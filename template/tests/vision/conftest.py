@@ -53,9 +53,8 @@ def fit_fold(
         opened = open_competition(config, quiet=True)
         forget_accelerate()
         accelerator, folder = accelerator_for(config), next(folders)
-        metadata, encoder = opened.encoded(opened.rows(0)[0])
-        about = opened.y, opened.train_pixels, opened.tables.targets
-        fold = Fold((0,), *opened.rows(0), *about, metadata=metadata, encoder=encoder)
+        encoder = opened.encoder(opened.rows(0)[0])
+        fold = Fold((0,), *opened.rows(0), opened.samples("train", encoder), encoder)
         return fit(config, fold, folder, accelerator), pd.read_csv(folder / "history.csv")
 
     return call

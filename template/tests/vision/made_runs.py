@@ -28,17 +28,17 @@ def make_run(
 
     run = RunDir.of(config)
     run.start(config)
-    run.bind_to_folds(split.rows)
+    run.bind_to_folds(split.digest)
     for k in range(split.n):
         folder, rows = run.fold(k), np.setdiff1d(np.flatnonzero(split.fold == k), [] if bad is None else [bad])
         table = oof_table(tables.train, rows, np.full(len(rows), k), said(rows), targets)
-        write_predictions(folder / "oof.parquet", table, targets, split.rows)
+        write_predictions(folder / "oof.parquet", table, targets, split.digest)
         p = said(rng.integers(0, len(y), len(tables.test)))
-        write_predictions(folder / "test.parquet", test_table(tables.test, p, targets), targets, split.rows)
+        write_predictions(folder / "test.parquet", test_table(tables.test, p, targets), targets, split.digest)
         if inner:
             rows = np.flatnonzero(split.fold != k)
             table = oof_table(tables.train, rows, split.fold[rows], said(rows), targets)
-            write_predictions(folder / "inner_oof.parquet", table, targets, split.rows)
+            write_predictions(folder / "inner_oof.parquet", table, targets, split.digest)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 1.0})
     collect(config, tables.train["id"], run)
     return run

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from comp.errors import CompError
-from comp.vision.batches import PlainImages, TrainingBatches, TrainingImages, balancing_weights, loader, to_device
+from comp.tables import Targets
+from comp.vision.batches import EvalDataset, TrainDataset, TrainingBatches, balancing_weights, loader, to_device
+from comp.vision.data.samples import Samples
 from comp.vision.schema import Augment, RandAugment
 
 ROWS = np.arange(100, 123)
@@ -15,12 +17,17 @@ VARIED = Augment(crop_scale=(0.4, 1), rotate_deg=20, erase=0.5, saturation=0.3, 
 
 
 def rows_of(batches: TrainingBatches, epoch: int = 0) -> list[list[int]]:
-    batches.start_at(epoch)
+    batches.set_epoch(epoch)
     return [[row for _, _, row in keys] for keys in batches]
 
 
 def images() -> list[np.ndarray]:
     return [np.random.default_rng(row).integers(0, 256, (10, 12, 3), dtype=np.uint8) for row in range(30)]
+
+
+def samples(y: np.ndarray, pixels: list[np.ndarray] | None = None) -> Samples:
+    """With the targets `y` (30, K)."""
+    return Samples(pixels or images(), Targets("multilabel", tuple(map(str, range(y.shape[1])))), y)
 
 
 def test_an_epoch_holds_each_row_once():
@@ -108,7 +115,7 @@ def test_weights_of_labels_favor_rows_with_rare_ones_and_drop_none():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_change_nothing(workers, on):
     y = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
-    training = TrainingImages(images(), y, 8, VARIED, SEED, on)
+    training = TrainDataset(samples(y), 8, VARIED, SEED, on)
     batches = TrainingBatches(np.arange(30), 7, SEED)
     expected = [training.__getitems__(keys) for keys in batches]
     loaded = list(loader(training, batches, workers, CPU))
@@ -124,7 +131,7 @@ def test_a_view_depends_on_seed_epoch_and_position_alone(on):
     y = np.zeros((30, 1), np.float32)
 
     def views(seed, *keys) -> torch.Tensor:
-        return to_device(TrainingImages(images(), y, 8, VARIED, seed, on).__getitems__(list(keys)), CPU)[0].int()
+        return to_device(TrainDataset(samples(y), 8, VARIED, seed, on).__getitems__(list(keys)), CPU)[0].int()
 
     batch = views(SEED, (2, 5, 9), (2, 6, 9), (2, 7, 1))
     assert (views(SEED, (2, 6, 9))[0] - batch[1]).abs().max() <= 1  # another canvas rounds otherwise
@@ -135,7 +142,7 @@ def test_a_view_depends_on_seed_epoch_and_position_alone(on):
 def test_augmented_on_the_device_a_batch_is_what_the_cpu_makes_of_it():
     y = np.eye(30, dtype=np.float32)
     batches = [
-        TrainingImages(images(), y, 12, Augment(rotate_deg=20, hflip=0.5), SEED, on).__getitems__(
+        TrainDataset(samples(y), 12, Augment(rotate_deg=20, hflip=0.5), SEED, on).__getitems__(
             [(0, position, position) for position in range(30)]
         )
         for on in ("cpu", "device")
@@ -151,7 +158,7 @@ def test_augmented_on_the_device_a_batch_is_what_the_cpu_makes_of_it():
 def test_a_batch_pairs_each_image_with_its_own_target():
     y = np.arange(30, dtype=np.float32)[:, None]
     colors = [np.full((5, 6, 3), row, np.uint8) for row in range(30)]
-    training = TrainingImages(colors, y, 4, Augment(), SEED)
+    training = TrainDataset(samples(y, colors), 4, Augment(), SEED)
     for batch in loader(training, TrainingBatches(np.arange(30), 8, SEED), 0, CPU):
         assert batch.images.shape[1:] == (3, 4, 4)
         assert torch.equal(batch.images[:, 0, 0, 0].float(), batch.targets[:, 0])
@@ -159,7 +166,9 @@ def test_a_batch_pairs_each_image_with_its_own_target():
 
 
 def test_validation_sees_the_whole_image_as_it_is():
-    batch = PlainImages(images(), 10, "squash").__getitems__([3, 1])
+    batch = EvalDataset(samples(np.zeros((30, 0), np.float32)), 10, "squash").__getitems__([3, 1])
     assert batch.images.shape == (2, 3, 10, 10)
     assert torch.equal(batch.rows, torch.tensor([3, 1]))
-    assert torch.equal(batch.images, PlainImages(images(), 10, "squash").__getitems__([3, 1]).images)
+    assert torch.equal(
+        batch.images, EvalDataset(samples(np.zeros((30, 0), np.float32)), 10, "squash").__getitems__([3, 1]).images
+    )

@@ -10,7 +10,7 @@ from comp.runs.rundir import FORMAT, RunDir
 
 @pytest.fixture
 def run(repo, configure):
-    """A run that was begun: one fold has something in it."""
+    """A run that was started: one fold has something in it."""
     config = configure()
     run = RunDir.of(config)
     run.start(config)

@@ -11,7 +11,7 @@ from comp.files import write_text, written_whole
 
 LATENT, TEXT, IMAGE = 24, 96, 160  # numbers
 IMAGES, TEST_IMAGES, CAPTIONS = 1500, 400, 5
-SAID = 0.5  # share of the latent that one caption tells
+SHARED = 0.5  # share of the latent that one caption tells
 
 
 def write_demo(config: Experiment) -> Path:
@@ -26,10 +26,10 @@ def write_demo(config: Experiment) -> Path:
     rng = np.random.default_rng(42)
     latent = rng.normal(size=(IMAGES + TEST_IMAGES, LATENT))
     images = _view(latent, IMAGE, rng, noise=0.2)
-    mask = rng.random((len(latent), CAPTIONS, LATENT)) < SAID  # each caption mentions some of what is to be seen
+    mask = rng.random((len(latent), CAPTIONS, LATENT)) < SHARED  # each caption mentions some of what is to be seen
     texts = _view((latent[:, None] * mask).reshape(-1, LATENT), TEXT, rng, noise=0.2)
     names = np.array([f"{number:05d}.jpg" for number in range(len(latent))])
-    told = np.array([f"caption {n} of {name}" for name in names for n in range(CAPTIONS)])
+    wording = np.array([f"caption {n} of {name}" for name in names for n in range(CAPTIONS)])
 
     of_image = np.repeat(np.arange(len(latent)), CAPTIONS)
     train = rng.permutation(np.flatnonzero(of_image < IMAGES))
@@ -37,7 +37,7 @@ def write_demo(config: Experiment) -> Path:
         root / "train" / "train.npz",
         {
             "captions/embeddings": texts[train],
-            "captions/text": told[train],
+            "captions/text": wording[train],
             "captions/label": of_image[train],
             "images/embeddings": images[:IMAGES],
             "images/names": names[:IMAGES],
@@ -45,7 +45,7 @@ def write_demo(config: Experiment) -> Path:
     )
     test = np.flatnonzero(of_image >= IMAGES)[::CAPTIONS]  # one caption an image
     ids = np.array([f"{number}" for number in range(1, len(test) + 1)])
-    captions = {"captions/ids": ids, "captions/text": told[test], "captions/embeddings": texts[test]}
+    captions = {"captions/ids": ids, "captions/text": wording[test], "captions/embeddings": texts[test]}
     _write(root / "test" / "test.clean.npz", captions)
     _write(root / "solution.npz", {"captions/ids": ids, "images/embeddings": images[of_image[test]]})
     nothing = json.dumps([0.0] * IMAGE)
@@ -64,5 +64,5 @@ def _view(latent: np.ndarray, width: int, rng: np.random.Generator, noise: float
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with written_whole(path) as beside, beside.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -57,8 +57,8 @@ class Plateau(Section):
 
 class Training(Section):
     epochs: Positive = 10
-    batch_size: Literal["auto"] | Positive = 32  # rows an update, over all processes and pieces; auto: 32, as fits
-    accumulate: Literal["auto"] | Positive = 1  # cuts batch_size into so many pieces; auto: as few as fit on the GPU
+    batch_size: Literal["auto"] | Positive = 32  # rows an update, over all processes; auto: 32, cut as it fits
+    accumulate: Literal["auto"] | Positive = 1  # micro-batches that batch_size is cut into; auto: as few as fit
     lr: AboveZero = 1e-4
     weight_decay: NotNegative = 0.05
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
@@ -77,12 +77,12 @@ class Training(Section):
     processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
 
     @property
-    def images_per_update(self) -> int:
+    def effective_batch_size(self) -> int:
         """`batch_size`, or what stands for auto."""
         return 32 if self.batch_size == "auto" else self.batch_size
 
     @property
-    def pieces(self) -> int | None:
+    def micro_batches(self) -> int | None:
         """`accumulate`; None: to be found by trying what fits."""
         return None if "auto" in (self.batch_size, self.accumulate) else self.accumulate  # type: ignore[return-value]
 

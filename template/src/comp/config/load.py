@@ -23,7 +23,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     `task` decides which configuration it is; without one, this repository's.
 
     Raises:
-        CompError: a file is missing or no YAML, a key is unknown, a value has the wrong type. One line a fault,
+        CompError: a file is missing or not YAML, a key is unknown, a value has the wrong type. One line a fault,
             each with the file, the key and, for an unknown key, the nearest known one.
     """
     source: dict[str, str] = {}  # dotted key → the file that sets it
@@ -76,8 +76,8 @@ def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
     try:
         return changed(config, **{**member, "name": f"{config.name}-{names[number]}", "members": [], "member": None})
     except CompError as error:
-        said = [line.removeprefix(f"{config.name}: ") for line in str(error).splitlines()]
-        raise CompError("\n".join(f"members[{number}] ({names[number]}): {line}" for line in said)) from None
+        lines = [line.removeprefix(f"{config.name}: ") for line in str(error).splitlines()]
+        raise CompError("\n".join(f"members[{number}] ({names[number]}): {line}" for line in lines)) from None
 
 
 def to_yaml(config: Experiment) -> str:

@@ -56,7 +56,7 @@ def accelerator_for(config: Experiment) -> Accelerator:
 def keep_freed_memory() -> None:
     """Lets this process keep what it frees, for its next step.
 
-    glibc gives large blocks back to the system at once; each step would fetch and clear them anew, a fifth of its time.
+    glibc gives large blocks back to the system at once; to fetch and clear them again would take a fifth of each step.
     """
     if sys.platform != "linux":
         return

@@ -6,7 +6,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -17,43 +18,46 @@ from comp.distributed.processes import POLL_S, SAVING_S, end_with_starter, start
 from comp.distributed.signals import Stopped, stop_requests
 
 Data = TypeVar("Data")
-TOLD = "COMP_TOLD"  # set for processes whose starter has told about the data, and will tell what comes next
+QUIET = "COMP_QUIET"  # set for processes whose starter prints what is known of the data, and what comes next
 
 
-def on_all_devices(
-    config: Experiment,
-    arguments: list[str],
-    opened: Callable[[bool], Data],
-    prepare: Callable[[], None],
-    check: Callable[[Data, int], None],
-    work: Callable[[Data, Accelerator], None],
-    jobs: Callable[[Data], bool] = lambda _: False,
-) -> int:
-    """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
+@dataclass(frozen=True)
+class Work(Generic[Data]):
+    """What a command does on all devices.
 
-    `opened(quiet)` reads the data. `prepare` runs once, and so does the decoding; `check` gets the number of processes:
-    what is wrong with data or settings is said before any process starts. `jobs` may do all of the work in its own
+    `open(quiet)` reads the data. `prepare` runs once, and so does the decoding; `check` gets the number of processes:
+    what is wrong with data or settings is said before any process starts. `as_jobs` may do all of the work in its own
     way; it says whether it did.
     """
+
+    open: Callable[[bool], Data]
+    do: Callable[[Data, Accelerator], None]
+    prepare: Callable[[], None] = lambda: None
+    check: Callable[[Data, int], None] = lambda *_: None
+    as_jobs: Callable[[Data], bool] = lambda _: False
+
+
+def on_all_devices(config: Experiment, arguments: list[str], work: Work[Data]) -> int:
+    """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status."""
     if is_launched():
         accelerator = accelerator_for(config)
         if accelerator.is_main_process:
-            prepare()
+            work.prepare()
         with accelerator.local_main_process_first():
-            data = opened(not accelerator.is_main_process or TOLD in os.environ)
+            data = work.open(not accelerator.is_main_process or QUIET in os.environ)
         accelerator.wait_for_everyone()
-        check(data, accelerator.num_processes)
+        work.check(data, accelerator.num_processes)
     else:
-        prepare()
-        data = opened(TOLD in os.environ)
-        if jobs(data):
+        work.prepare()
+        data = work.open(QUIET in os.environ)
+        if work.as_jobs(data):
             return 0
         processes = processes_wanted(config)
-        check(data, processes)
+        work.check(data, processes)
         if processes > 1:
             return launch(processes, arguments)
         accelerator = accelerator_for(config)
-    work(data, accelerator)
+    work.do(data, accelerator)
     accelerator.end_training()
     return 0
 
@@ -63,8 +67,8 @@ def processes_wanted(config: Experiment) -> int:
     if config.train.processes != "auto":
         return config.train.processes
     visible = max(1, torch.cuda.device_count())
-    batch_size, pieces = config.train.images_per_update, config.train.pieces or 1
-    wanted = max((n for n in range(1, visible + 1) if batch_size % (n * pieces) == 0), default=visible)
+    batch_size, parts = config.train.effective_batch_size, config.train.micro_batches or 1
+    wanted = max((n for n in range(1, visible + 1) if batch_size % (n * parts) == 0), default=visible)
     if wanted < visible:
         print(f"launch  {wanted} of {visible} GPUs: train.batch_size={batch_size} divides by no more of them")
     return wanted
@@ -86,7 +90,7 @@ def launch(processes: int, arguments: list[str]) -> int:
     command += ["--main_process_port", str(_free_port())]
     command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    environment = {"OMP_NUM_THREADS": threads, TOLD: "yes", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_S - 5)}
+    environment = {"OMP_NUM_THREADS": threads, QUIET: "yes", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_S - 5)}
     print(f"launch  {processes} processes through accelerate", flush=True)
     process = start([*command, "-m", "comp", *arguments], environment)
     with stop_requests() as request:

@@ -53,7 +53,7 @@ def stop(processes: Sequence[Process]) -> None:
 
 
 def end_with_starter() -> None:
-    """From now on this process, begun with `start`, is asked to stop once the one that began it is no more."""
+    """From now on this process, started with `start`, is asked to stop once the one that began it is no more."""
 
     def watch() -> None:
         os.read(0, 1)  # nothing is ever written: it returns when the starter's end of the pipe is closed

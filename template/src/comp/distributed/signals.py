@@ -32,7 +32,7 @@ class StopRequest:
         self.number = number
         for each in SIGNALS:  # a second one ends at once
             signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
-        if os.environ.get("RANK", "0") == "0" and "COMP_TOLD" not in os.environ:
+        if os.environ.get("RANK", "0") == "0" and "COMP_QUIET" not in os.environ:
             print("stopping once this step is saved (again to stop at once)", file=sys.stderr, flush=True)
 
 

@@ -72,8 +72,8 @@ class Saving:
         """The largest of all processes' wishes."""
         if self._accelerator.num_processes == 1:
             return list(wishes)
-        mine = torch.tensor([wishes], device=self._accelerator.device)
-        return self._accelerator.gather(mine).amax(dim=0).tolist()
+        own = torch.tensor([wishes], device=self._accelerator.device)
+        return self._accelerator.gather(own).amax(dim=0).tolist()
 
     def _save(self) -> None:
         if self._agreed(int(not self._state.is_finite()))[0]:

@@ -1,4 +1,4 @@
-"""What a training that was cut short goes on from. Tensors and numbers only: reading it runs no code."""
+"""What a training that was interrupted goes on from. Tensors and numbers only: reading it runs no code."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ class Progress:
     batch: int = 0  # batches of the epoch after them that are done
     update: int = 0  # optimizer updates done
     seconds: float = 0.0  # that the batches of this epoch took
-    pieces: int | None = None  # that each process cuts its share of a batch into; None: not chosen yet
+    micro_batches: int | None = None  # that each process cuts its share of a batch into; None: not chosen yet
     augment_on: Literal["cpu", "device"] | None = None  # cpu or device; None: not chosen yet
     history: list[dict[str, Any]] = field(default_factory=list)  # a row an epoch
     best: float | None = None  # of the metric so far, greater is better; for train.keep=best
@@ -64,8 +64,8 @@ class State:
         if accelerator.scaler is not None:
             values["scaler"] = accelerator.scaler.state_dict()
         last = folder / "state.pt"
-        with written_whole(last) as beside:
-            _write(beside, values)
+        with written_whole(last) as temporary:
+            _write(temporary, values)
             if last.exists():
                 last.replace(folder / "before.pt")
 
@@ -110,8 +110,8 @@ def _mean(own: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def write_tensors(path: Path, values: dict[str, Any]) -> None:
-    with written_whole(path) as beside:
-        _write(beside, values)
+    with written_whole(path) as temporary:
+        _write(temporary, values)
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

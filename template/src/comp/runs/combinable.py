@@ -43,7 +43,7 @@ def runs_of_these_folds(config: Experiment, split: Split) -> list[str]:
         oof, _, folds = read_predictions(run.oof)
         if _metrics_of(run).get("combines"):
             why = "is a combination itself"
-        elif folds != split.rows:
+        elif folds != split.digest:
             why = "has other folds"
         elif oof["fold"].nunique() < split.n:
             why = "is not finished"
@@ -60,9 +60,9 @@ def member_of_run(name: str, tables: Tables, split: Split) -> Member:
     if not run.path.is_dir():
         raise CompError(f"members: there is no run {name!r} in {RUNS}, and no such folder: run comp train name={name}")
     oof, targets, folds = read_predictions(run.oof)
-    if folds != split.rows:
+    if folds != split.digest:
         raise CompError(
-            f"members: {name} was made with other folds than folds.csv has now: train it anew, or leave it out"
+            f"members: {name} was made with other folds than folds.csv has now: train it again, or leave it out"
         )
     if (targets.kind, set(targets.classes)) != (tables.targets.kind, set(tables.targets.classes)):
         raise CompError(f"members: {name} has the {targets.kind} classes {shown(targets.classes)}, the data has others")
@@ -79,8 +79,8 @@ def member_of_run(name: str, tables: Tables, split: Split) -> Member:
         path = run.fold(k) / "inner_oof.parquet"
         if path.is_file():
             inner[k], _, inner_folds = read_predictions(path)
-            if inner_folds != split.rows:
-                raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train anew")
+            if inner_folds != split.digest:
+                raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train again")
     return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run))
 
 
@@ -89,9 +89,9 @@ def check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> Non
     twice = table["id"][table["id"].duplicated()]
     missing, unknown = ids[~ids.isin(table["id"])], table["id"][~table["id"].isin(ids)]
     faults = [
-        (twice, "stand twice"),
+        (twice, "appear twice"),
         (missing, f"{which} rows are missing"),
-        (unknown, f"rows are none of the {which} ones"),
+        (unknown, f"rows are not {which} rows"),
     ]
     found = [f"{len(rows)} {fault} (ids {shown(rows)})" for rows, fault in faults if len(rows)]
     if found:

@@ -72,8 +72,8 @@ def curves(run: RunDir, config: Experiment) -> Figure:
 
 def saved(figure: Figure, path: Path) -> Path:
     """Writes the picture and returns where."""
-    with written_whole(path) as beside:
-        figure.savefig(beside, format="png", dpi=110)
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
     return path
 
 

@@ -50,11 +50,11 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     """Writes the table, whole or not at all.
 
     Raises:
-        CompError: an id stands twice or a number is not finite.
+        CompError: an id appears twice or a number is not finite.
     """
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
-        raise CompError(f"{path}: ids stand more than once: {shown(twice)}")
+        raise CompError(f"{path}: ids appear more than once: {shown(twice)}")
     values = values_of(table, targets)
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():
@@ -67,21 +67,21 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     else:
         arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"comp": json.dumps(facts).encode()})
-    with written_whole(path) as beside:
-        pq.write_table(arrow, beside)
+    with written_whole(path) as temporary:
+        pq.write_table(arrow, temporary)
 
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, Targets, str]:
     """The table, its targets and the hash of the folds that it was made with.
 
     Raises:
-        CompError: the file is missing or no predictions table.
+        CompError: the file is missing or not a predictions table.
     """
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp train")
     arrow = pq.read_table(path)
     metadata = arrow.schema.metadata or {}
     if b"comp" not in metadata:
-        raise CompError(f"{path} is no predictions table of this tool")
+        raise CompError(f"{path} is not a predictions table of this tool")
     facts = json.loads(metadata[b"comp"])
     return arrow.to_pandas(), Targets(facts["kind"], tuple(facts["classes"])), facts["folds"]

@@ -38,7 +38,7 @@ def join_folds(
         first = first or folds
         if {folds, test_folds} != {first}:
             raise CompError(
-                f"{run.path}: fold {number} was trained with other folds than fold {done[0]}: train it anew"
+                f"{run.path}: fold {number} was trained with other folds than fold {done[0]}: train it again"
             )
         oofs.append(oof)
         tests.append(test)
@@ -48,7 +48,7 @@ def join_folds(
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
     metrics = {**_scores(config, oof, targets, score, run, done), **(_facts_of(run) if facts is None else facts)}
     write_json(run.metrics, metrics)
-    _tell(config, metrics, run, len(train_ids))
+    _record(config, metrics, run, len(train_ids))
     return metrics
 
 
@@ -59,7 +59,7 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
         CompError: they speak of different rows.
     """
     if any(not table["id"].equals(tables[0]["id"]) for table in tables):
-        raise CompError("the folds' test predictions have different rows: run comp predict to make them anew")
+        raise CompError("the folds' test predictions have different rows: run comp predict to make them again")
     mean = np.mean([values_of(table, targets) for table in tables], axis=0)
     if targets.kind == "embedding":
         mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
@@ -90,7 +90,7 @@ def _made_of(config: Experiment, metrics: dict[str, Any]) -> str:
     return f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.about_model
 
 
-def _tell(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
+def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
     main, unscored = metrics["scores"][config.metric], metrics.get("unscored")
     line = {
         "name": config.name,

@@ -101,8 +101,8 @@ class RunDir:
             shutil.rmtree(self.path)
         if self.metrics.is_file() and "combines" in json.loads(self.metrics.read_text(encoding="utf-8")):
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
-        begun = self._trained() or any(self.path.glob("pretrain/*"))
-        if self.config.is_file() and begun:  # else nothing was trained with it
+        started = self._trained() or any(self.path.glob("pretrain/*"))
+        if self.config.is_file() and started:  # else nothing was trained with it
             # Read by today's schema: what a newer template added has its default there, which keeps the old behavior.
             before = _flat(yaml.safe_load(to_yaml(self.trained_config())))
             now = _flat(yaml.safe_load(to_yaml(config)))
@@ -111,29 +111,29 @@ class RunDir:
                 what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
                 raise CompError(
                     f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
-                    "give this one another name (name=…), or run comp train --fresh to train it anew"
+                    "give this one another name (name=…), or run comp train --fresh to train it again"
                 )
         write_text(self.config, to_yaml(config))
-        if not (begun and self.made_with.is_file()):
+        if not (started and self.made_with.is_file()):
             write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
 
-    def bind_to_folds(self, rows: str) -> None:
+    def bind_to_folds(self, digest: str) -> None:
         """Remembers the hash of the folds that the run is trained with.
 
         Raises:
             CompError: it began with other folds; going on would train on rows that are validated now.
         """
-        began_with = self.folds.read_text(encoding="utf-8").strip() if self.folds.is_file() else rows
-        if began_with != rows and self._trained():
+        began_with = self.folds.read_text(encoding="utf-8").strip() if self.folds.is_file() else digest
+        if began_with != digest and self._trained():
             raise CompError(
-                f"{self.path} was begun with other folds than folds.csv has now: give this one another name (name=…), "
-                "or run comp train --fresh to train it anew"
+                f"{self.path} was started with other folds than folds.csv has now: "
+                "give this one another name (name=…), or run comp train --fresh to train it again"
             )
-        if began_with != rows or not self.folds.is_file():
-            write_text(self.folds, rows + "\n")
+        if began_with != digest or not self.folds.is_file():
+            write_text(self.folds, digest + "\n")
 
     def _trained(self) -> bool:
-        """Whether folds were begun; a job that failed at once has left nothing but its log."""
+        """Whether folds were started; a job that failed at once has left nothing but its log."""
         return any(path.name != "train.log" for path in self.path.glob("fold*/*"))
 
     def trained_config(self) -> Any:

@@ -128,7 +128,7 @@ def _back(here: Checkout, before: str, branch: str) -> None:
         return
     if here.uncommitted():
         here.git("add", "--all")
-        here.git("stash", "push", "--quiet", "--message", "comp update, cut short")
+        here.git("stash", "push", "--quiet", "--message", "comp update, interrupted")
         print("what was written by then is in git stash (git stash drop removes it)", file=sys.stderr)
     here.git("switch", "--quiet", *_place(here, before))
     here.git("branch", "--quiet", "-D", branch)
@@ -223,7 +223,7 @@ def _what_next(here: Checkout, outcome: Outcome, branch: str) -> int:
         print('install python -m pip install -e ".[dev,mine]"   (pyproject.toml has changed)')
     finish, undo = _commands(here, branch)
     todo = bool(outcome.conflicts or outcome.lost)
-    print(f"next    {'mend the files above' if todo else 'git diff --cached, pytest'}; then finish, or undo:")
+    print(f"next    {'fix the files above' if todo else 'git diff --cached, pytest'}; then finish, or undo:")
     print(f"finish  {finish}")
     print(f"undo    {undo}")
     return int(todo)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from comp.errors import CompError
 from comp.vision.augment import draw, fitted, generators, on_cpu, on_device
-from comp.vision.pixels import Images
+from comp.vision.data.samples import Samples
 from comp.vision.schema import Augment, ImageConfig
 
 Seed = tuple[int, ...]
@@ -52,56 +52,48 @@ def to_device(
     return images.to(memory_format=order), metadata, batch.targets.to(device, non_blocking=True)
 
 
-class TrainingImages(Dataset[Batch]):
-    """Random views of the rows, each decided by its key; made here, or left to `to_device` with what was drawn."""
+class TrainDataset(Dataset[Batch]):
+    """Augmented images, each decided by its key; augmented here, or left to `to_device` with what was drawn."""
 
     def __init__(
-        self,
-        pixels: Images,
-        y: np.ndarray,
-        size_px: int,
-        augment: Augment,
-        seed: Seed,
-        on: Literal["cpu", "device"] = "cpu",
-        metadata: np.ndarray | None = None,
+        self, samples: Samples, size_px: int, augment: Augment, seed: Seed, on: Literal["cpu", "device"] = "cpu"
     ) -> None:
-        self._pixels, self._y, self._size_px, self._metadata = pixels, y, size_px, metadata
-        self._augment, self._seed, self._on = augment, seed, on
+        self._samples, self._size_px, self._augment, self._seed, self._on = samples, size_px, augment, seed, on
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         epochs, positions, rows = zip(*keys, strict=True)
-        y, size_px = self._y[list(rows)], self._size_px
-        images = [self._pixels[row] for row in rows]
+        size_px = self._size_px
+        images = [self._samples.pixels[row] for row in rows]
         random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
         draws = [draw(self._augment, image.shape, size_px, rng) for image, rng in zip(images, random, strict=True)]
         if self._on == "device":
             canvas, tensors = on_device.packed(images, draws, size_px)
-            return _batch(canvas, y, rows, self._metadata, tensors)
+            return _batch(canvas, self._samples, rows, tensors)
         views = [on_cpu.applied(image, drawn, size_px) for image, drawn in zip(images, draws, strict=True)]
-        return _batch(np.stack(views), y, rows, self._metadata)
+        return _batch(np.stack(views), self._samples, rows)
 
 
-class PlainImages(Dataset[Batch]):
+class EvalDataset(Dataset[Batch]):
     """The rows as they are, for validation and prediction."""
 
-    def __init__(self, pixels: Images, size_px: int, resize: str, metadata: np.ndarray | None = None) -> None:
-        self._pixels, self._size_px, self._resize, self._metadata = pixels, size_px, resize, metadata
+    def __init__(self, samples: Samples, size_px: int, resize: str) -> None:
+        self._samples, self._size_px, self._resize = samples, size_px, resize
 
     def __getitems__(self, rows: list[int]) -> Batch:
         images = np.empty((len(rows), self._size_px, self._size_px, 3), np.uint8)
         for place, row in enumerate(rows):
-            images[place] = fitted(self._pixels[row], self._size_px, self._resize)
-        return _batch(images, np.zeros((len(rows), 0), np.float32), rows, self._metadata)
+            images[place] = fitted(self._samples.pixels[row], self._size_px, self._resize)
+        return _batch(images, self._samples, rows)
 
 
 class TrainingBatches(Sampler[list[Key]]):
-    """This process's share of each global batch, cut into `accumulate` pieces.
+    """This process's share of each global batch, cut into `accumulate` micro-batches.
 
     The order of an epoch is drawn for all processes alike; each takes its own slice of every batch. Rows that do not
     fill a last batch wait for the next epoch's order.
 
     Raises:
-        CompError: the batch cannot be cut into so many equal pieces.
+        CompError: the batch cannot be cut into so many equal micro-batches.
     """
 
     def __init__(
@@ -114,15 +106,15 @@ class TrainingBatches(Sampler[list[Key]]):
         processes: int = 1,
         accumulate: int = 1,
     ) -> None:
-        pieces = processes * accumulate
-        if batch_size % pieces:
+        shares = processes * accumulate
+        if batch_size % shares:
             raise CompError(
                 f"train.batch_size={batch_size} cannot be cut into {processes} processes × {accumulate} "
-                f"accumulation steps: set it to a multiple of {pieces}"
+                f"accumulation steps: set it to a multiple of {shares}"
             )
-        batch_size = min(batch_size, len(rows) // pieces * pieces)
+        batch_size = min(batch_size, len(rows) // shares * shares)
         if batch_size == 0:
-            raise CompError(f"{len(rows)} training rows are too few for {pieces} processes × accumulation steps")
+            raise CompError(f"{len(rows)} training rows are too few for {shares} processes × accumulation steps")
         self._rows, self._weights, self._seed = rows, weights, seed
         self.batch_size, self._rank, self._processes, self._accumulate = batch_size, rank, processes, accumulate
         self.updates = len(rows) // batch_size  # optimizer updates an epoch
@@ -131,8 +123,8 @@ class TrainingBatches(Sampler[list[Key]]):
     def __len__(self) -> int:
         return self.updates * self._accumulate
 
-    def start_at(self, epoch: int, batch: int = 0) -> None:
-        """Says which epoch is drawn next, and how many of its batches were seen before a restart."""
+    def set_epoch(self, epoch: int, batch: int = 0) -> None:
+        """The epoch that is drawn next, and how many of its batches were seen before a restart."""
         self._epoch, self._first = epoch, batch
 
     def order(self, epoch: int) -> np.ndarray:
@@ -176,7 +168,7 @@ def loader(dataset: Dataset[Batch], batches: Any, workers: int, device: torch.de
 def workers_for(config: ImageConfig, accelerator: Accelerator, streamed: bool) -> int:
     """Loader workers of this process. On the CPU none: they would take the cores that the model computes on.
 
-    `streamed`: each image is decoded anew, which is too slow to wait for.
+    `streamed`: each image is decoded again, which is too slow to wait for.
     """
     if config.train.workers != "auto":
         return config.train.workers
@@ -190,12 +182,8 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
-def _batch(
-    images: np.ndarray,
-    y: np.ndarray,
-    rows: Sequence[int],
-    metadata: np.ndarray | None,
-    draws: on_device.Draws | None = None,
-) -> Batch:
-    beside = None if metadata is None else torch.from_numpy(metadata[list(rows)])
-    return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(y), torch.tensor(rows), beside, draws)
+def _batch(images: np.ndarray, samples: Samples, rows: Sequence[int], draws: on_device.Draws | None = None) -> Batch:
+    chosen = list(rows)
+    pixels, targets = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(samples.y[chosen])
+    metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[chosen])
+    return Batch(pixels, targets, torch.tensor(chosen), metadata, draws)

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from comp.errors import CompError
-from comp.registry import find, greater_is_better, register
+from comp.registry import find, register
 from comp.tables import Targets
 
 Metric = Callable[[np.ndarray, np.ndarray, Targets], float]
@@ -23,12 +23,6 @@ def score(name: str, y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
         CompError: no such metric, or it is not defined for such targets.
     """
     return float(find("metric", name)(y, p, targets))
-
-
-def improves(name: str, new: float, old: float | None) -> bool:
-    if old is None or np.isnan(old):
-        return True
-    return new > old if greater_is_better(name) else new < old
 
 
 @register("metric", "accuracy")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-AHEAD = 64  # items begun before they are asked for
+AHEAD = 64  # items started before they are asked for
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from comp.align import baselines
+from comp.align.baselines import closed_form
 from comp.align.baselines.closed_form import (
     Chosen,
     fit_cca,
@@ -90,7 +90,7 @@ def test_procrustes_finds_a_planted_rotation_whatever_the_widths(width):
 
 
 def test_cca_with_everything_kept_and_no_shrinkage_is_linear_regression(monkeypatch):
-    monkeypatch.setattr(baselines, "SHRINKAGE", 1e-9)
+    monkeypatch.setattr(closed_form, "SHRINKAGE", 1e-9)
     texts, images, image_of = pairs(noise=0.5)
     found = fit_cca(texts, images + 0.3 * np.random.default_rng(0).normal(size=images.shape), image_of, shares=[1.0])
     linear = fit_ridge(texts, images + 0.3 * np.random.default_rng(0).normal(size=images.shape), image_of, [1e-6])
@@ -112,7 +112,7 @@ def test_one_neighbor_gives_the_image_of_the_caption_itself():
 
 def test_neighbors_are_weighted_by_their_cosine():
     texts = np.array([[1.0, 0, 0], [0, 1.0, 0]])
-    model = baselines.Neighbors(texts.astype(np.float32), np.eye(2, dtype=np.float32), np.array([1, 0]), 2)
+    model = closed_form.Neighbors(texts.astype(np.float32), np.eye(2, dtype=np.float32), np.array([1, 0]), 2)
     np.testing.assert_allclose(model.predict(np.array([[0.8, 0.4, 0.2]])), [[1 / 3, 2 / 3]], atol=1e-6)
 
 

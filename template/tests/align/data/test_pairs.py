@@ -125,7 +125,7 @@ def test_an_image_without_captions_is_told_and_stands_in_no_fold(data):
     data(train={name: ours[name][keep] for name in ("captions/embeddings", "captions/text", "captions/label")})
     config = configured()
     pairs = read_pairs(config)
-    assert "images  1 have no caption: they train nothing and are only in the way of a ranking" in pairs.told
+    assert "images  1 have no caption: they train nothing and are only in the way of a ranking" in pairs.notes
     split(config)
     competition = open_competition(config, quiet=True)
     assert all(7 not in competition.pairs.image_of[rows] for k in range(3) for rows in competition.rows(k))
@@ -135,7 +135,7 @@ def test_duplicate_caption_ids_are_named(data):
     ids = arrays()[1]["captions/ids"]
     ids[3] = ids[4]
     data(test={"captions/ids": ids})
-    assert "captions/ids: 1 stand more than once: 't4'" in refusal()
+    assert "captions/ids: 1 appear more than once: 't4'" in refusal()
 
 
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (np.inf, "not finite"), (0.0, "all zero")])
@@ -149,7 +149,7 @@ def test_rows_that_are_no_direction_are_named_or_dropped(data, value, said):
     pairs = read_pairs(configured(data={"on_bad_row": "drop"}))
     assert pairs.bad == {11, 12, *range(200, 205)}
     assert pairs.bad_test == {2}
-    assert sum(line.startswith("warning: ") for line in pairs.told) == 3
+    assert sum(line.startswith("warning: ") for line in pairs.notes) == 3
     config = configured(data={"on_bad_row": "drop"})
     split(config)
     trained, validated = open_competition(config, quiet=True).rows(0)
@@ -227,7 +227,7 @@ def test_a_damaged_file_is_named_and_so_is_what_is_missing(data, repo):
     path = repo / "data" / "train.npz"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "train.npz is no npz, or not all of it is there" in refusal()
+    assert "train.npz is not an npz, or not all of it is there" in refusal()
     path.write_bytes(whole)
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo("captions/embeddings.npy")

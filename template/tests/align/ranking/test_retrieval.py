@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from comp.align import retrieval
+from comp.align.ranking import retrieval
 from comp.align.ranking.retrieval import Ranking, find_hubs, nearest, ranked, retrieval_scores
 from comp.errors import CompError
 

@@ -1,4 +1,4 @@
-"""Training: what is learned from, what is told apart, and the same weights however it is run or cut short."""
+"""Training: what is learned from, what is told apart, and the same weights however it is run or interrupted."""
 
 import itertools
 import os
@@ -201,9 +201,9 @@ def test_a_training_cut_after_the_last_batch_of_an_epoch_goes_on_to_equal_bits(d
     whole = fit(config, fold, Path("whole"), Accelerator(cpu=True))
 
     def cut_short(*_):
-        raise RuntimeError("cut short")
+        raise RuntimeError("interrupted")
 
-    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="cut short"):
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="interrupted"):
         patched.setattr("comp.align.training.fit._validate", cut_short)
         fit(config, fold, Path("cut"), Accelerator(cpu=True))
     assert read_tensors(Path("cut/last/state.pt"))["progress"]["batch"] == updates

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from comp.vision.augment import OnDevice, augmented, fitted, generators
+from comp.vision.augment import BatchAugment, augmented, fitted, generators
 from comp.vision.schema import Augment, RandAugment
 
 OFF = {"crop_scale": (1, 1), "crop_ratio": (1, 1), "hflip": 0}
@@ -221,7 +221,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 def test_mixup_blends_images_and_targets_by_the_same_share():
     images, targets = batch()
     torch.manual_seed(0)
-    mixed, soft, told = OnDevice(Augment(mixup=1.0))(images, targets, mix=True)
+    mixed, soft, told = BatchAugment(Augment(mixup=1.0))(images, targets, mix=True)
     assert torch.allclose(mixed, torch.einsum("bn,nchw->bchw", soft, images.float()), atol=1e-3)
     assert ((soft > 0).sum(dim=1) == 2).all()
     assert told
@@ -230,7 +230,7 @@ def test_mixup_blends_images_and_targets_by_the_same_share():
 def test_cutmix_pastes_a_box_and_shares_the_target_by_its_area():
     images, targets = batch()
     torch.manual_seed(1)
-    mixed, soft, told = OnDevice(Augment(cutmix=1.0))(images, targets, mix=True)
+    mixed, soft, told = BatchAugment(Augment(cutmix=1.0))(images, targets, mix=True)
     own = (mixed == images.float()).all(dim=1)  # (B, H, W)
     assert own.float().mean(dim=(1, 2)).tolist() == pytest.approx(soft.diagonal().tolist(), abs=0.01)
     assert 0 < soft.diagonal()[0] < 1
@@ -239,7 +239,7 @@ def test_cutmix_pastes_a_box_and_shares_the_target_by_its_area():
 
 def test_with_both_each_batch_draws_one_of_them():
     images, targets = batch()
-    augment = OnDevice(Augment(mixup=1.0, cutmix=1.0))
+    augment = BatchAugment(Augment(mixup=1.0, cutmix=1.0))
     pasted = []
     for seed in range(20):
         torch.manual_seed(seed)
@@ -250,7 +250,7 @@ def test_with_both_each_batch_draws_one_of_them():
 
 def test_without_mixing_images_only_become_floats():
     images, targets = batch()
-    same, hard, told = OnDevice(Augment(mixup=1.0, cutmix=1.0))(images, targets, mix=False)
+    same, hard, told = BatchAugment(Augment(mixup=1.0, cutmix=1.0))(images, targets, mix=False)
     assert torch.equal(same, images.float())
     assert hard is targets
     assert not told

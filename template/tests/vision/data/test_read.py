@@ -117,7 +117,7 @@ def test_rows_without_a_group_are_not_one_group(files):
     files({**TRAIN, **TEST, "train.csv": "id,label,owner\n01,cat,\n02,dog,\n03,dog,x\n", **pictures("train/03.png")})
     tables = read(group="owner")
     assert tables.train["group"].nunique() == 3
-    assert "groups  2 rows have no 'owner': each is a group of its own" in tables.told
+    assert "groups  2 rows have no 'owner': each is a group of its own" in tables.notes
 
 
 def test_a_column_that_happens_to_be_called_group_groups_nothing(files):
@@ -192,7 +192,7 @@ def test_zeros_and_ones_are_binary_unless_told_otherwise(files):
 
 def test_a_duplicated_id_is_named(files):
     files(TRAIN | TEST | {"train.csv": "id,label\n01,cat\n02,dog\n01,dog\n"})
-    assert "stand more than once in the train table: '01'" in refusal()
+    assert "appear more than once in the train table: '01'" in refusal()
 
 
 def test_a_missing_image_is_named(repo, files):
@@ -243,7 +243,7 @@ def test_an_empty_test_folder_is_named(repo, files):
 
 
 def test_a_missing_data_folder_is_named(repo):
-    assert "data.root=data is no folder" in refusal()
+    assert "data.root=data is not a folder" in refusal()
 
 
 def test_a_folder_without_training_data_tells_what_is_there(files):

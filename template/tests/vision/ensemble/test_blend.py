@@ -176,8 +176,8 @@ def test_a_friends_table_is_aligned_by_ids_and_class_names(runs, comp):
     ("changes", "message"),
     [
         ({"oof": lambda table: table.iloc[1:]}, "friend: 1 validated rows are missing (ids '"),
-        ({"oof": lambda table: pd.concat([table, table.iloc[:2]])}, "friend: 2 stand twice (ids '"),
-        ({"oof": lambda table: table.assign(id="x" + table["id"])}, "36 rows are none of the validated ones"),
+        ({"oof": lambda table: pd.concat([table, table.iloc[:2]])}, "friend: 2 appear twice (ids '"),
+        ({"oof": lambda table: table.assign(id="x" + table["id"])}, "36 rows are not validated rows"),
         ({"test": lambda table: table.iloc[:-2]}, "test predictions of friend: 2 test rows are missing"),
         ({"oof": lambda table: table.drop(columns="red")}, "friend_oof.csv has no column 'red'"),
         ({"oof": lambda table: table.assign(red=3.5)}, "friend_oof.csv: 36 rows hold no probabilities"),
@@ -217,7 +217,7 @@ def test_rows_of_unreadable_images_are_left_out_of_all_members_alike(runs, comp)
     make_run(runs, "good", seed=1, bad=5)
     status, _, err = comp("blend", *words)
     assert (status, err.count("\n")) == (1, 1)
-    assert "the out-of-fold predictions of poor: 1 rows are none of the validated ones (ids '0005')" in err
+    assert "the out-of-fold predictions of poor: 1 rows are not validated rows (ids '0005')" in err
     make_run(runs, "poor", seed=2, bad=5)
     assert comp("blend", *words, f"blend.members=[good,poor,{friend}]")[0] == 0
     assert "0005" not in set(table_of("both")["id"])
@@ -229,7 +229,7 @@ def test_rows_of_unreadable_images_are_left_out_of_all_members_alike(runs, comp)
     ("members", "message"),
     [
         ("[good,gone]", "there is no run 'gone' in runs"),
-        ("[good,good]", "'good' stand twice"),
+        ("[good,good]", "'good' appear twice"),
         ("[good,{name: a, oof: gone.csv, test: gone.csv}]", "gone.csv does not exist"),
     ],
 )

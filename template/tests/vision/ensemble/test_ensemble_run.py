@@ -1,4 +1,4 @@
-"""`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; cut short anywhere."""
+"""`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; interrupted anywhere."""
 
 import json
 import os

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from comp.config import load_config
 from comp.runs.predictions import read_predictions
-from comp.vision.batches import PlainImages
+from comp.vision.batches import EvalDataset
 from comp.vision.data.competition import open_competition
 from comp.vision.ensemble.soup import mean_weights
 from comp.vision.model import load_checkpoint
@@ -73,7 +73,11 @@ def test_batch_statistics_of_a_soup_are_those_of_its_activations(twin, comp, con
     config = load_config(Path("runs/soup/config.yaml"))
     model, _ = load_checkpoint(config.model, Path("runs/soup/fold0/best.safetensors"))
     competition = open_competition(config, quiet=True)
-    images = PlainImages(competition.train_pixels, 16, "squash").__getitems__(competition.rows(0)[0].tolist()).images
+    images = (
+        EvalDataset(competition.samples("train", None), 16, "squash")
+        .__getitems__(competition.rows(0)[0].tolist())
+        .images
+    )
     name, norm = next((n, m) for n, m in model.named_modules() if isinstance(m, torch.nn.BatchNorm2d))
     seen = []
     norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -1,4 +1,4 @@
-"""Folds as jobs of their own: the same answer, none lost, none begun twice."""
+"""Folds as jobs of their own: the same answer, none lost, none started twice."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pandas as pd
 import pytest
 from support import KILL, SOURCE, needs_signals
-from test_resume import assert_same_run
+from vision.training.test_resume import assert_same_run
 
 from comp.config import load_config
 from comp.errors import CompError
@@ -86,24 +86,24 @@ def test_after_a_failing_fold_the_same_command_goes_on(competition, configure, c
 def test_when_a_fold_fails_those_beside_it_finish_and_no_other_begins(configure, monkeypatch, capsys):
     beside = "while [ ! -e failed ]; do sleep 0.05; done; sleep 2; echo finished"
     failing = "echo 'error: too bad'; touch failed; exit 3"
-    begun = []
+    started = []
 
     def begin(number: int, device: str) -> Job:
-        begun.append(number)
+        started.append(number)
         work = LoggedCommand(["sh", "-c", [beside, failing, "true"][number]], {}, Path(f"{number}.log"))
         return Job(number, device, work.start(), work.log, told=0)
 
     monkeypatch.setattr("comp.vision.folds.jobs._beginner", lambda *_: begin)
     with pytest.raises(CompError, match=r"^too bad \(1.log\)$"):
         train_as_jobs(configure(), RunDir(Path("runs/small")), [0, 1, 2], per_device=2)
-    assert begun == [0, 1]
+    assert started == [0, 1]
     assert capsys.readouterr().out == "finished\n"
 
 
 def test_lines_are_told_once_and_an_error_is_kept_for_the_end(repo, capsys):
     log = repo / "train.log"
     job = Job(0, "", cast("Process", None), log, told=0)
-    job.tell()  # it has not begun to write
+    job.tell()  # it has not started to write
     log.write_bytes(b"fold 0  epoch 1\nfold 0  ep")
     job.tell()
     assert job.why(-9) == f"fold 0 ended with status -9: fold 0  epoch 1 ({log})"
@@ -126,7 +126,7 @@ def test_no_fold_outlives_its_starter_and_each_saves_first(number, competition, 
     _, errors = starter.communicate(timeout=60)
     if number == signal.SIGTERM:
         assert starter.returncode == 128 + number
-        assert errors.splitlines()[-1] == "stopped; the state is saved, the same command goes on from here"
+        assert errors.splitlines()[-1] == "stopped; the state is saved, the same command resumes from here"
     for folder in folders:
         wait_for(lambda log=folder / "train.log": log.read_text(encoding="utf-8").count("the state is saved") == 1)
         assert (folder / "last" / "state.pt").is_file()

@@ -1,6 +1,7 @@
 """Predictions: each row once and in order, views averaged, and a run directory that predicts wherever it is."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from vision.small import picture
 from comp.distributed.accelerator import accelerator_for
 from comp.runs.predictions import read_predictions
 from comp.tables import Targets
+from comp.vision.data.samples import Samples
 from comp.vision.inference.predict_rows import predict_rows
 
 TARGETS = Targets("multiclass", ("a", "b"))
@@ -25,6 +27,7 @@ class InMemory(list):
 
 
 IMAGES = InMemory(np.random.default_rng(row).integers(0, 256, (8, 8, 3), dtype=np.uint8) for row in range(23))
+SAMPLES = Samples(IMAGES, TARGETS, np.zeros((23, 0), np.float32))
 
 
 class LeftBrightness(nn.Module):
@@ -38,7 +41,7 @@ class LeftBrightness(nn.Module):
 def predicted(configure, rows=range(23), views=("identity",), **predict) -> np.ndarray:
     config = configure(model={"image_size": 8}, predict=predict)
     rows = np.array(rows)
-    return predict_rows(LeftBrightness(), IMAGES, rows, TARGETS, config, accelerator_for(config), views)
+    return predict_rows(LeftBrightness(), SAMPLES, rows, config, accelerator_for(config), views)
 
 
 def p_of(run: Path, table: str = "oof") -> np.ndarray:
@@ -71,8 +74,9 @@ def test_all_views_of_an_image_come_from_one_decode(configure):
             return super().__getitem__(row)
 
     pixels, config = Counted(IMAGES), configure(model={"image_size": 8}, predict={"batch_size": 5})
+    counted = replace(SAMPLES, pixels=pixels)
     views = ["identity", "hflip", "rotate+10", "rotate-10", "top_left_90", "center_85"]
-    together = predict_rows(LeftBrightness(), pixels, np.arange(23), TARGETS, config, accelerator_for(config), views)
+    together = predict_rows(LeftBrightness(), counted, np.arange(23), config, accelerator_for(config), views)
     assert pixels.accesses == 23
     one_by_one = np.stack([predicted(configure, views=[view]) for view in views])
     assert np.ptp(one_by_one, axis=0).max() > 0.05
@@ -106,7 +110,7 @@ def test_weights_that_change_after_a_prediction_change_the_next_one(configure):
 
     model = Cached()
     config = configure(model={"image_size": 8})
-    arguments = (IMAGES, np.arange(3), TARGETS, config, accelerator_for(config), ["identity"])
+    arguments = (SAMPLES, np.arange(3), config, accelerator_for(config), ["identity"])
     before = predict_rows(model, *arguments)
     model.bias.data[0] = 3
     assert not np.allclose(predict_rows(model, *arguments), before, atol=0.01)
@@ -127,7 +131,9 @@ def test_a_run_copied_into_another_repository_predicts_there(trained, comp, tmp_
     shutil.copytree("data", other / "data", ignore=shutil.ignore_patterns("cache"))
     shutil.copytree("runs/small", other / "runs/renamed")
     (other / "conf").mkdir()
-    (other / "conf/mine.yaml").write_text("name: renamed\nfolds: {n: 2}\nmodel: {backbone: convnext_base}\n")
+    (other / "conf/mine.yaml").write_text(
+        "task: classify\nname: renamed\nfolds: {n: 2}\nmodel: {backbone: convnext_base}\n"
+    )
     monkeypatch.chdir(other)
     for table in ("oof", "test"):
         (other / f"runs/renamed/{table}.parquet").unlink()
@@ -148,7 +154,7 @@ def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
     words = ("train.epochs=3", "predict.views=[identity,hflip]")
     status, out, _ = comp("train", *words)
     assert status == 0
-    assert "note    the folds were predicted with another predict.views: comp predict makes them anew" in out
+    assert "note    the folds were predicted with another predict.views: comp predict makes them again" in out
     shutil.rmtree("runs/small/fold1")
     status, _, err = comp("train", *words)
     assert status == 1

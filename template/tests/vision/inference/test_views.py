@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from comp.vision.inference.views import viewed
+from comp.vision.inference.views import apply_view
 from comp.vision.schema import Predict
 
 TWELVE = [
@@ -28,7 +28,7 @@ def batch(images: list[Image.Image]) -> torch.Tensor:
 @pytest.mark.parametrize("view", [*TWELVE, "rot90", "rot180", "rot270", "rotate+90", "bottom_left_10", "center_99"])
 @pytest.mark.parametrize("size", [7, 16])
 def test_a_view_has_the_shape_and_type_of_its_batch(view, size):
-    made = viewed(batch(pictures(size)), view)
+    made = apply_view(batch(pictures(size)), view)
     assert (made.shape, made.dtype) == ((3, 3, size, size), torch.uint8)
     assert Predict(views=[view]).views == [view]
 
@@ -36,17 +36,17 @@ def test_a_view_has_the_shape_and_type_of_its_batch(view, size):
 def test_a_view_undone_is_the_image():
     images = torch.arange(2 * 3 * 4 * 4).view(2, 3, 4, 4)
     for there, back in [("hflip", "hflip"), ("vflip", "vflip"), ("rot180", "rot180"), ("rot90", "rot270")]:
-        assert not torch.equal(viewed(images, there), images)
-        assert torch.equal(viewed(viewed(images, there), back), images)
-    assert torch.equal(viewed(images, "identity"), images)
-    assert torch.equal(viewed(images, "hflip")[0, 0, 0], torch.tensor([3, 2, 1, 0]))
-    assert torch.equal(viewed(viewed(images, "hflip"), "vflip"), viewed(images, "rot180"))
+        assert not torch.equal(apply_view(images, there), images)
+        assert torch.equal(apply_view(apply_view(images, there), back), images)
+    assert torch.equal(apply_view(images, "identity"), images)
+    assert torch.equal(apply_view(images, "hflip")[0, 0, 0], torch.tensor([3, 2, 1, 0]))
+    assert torch.equal(apply_view(apply_view(images, "hflip"), "vflip"), apply_view(images, "rot180"))
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_quarter_turn_is_a_rotation_by_90_degrees(quarters):
     images = batch(pictures())
-    assert torch.equal(viewed(images, f"rot{90 * quarters}"), viewed(images, f"rotate+{90 * quarters}"))
+    assert torch.equal(apply_view(images, f"rot{90 * quarters}"), apply_view(images, f"rotate+{90 * quarters}"))
 
 
 @pytest.mark.parametrize("degrees", [5, -5, 10, -10])
@@ -54,15 +54,15 @@ def test_a_rotation_turns_as_pil_does(degrees):
     expected = batch([image.rotate(degrees, Image.Resampling.BILINEAR) for image in pictures()])
     y, x = torch.meshgrid(*[torch.arange(40) - 19.5] * 2, indexing="ij")
     inside = x**2 + y**2 < 18**2
-    made = viewed(batch(pictures()), f"rotate{degrees:+d}")
+    made = apply_view(batch(pictures()), f"rotate{degrees:+d}")
     assert (made.int() - expected.int()).abs()[..., inside].max() <= 2
 
 
 def test_a_rotation_mirrors_the_image_in_the_corners():
     images = batch(pictures())
     framed = torch.nn.functional.pad(images.float(), (20, 20, 20, 20), mode="reflect").byte()
-    expected = viewed(framed, "rotate+10")[:, :, 20:-20, 20:-20]
-    assert (viewed(images, "rotate+10").int() - expected.int()).abs().max() <= 1
+    expected = apply_view(framed, "rotate+10")[:, :, 20:-20, 20:-20]
+    assert (apply_view(images, "rotate+10").int() - expected.int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_rotation_mirrors_the_image_in_the_corners():
 )
 def test_a_crop_is_enlarged_as_pil_does(view, box):
     expected = batch([image.crop(box).resize((40, 40), Image.Resampling.BILINEAR) for image in pictures()])
-    assert (viewed(batch(pictures()), view).int() - expected.int()).abs().max() <= 1
+    assert (apply_view(batch(pictures()), view).int() - expected.int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize(

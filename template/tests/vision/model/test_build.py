@@ -130,7 +130,7 @@ def test_a_backbone_that_a_folder_describes_is_built_again_without_it(tmp_path):
             assert torch.equal(loaded.eval()(images), model(images))
         model = loaded
     with pytest.raises(
-        CompError, match=r"^model\.backbone=local-dir:.*: its config\.json could not be read \(ImageConfig file"
+        CompError, match=r"^model\.backbone=local-dir:.*: its config\.json could not be read \(Config file"
     ):
         build_model(settings, 2)
 

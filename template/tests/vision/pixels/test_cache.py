@@ -250,11 +250,11 @@ def test_what_a_living_process_builds_is_no_leftover(images, monkeypatch):
 
 
 def test_decoding_runs_only_a_little_ahead_of_writing():
-    begun = []
-    results = in_parallel(begun.append, range(1000), "images")
+    started = []
+    results = in_parallel(started.append, range(1000), "images")
     next(results)
     results.close()
-    assert len(begun) <= AHEAD + 1
+    assert len(started) <= AHEAD + 1
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_true_insists_and_false_streams(images, monkeypatch, capsys):
     assert isinstance(opened(images, "auto"), Pixels)  # it is there: no reason not to take it
     capsys.readouterr()
     assert isinstance(opened(images, False), Streamed)
-    assert capsys.readouterr().out == "cache   none, each epoch decodes 5 images anew (data.cache=false)\n"
+    assert capsys.readouterr().out == "cache   none, each epoch decodes 5 images again (data.cache=false)\n"
 
 
 def test_comp_cache_builds_both_tables_ahead_without_folds(competition, configure, comp, decoded):

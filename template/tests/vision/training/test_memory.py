@@ -56,7 +56,7 @@ def test_memory_that_runs_out_is_one_line_that_names_the_setting(competition, co
     comp("split")
     status, _, err = comp("train")
     assert status == 1
-    assert err.startswith("error: the GPU's memory does not suffice: train.accumulate=auto")
+    assert err.startswith("error: the GPU is out of memory: train.accumulate=auto")
     assert len(err.splitlines()) == 1
 
 

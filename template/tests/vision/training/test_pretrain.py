@@ -103,7 +103,7 @@ def test_frozen_epochs_are_not_for_the_pretraining(other, configure, comp):
     [
         ({"map": {"rouge": "crimson"}}, "pretrain.map names no classes of here: 'crimson'"),
         ({"map": {"violet": "red"}}, "pretrain.map names labels that the other data set has not: 'violet'"),
-        ({"data": {"root": "nowhere"}}, "data.root=nowhere is no folder"),
+        ({"data": {"root": "nowhere"}}, "data.root=nowhere is not a folder"),
         ({"train": {"epoch": 3}}, "unknown key 'train.epoch'"),
     ],
 )

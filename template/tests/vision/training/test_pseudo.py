@@ -113,7 +113,7 @@ def test_rounds_teach_each_other(trained, comp):
 def test_what_was_chosen_once_stays_chosen(trained, comp):
     assert comp("pseudo", *QUICK, "folds=[0]")[0] == 0
     before = chosen("small-pseudo", 0)
-    Path("runs/small-pseudo/fold0/metrics.json").unlink()  # as if it had been cut short
+    Path("runs/small-pseudo/fold0/metrics.json").unlink()  # as if it had been interrupted
     opposite(Path("runs/small/fold0/test.parquet"))
     assert comp("pseudo", *QUICK, "folds=[0]")[0] == 0
     pd.testing.assert_frame_equal(chosen("small-pseudo", 0), before)

@@ -115,7 +115,7 @@ def test_a_signal_saves_first_and_the_same_command_goes_on(number, competition, 
     saved = saved_anew(folder, 2)
     status, errors = train_until(lambda: saved() and time.sleep(0.03) is None, number)
     assert status == 128 + number
-    assert "the state is saved, the same command goes on" in errors
+    assert "the state is saved, the same command resumes" in errors
     assert "Traceback" not in errors
     stopped = progress(folder)
     assert stopped["epoch"] < 20
@@ -196,7 +196,7 @@ def test_a_training_stopped_by_the_user_goes_on_from_the_last_epoch(competition,
     comp("split")
     status, _, err = comp("train", "metrics=[log_loss,stopping]")
     assert status == 130
-    assert "the same command goes on" in err
+    assert "the same command resumes" in err
     assert list(history("small", 0)["epoch"]) == [1, 2, 3]
     status, out, _ = comp("train")
     assert status == 0
@@ -288,4 +288,4 @@ def test_a_run_is_not_continued_with_other_folds(competition, configure, comp):
     assert comp("split", "--force")[0] == 0
     status, _, err = comp("train")
     assert status == 1
-    assert "begun with other folds" in err
+    assert "started with other folds" in err

@@ -138,7 +138,7 @@ def test_a_signal_to_the_starter_saves_and_ends_all_processes(competition, confi
     _, errors = starter.communicate(timeout=60)  # returns once nobody writes any more
     assert starter.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in errors
-    assert "the state is saved, the same command goes on" in errors
+    assert "the state is saved, the same command resumes" in errors
     assert (folder / "last" / "state.pt").is_file()
 
 

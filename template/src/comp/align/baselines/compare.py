@@ -35,11 +35,11 @@ def baseline_scores(config: AlignConfig, competition: Competition, folds: list[i
     """The metrics of each of `config.baselines` in `folds`; fitted once for all runs of these folds, then remembered.
 
     A setting, such as ridge's penalty, is chosen by cross-validation within the training captions of the fold. Other
-    embeddings under the same ids are measured anew.
+    embeddings under the same ids are measured again.
     """
     path = folds_path(config).with_name("baselines.json")
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    measured_on = {"folds": competition.split.rows, "embeddings": _fingerprint(competition)}
+    measured_on = {"folds": competition.split.digest, "embeddings": _fingerprint(competition)}
     if any(known.get(key) != value for key, value in measured_on.items()):
         known = {**measured_on, "scores": {}}
     found: dict[str, Scores] = known["scores"]
@@ -70,7 +70,7 @@ def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -
     write_json(run.metrics, {**metrics, "baselines": mean})
     others = [RunDir(path.parent) for path in sorted(RUNS.glob("*/folds.txt")) if path.parent != run.path]
     for other in [*others, run]:
-        if other.path == run.path or _is_of(other, competition.split.rows):
+        if other.path == run.path or _is_of(other, competition.split.digest):
             measured = json.loads(other.metrics.read_text(encoding="utf-8"))["scores"]
             if all(str(k) in values["folds"] for values in measured.values() for k in done):
                 folds = {str(k): {key: values["folds"][str(k)] for key, values in measured.items()} for k in done}

@@ -20,7 +20,7 @@ class Archive:
     """The arrays of one npz by name (`captions/embeddings`).
 
     Raises:
-        CompError: there is no such file, or it is no npz.
+        CompError: there is no such file, or it is not an npz.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,7 @@ class Archive:
         except FileNotFoundError:
             raise CompError(f"{path} does not exist") from None
         except (zipfile.BadZipFile, OSError) as error:
-            raise CompError(f"{path} is no npz, or not all of it is there: {error}") from None
+            raise CompError(f"{path} is not an npz, or not all of it is there: {error}") from None
 
     def __contains__(self, name: str) -> bool:
         return name in self._members

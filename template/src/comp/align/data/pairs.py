@@ -37,7 +37,7 @@ class Pairs:
     test_captions: np.ndarray | None = None
     bad: frozenset[int] = frozenset()  # training captions that nothing is learned from or measured on
     bad_test: frozenset[int] = frozenset()
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def open_competition(config: AlignConfig, quiet: bool = False) -> Competition:
     """
     pairs = read_pairs(config)
     if not quiet:
-        print("\n".join(pairs.told))
+        print("\n".join(pairs.notes))
     return Competition(pairs, load_split(config, pairs.tables))
 
 
@@ -71,7 +71,7 @@ def split(config: AlignConfig, force: bool = False) -> Split:
         CompError: the file there fits other rows or other settings, and `force` is off.
     """
     pairs = read_pairs(config)
-    print("\n".join(pairs.told))
+    print("\n".join(pairs.notes))
     return split_rows(config, pairs.tables, lambda _: pairs.tables.train["group"].to_numpy(), force)
 
 
@@ -99,36 +99,36 @@ def read_pairs(config: AlignConfig) -> Pairs:
     image_of = _images_of(train, len(texts), names)
     test_ids = _ids(test, len(test_texts))
     train_ids = _ids(train, len(texts))
-    told = [
+    notes = [
         f"train   {len(texts)} captions of {len(images)} images in {train.path}; "
         f"{texts.shape[1]} numbers ({texts.dtype}) → {images.shape[1]} ({images.dtype})",
         f"test    {len(test_texts)} captions in {test.path}",
     ]
     alone = len(images) - len(np.unique(image_of))
     if alone:
-        told.append(f"images  {alone} have no caption: they train nothing and are only in the way of a ranking")
+        notes.append(f"images  {alone} have no caption: they train nothing and are only in the way of a ranking")
     drop = data.on_bad_row == "drop"
-    bad_images = _bad_rows(images, train.path, "images/embeddings", names, drop, told)
-    bad_texts = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, told)
+    bad_images = _bad_rows(images, train.path, "images/embeddings", names, drop, notes)
+    bad_texts = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, notes)
     bad = bad_texts | set(np.flatnonzero(np.isin(image_of, list(bad_images))).tolist())
-    bad_test = _bad_rows(test_texts, test.path, "captions/embeddings", test_ids, drop, told)
+    bad_test = _bad_rows(test_texts, test.path, "captions/embeddings", test_ids, drop, notes)
     links = [(np.arange(len(images)), _same(images, bad_images))] if config.folds.join != "none" else []
     links += [(image_of, _same(texts, bad_texts))] if config.folds.join == "captions" else []
-    group = _groups(links, image_of, names, config.folds.join, told)
+    group = _groups(links, image_of, names, config.folds.join, notes)
     table = pd.DataFrame({"id": train_ids, "target": names[image_of], "group": group}, dtype=object)
-    told.append(read_form(data)[1])
+    notes.append(read_form(data)[1])
     return Pairs(
         texts,
         images,
         image_of,
         names,
         test_texts,
-        Tables(table, pd.DataFrame({"id": test_ids}, dtype=object), None, EMBEDDING, told),
+        Tables(table, pd.DataFrame({"id": test_ids}, dtype=object), None, EMBEDDING, notes),
         _captions(train, data, names, image_of),
         _captions(test, None, names, np.zeros(len(test_texts), dtype=np.int64)),
         frozenset(bad),
         frozenset(bad_test),
-        told,
+        notes,
     )
 
 
@@ -176,7 +176,7 @@ def _ids(archive: Archive, count: int) -> np.ndarray:
 def _refuse_twice(values: np.ndarray, where: str) -> None:
     twice = pd.unique(values[pd.Series(values).duplicated()])
     if len(twice):
-        raise CompError(f"{where}: {len(twice)} stand more than once: {shown(twice)}")
+        raise CompError(f"{where}: {len(twice)} appear more than once: {shown(twice)}")
 
 
 def _images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray:
@@ -217,7 +217,7 @@ def _ones(rows: np.ndarray, path: Path) -> np.ndarray:
     return rows.argmax(axis=1).astype(np.int64)
 
 
-def _bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: bool, told: list[str]) -> set[int]:
+def _bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: bool, notes: list[str]) -> set[int]:
     """The rows that are no direction: NaN, infinite, or all zero. They are refused, or told where `drop` allows it."""
     found: dict[str, list[int]] = {"not finite": [], "all zero": []}
     for start in range(0, len(array), ROWS):
@@ -228,15 +228,15 @@ def _bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: b
     lines = [f"{len(rows)} are {what} (ids {shown(ids[rows])})" for what, rows in found.items() if rows]
     if lines and not drop:
         raise CompError(
-            f"{path}: of the rows of {name}, {'; '.join(lines)}. Mend them, or set data.on_bad_row=drop (training "
+            f"{path}: of the rows of {name}, {'; '.join(lines)}. Fix them, or set data.on_bad_row=drop (training "
             "captions are left out, test captions get the mean image)"
         )
-    told += [f"warning: {path}: {name}: {line}: dropped" for line in lines]
+    notes += [f"warning: {path}: {name}: {line}: dropped" for line in lines]
     return {row for rows in found.values() for row in rows}
 
 
 def _groups(
-    links: list[tuple[np.ndarray, np.ndarray]], image_of: np.ndarray, names: np.ndarray, join: str, told: list[str]
+    links: list[tuple[np.ndarray, np.ndarray]], image_of: np.ndarray, names: np.ndarray, join: str, notes: list[str]
 ) -> np.ndarray:
     """(N,) each caption's group: its image, and what `folds.join` keeps with that one; called like one of them.
 
@@ -257,12 +257,12 @@ def _groups(
     size = np.bincount(group)
     joined = size[size > 1]
     if len(joined):
-        told.append(
+        notes.append(
             f"groups  {joined.sum()} images share a caption or are the same: {len(joined)} groups of up to "
             f"{joined.max()} stay in one fold (folds.join={join})"
         )
     if joined.max(initial=0) > 0.1 * count:
-        told.append("warning: one of them is large: captions that say little join what is different; folds.join=images")
+        notes.append("warning: one of them is large: vague captions join what is different; try folds.join=images")
     leader = np.full(len(size), count)
     np.minimum.at(leader, group, np.arange(count))
     return names[leader[group]][image_of]

@@ -46,7 +46,7 @@ def read_form(data: Files) -> tuple[Form | None, str]:
     ids = [first, *(row for row, _ in _rows(path, skip=2))]
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
-        raise CompError(f"{path}: {len(twice)} ids stand more than once: {shown(twice)}")
+        raise CompError(f"{path}: {len(twice)} ids appear more than once: {shown(twice)}")
     is_list = len(header) == 2 and len(vector) != 1
     form = Form(header[0], list(header[1:]), ids, is_list, len(vector))
     how = f"a list of {form.width} numbers in {form.columns[0]!r}" if is_list else f"{form.width} columns"
@@ -78,7 +78,7 @@ def _vector(name: str, fields: list[str], path: Path) -> np.ndarray:
     except (ValueError, TypeError, IndexError) as error:
         raise CompError(f"{path}: row {name!r} holds no vector: {error}") from None
     if vector.ndim != 1 or not np.isfinite(vector).all():
-        raise CompError(f"{path}: row {name!r} holds what is no number")
+        raise CompError(f"{path}: row {name!r} holds a value that is not a number")
     return vector
 
 

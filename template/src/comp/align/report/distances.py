@@ -159,5 +159,5 @@ def _summary(distances: np.ndarray) -> Verified:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with written_whole(path) as beside:
-        figure.savefig(beside, format="png", dpi=110)
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

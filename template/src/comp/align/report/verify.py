@@ -29,8 +29,8 @@ def verify_run(config: AlignConfig) -> None:
     run = RunDir.of(config)
     oof, _, folds = read_predictions(run.oof)
     competition = open_competition(config)
-    if folds != competition.split.rows:
-        raise CompError(f"{run.path} was trained with other folds than folds.csv has now: train it anew")
+    if folds != competition.split.digest:
+        raise CompError(f"{run.path} was trained with other folds than folds.csv has now: train it again")
     pairs = competition.pairs
     place = {name: row for row, name in enumerate(pairs.names)}
     images, found = unit_images(competition), values_of(oof, EMBEDDING)
@@ -70,16 +70,16 @@ def _galleries(
     }
     plain, corrected = [], []
     for k in np.unique(fold):
-        mine = fold == k
-        gallery = np.unique(image_of[mine])
-        own = np.searchsorted(gallery, image_of[mine])
-        plain.append(retrieval_scores(ranked(found[mine], images[gallery], own)))
-        if not mine.all():
+        in_fold = fold == k
+        gallery = np.unique(image_of[in_fold])
+        own = np.searchsorted(gallery, image_of[in_fold])
+        plain.append(retrieval_scores(ranked(found[in_fold], images[gallery], own)))
+        if not in_fold.all():
             # A bank of queries whose answers nobody asks for: what other folds' models say of their own captions.
-            hubs = find_hubs(found[~mine], images[gallery], HUBNESS)
-            corrected.append(retrieval_scores(ranked(found[mine], images[gallery], own, hubs)))
-    told = {"in each fold": plain, **({"in each fold, hubs corrected": corrected} if corrected else {})}
-    for what, each in told.items():
+            hubs = find_hubs(found[~in_fold], images[gallery], HUBNESS)
+            corrected.append(retrieval_scores(ranked(found[in_fold], images[gallery], own, hubs)))
+    tables = {"in each fold": plain, **({"in each fold, hubs corrected": corrected} if corrected else {})}
+    for what, each in tables.items():
         table[what] = {name: float(np.mean([scored[name] for scored in each])) for name in each[0]}
     return table
 
@@ -95,7 +95,7 @@ def _draw_grid(
     pairs = competition.pairs
     folder = Path(config.data.root) / str(config.data.pictures)
     if not folder.is_dir():
-        raise CompError(f"data.pictures={config.data.pictures}: {folder} is no folder")
+        raise CompError(f"data.pictures={config.data.pictures}: {folder} is not a folder")
     chosen = np.random.default_rng(config.seed).choice(len(found), min(CAPTIONS, len(found)), replace=False)
     row_of = {name: row for row, name in enumerate(pairs.tables.train["id"])}
     rows = [row_of[name] for name in read_predictions(RunDir.of(config).oof)[0]["id"].iloc[chosen]]

@@ -33,7 +33,7 @@ def blend(config: AlignConfig) -> None:
     names = config.blend.members or [member.name for member in members_of(config)] or runs_of_these_folds(config, split)
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
-        raise CompError(f"members: {shown(twice)} stand twice" if twice else f"no run in {RUNS} has these folds")
+        raise CompError(f"members: {shown(twice)} appear twice" if twice else f"no run in {RUNS} has these folds")
     members = [member_of_run(name, pairs.tables, split) for name in names]
     baselines = {name: weight for name, weight in sorted(config.blend.baselines.items()) if weight}
     print(f"blend   the mean direction of {', '.join([*names, *baselines])}")
@@ -57,9 +57,9 @@ def blend(config: AlignConfig) -> None:
             mean_test = mean_test + weight * model(finite(pairs.test_texts))
         folder = run.fold(number)
         table = oof_table(pairs.tables.train, rows, np.full(len(rows), number), unit(mean), EMBEDDING)
-        write_predictions(folder / "oof.parquet", table, EMBEDDING, split.rows)
+        write_predictions(folder / "oof.parquet", table, EMBEDDING, split.digest)
         tests = test_table(pairs.tables.test, unit(mean_test), EMBEDDING)
-        write_predictions(folder / "test.parquet", tests, EMBEDDING, split.rows)
+        write_predictions(folder / "test.parquet", tests, EMBEDDING, split.digest)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
     flatters = any((member.metrics or {}).get("flatters") for member in members)
     also = [f"{weight} × {name}" for name, weight in baselines.items()]

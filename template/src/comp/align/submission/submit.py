@@ -33,19 +33,19 @@ def submit(config: AlignConfig) -> Path:
     field = table.schema_arrow.field("embedding")
     width = field.type.list_size
     ids = table.read(columns=["id"])["id"].to_pylist()
-    form, told = read_form(config.data)
+    form, note = read_form(config.data)
     order = _order(ids, form, width)
     header, is_list = _header(form, width, config)
-    with written_whole(path) as beside:
-        with beside.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as temporary:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
             for names, vectors in _parts(table, ids, order):
                 for name in config.submit.postprocess:
                     vectors = find("postprocess", name)(vectors)
                 _write_rows(writer, names, vectors, is_list, config.submit.digits)
-        _check(beside, [ids[row] for row in order], width)
-    print(told)
+        _check(temporary, [ids[row] for row in order], width)
+    print(note)
     how = f"a list of {width} numbers" if is_list else f"{width} columns"
     print(f"wrote   {path}: {len(ids)} rows, {how}, {config.submit.digits} decimal places")
     return path

@@ -11,8 +11,8 @@ EMPTY = 1e-6  # of the second direction's energy: what has less is rounding, and
 def output_basis(images: np.ndarray, width: int, whitening: float = 0.5) -> np.ndarray:
     """Rows (width, D_image) float32, so that `outputs @ basis` are predictions for images like `images` (M, D_image).
 
-    They are the leading directions of the unit images, not centered, as a cosine is not. Where images are s times as far
-    out as along the second direction, the row has the length s ** -whitening: with 0 all have length 1, with 1 each
+    They are the leading directions of the unit images, not centered, as a cosine is not. Where images are s times as
+    far out as along the second direction, the row has the length s ** -whitening: with 0 all have length 1, with 1 each
     output moves the cosines alike. The first direction is about that of the mean, which tells images apart least.
     """
     picture = unit(images).astype(np.float64)

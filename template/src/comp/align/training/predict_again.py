@@ -8,7 +8,7 @@ from comp.align.data.pairs import Competition, open_competition
 from comp.align.schema import AlignConfig
 from comp.align.training.projector import load_projector
 from comp.align.training.train import collect, predict_fold
-from comp.distributed.launch import on_all_devices
+from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.members import for_each_member
@@ -17,7 +17,7 @@ from comp.runs.rundir import RunDir
 
 @for_each_member
 def predict_again(config: AlignConfig, arguments: list[str]) -> int:
-    """Writes the predictions of all trained folds anew, such as for other test captions; the exit status.
+    """Writes the predictions of all trained folds again, such as for other test captions; the exit status.
 
     Raises:
         CompError: nothing is trained yet, or the checkpoints know other embeddings or folds than the data.
@@ -35,8 +35,8 @@ def predict_again(config: AlignConfig, arguments: list[str]) -> int:
             model, facts = load_projector(trained.model, trained.loss, path)
             if int(facts["texts"]) != competition.pairs.texts.shape[1]:
                 raise CompError(f"{path} was trained on texts of {facts['texts']} numbers, the data has others")
-            if facts["folds"] != competition.split.rows:
-                raise CompError(f"{path} was trained with other folds than folds.csv has now: train anew")
+            if facts["folds"] != competition.split.digest:
+                raise CompError(f"{path} was trained with other folds than folds.csv has now: train again")
             measured = predict_fold(config, competition, number, model.to(accelerator.device), run, accelerator)
             before = json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8"))
             write_json(run.fold(number) / "metrics.json", {**before, **measured})
@@ -46,8 +46,8 @@ def predict_again(config: AlignConfig, arguments: list[str]) -> int:
     return on_all_devices(
         config,
         arguments,
-        opened=lambda quiet: open_competition(config, quiet),
-        prepare=lambda: None,
-        check=lambda *_: None,
-        work=work,
+        Work(
+            open=lambda quiet: open_competition(config, quiet),
+            do=work,
+        ),
     )

@@ -123,8 +123,8 @@ def predicted(model: Projector, texts: np.ndarray, batch_size: int, device: torc
 
 def save_projector(model: Projector, path: Path, facts: dict[str, str]) -> None:
     tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
-    with written_whole(path) as beside:
-        save_file(tensors, beside, metadata=facts)
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata=facts)
 
 
 def load_projector(settings: Model, loss: Loss, path: Path) -> tuple[Projector, dict[str, str]]:

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,11 @@ from comp.align.ranking.metrics import scores
 from comp.align.schema import AlignConfig
 from comp.align.training.fit import batches_of, facts_of, fit
 from comp.align.training.projector import Projector, predicted, save_projector
-from comp.distributed.launch import on_all_devices
+from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
+from comp.folds import folds_to_train
+from comp.loop.trackers import start_tracker
 from comp.registry import find
 from comp.runs.members import for_each_member
 from comp.runs.predictions import oof_table, test_table, write_predictions
@@ -39,8 +40,8 @@ def train(config: AlignConfig, arguments: list[str], fresh: bool = False) -> int
     run = RunDir.of(config)
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
-        _start_trackers(config, accelerator)
-        for number in folds_to_train(config, competition):
+        start_tracker(config, accelerator, config.name)
+        for number in folds_to_train(config, competition.split):
             if run.is_done(number):
                 _say(accelerator, f"fold {number}  is trained already")
                 continue
@@ -53,11 +54,13 @@ def train(config: AlignConfig, arguments: list[str], fresh: bool = False) -> int
 
     return on_all_devices(
         config,
-        [word for word in arguments if word != "--fresh"],
-        opened=lambda quiet: open_competition(config, quiet),
-        prepare=lambda: run.start(config, fresh),
-        check=lambda competition, processes: _check(config, competition, processes),
-        work=work,
+        arguments,
+        Work(
+            open=lambda quiet: open_competition(config, quiet),
+            prepare=lambda: run.start(config, fresh),
+            check=lambda competition, processes: _check(config, competition, processes),
+            do=work,
+        ),
     )
 
 
@@ -78,29 +81,15 @@ def collect(
     def measured(name: str, oof: pd.DataFrame, _: object) -> float:
         total = 0.0
         for k in oof["fold"].unique():
-            mine = oof[oof["fold"] == k]
+            own = oof[oof["fold"] == k]
             if k not in of_fold:
-                found, image_of = np.stack(mine["embedding"].to_list()), mine["target"].map(rows).to_numpy()
+                found, image_of = np.stack(own["embedding"].to_list()), own["target"].map(rows).to_numpy()
                 of_fold[k] = scores([config.metric, *config.metrics], found, images, image_of, np.unique(image_of))
-            total += of_fold[k][name] * len(mine) / len(oof)
+            total += of_fold[k][name] * len(own) / len(oof)
         return total
 
     join_folds(config, competition.pairs.tables.train["id"], run, measured, facts)
     print_table(config, with_baselines(config, competition, run))
-
-
-def folds_to_train(config: AlignConfig, competition: Competition) -> list[int]:
-    """The folds that `folds.use` names.
-
-    Raises:
-        CompError: there are not so many.
-    """
-    if config.folds.use == "all":
-        return list(range(competition.split.n))
-    wrong = [number for number in config.folds.use if number >= competition.split.n]
-    if wrong:
-        raise CompError(f"folds.use names fold {wrong[0]}, there are folds 0 to {competition.split.n - 1}")
-    return sorted(set(config.folds.use))
 
 
 def _check(config: AlignConfig, competition: Competition, processes: int) -> None:
@@ -108,10 +97,10 @@ def _check(config: AlignConfig, competition: Competition, processes: int) -> Non
     run = RunDir.of(config)
     if not run.config.is_file():
         raise CompError(f"{run.path} of the first machine is not seen here: runs/ must be one folder that all share")
-    run.bind_to_folds(competition.split.rows)
+    run.bind_to_folds(competition.split.digest)
     for name in [config.metric, *config.metrics]:
         find("metric", name)
-    for number in folds_to_train(config, competition):
+    for number in folds_to_train(config, competition.split):
         training, validated = competition.rows(number)
         if not len(training) or not len(validated):
             raise CompError(f"fold {number} has {len(training)} training and {len(validated)} validated captions")
@@ -129,7 +118,7 @@ def _train_fold(
     model = fit(config, fold, folder, accelerator)
     if accelerator.is_main_process:
         measured = predict_fold(config, competition, number, model, run, accelerator)
-        facts = {**facts_of(fold), "folds": competition.split.rows}
+        facts = {**facts_of(fold), "folds": competition.split.digest}
         save_projector(model, folder / "best.safetensors", facts)
         seconds = round(time.perf_counter() - started, 1)
         rows = {"rows": len(fold.valid_rows), "seconds": seconds}
@@ -142,7 +131,7 @@ def predict_fold(
     config: AlignConfig, competition: Competition, number: int, model: Projector, run: RunDir, accelerator: Accelerator
 ) -> dict[str, float]:
     """Writes `oof.parquet` and `test.parquet` of a fold, and returns the metrics of the first."""
-    pairs, folder, rows = competition.pairs, run.fold(number), competition.split.rows
+    pairs, folder, rows = competition.pairs, run.fold(number), competition.split.digest
     training, validated = competition.rows(number)
     batch, device = config.predict.batch_size, accelerator.device
     oof = predicted(model, pairs.texts[validated], batch, device)
@@ -154,16 +143,6 @@ def predict_fold(
     write_predictions(folder / "test.parquet", test_table(pairs.tables.test, test, EMBEDDING), EMBEDDING, rows)
     image_of = pairs.image_of[validated]
     return scores([config.metric, *config.metrics], oof, images, image_of, np.unique(image_of), device=str(device))
-
-
-def _start_trackers(config: AlignConfig, accelerator: Accelerator) -> None:
-    if config.tracker == "none":
-        return
-    about = config.model_dump(mode="json")
-    if config.tracker == "tensorboard":  # takes flat values only
-        about = {"name": config.name, "model": config.about_model}
-    named = {tracker: {"name": config.name} for tracker in ("wandb", "trackio")}
-    accelerator.init_trackers(Path.cwd().name, about, named)
 
 
 def _say(accelerator: Accelerator, line: str) -> None:

@@ -25,7 +25,7 @@ class Draw:
 def generators(seed: tuple[int, ...], epoch: int, positions: Iterable[int]) -> Iterator[np.random.Generator]:
     """One generator a position, a function of (seed, epoch, position). Use each before asking for the next.
 
-    They are far-off places of one stream: going there takes a quarter of the time that seeding anew does.
+    They are far-off places of one stream: going there takes a quarter of the time that seeding again does.
     """
     stream = np.random.PCG64(np.random.SeedSequence((*seed, epoch, 1)))  # 1: not the stream that orders the epoch
     start, generator = stream.state, np.random.Generator(stream)

@@ -8,7 +8,7 @@ from comp.registry import find
 from comp.vision.schema import Augment
 
 
-class OnDevice:
+class BatchAugment:
     """The user's own augmentations, then mixup or cutmix.
 
     Mixup is arXiv 1710.09412, CutMix arXiv 1905.04899; with both on, each batch draws one of them.

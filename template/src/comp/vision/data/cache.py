@@ -12,5 +12,5 @@ def cache(config: ImageConfig) -> None:
         CompError: whatever is wrong with files or images.
     """
     tables = read_tables(config.data)
-    print("\n".join(tables.told))
+    print("\n".join(tables.notes))
     open_images(config, tables, quiet=False)

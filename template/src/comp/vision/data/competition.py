@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from comp.folds import Split, load_split
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
 from comp.vision.data.read import read_tables
+from comp.vision.data.samples import Samples
 from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.vision.schema import ImageConfig
 
@@ -25,16 +27,17 @@ class Competition:
     test_pixels: Pixels | Streamed
     columns: dict[str, pd.DataFrame] = field(default_factory=dict)  # of "train" and "test": those of model.metadata
 
-    def encoded(self, train_rows: np.ndarray) -> tuple[np.ndarray | None, MetadataEncoder | None]:
-        """The metadata (N, M) of the training table, and its encoder, which knows `train_rows` only."""
-        if not self.columns:
-            return None, None
-        encoder = MetadataEncoder.fitted(self.columns["train"].iloc[train_rows])
-        return self.metadata("train", encoder), encoder
+    def encoder(self, train_rows: np.ndarray) -> MetadataEncoder | None:
+        """Of the metadata, fitted to `train_rows` only; None without metadata."""
+        return MetadataEncoder.fitted(self.columns["train"].iloc[train_rows]) if self.columns else None
 
-    def metadata(self, which: str, encoder: MetadataEncoder | None) -> np.ndarray | None:
-        """(N, M) of the table `which`, where there is an encoder."""
-        return None if encoder is None else encoder.encode(self.columns[which])
+    def samples(self, which: Literal["train", "test"], encoder: MetadataEncoder | None) -> Samples:
+        """The rows of one table, their metadata as `encoder` makes it. The truth of test rows is not known."""
+        metadata = None if encoder is None else encoder.encode(self.columns[which])
+        if which == "train":
+            return Samples(self.train_pixels, self.tables.targets, self.y, metadata)
+        unknown = np.zeros((len(self.tables.test), 0), np.float32)
+        return Samples(self.test_pixels, self.tables.targets, unknown, metadata)
 
     def rows(self, *left_out: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers that are trained on where these folds are left out, and theirs; unreadable images are in neither.
@@ -58,7 +61,7 @@ def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
     """
     tables = read_tables(config.data)
     if not quiet:
-        print("\n".join(tables.told))
+        print("\n".join(tables.notes))
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
     both = {"train": tables.train, "test": tables.test}
@@ -83,7 +86,7 @@ def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config:
     if bad and config.data.on_bad_image == "error":
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise CompError(
-            f"unreadable images: {'; '.join(bad[:3])}{more}. Mend them, or set data.on_bad_image=drop "
+            f"unreadable images: {'; '.join(bad[:3])}{more}. Fix them, or set data.on_bad_image=drop "
             "(training rows are left out, test rows get the training prior)"
         )
     if not quiet:

@@ -20,17 +20,17 @@ def read_tables(data: Data) -> Tables:
     """The competition's tables, as `data` says or as found.
 
     Raises:
-        CompError: files, columns, images or labels are missing, or an id stands twice.
+        CompError: files, columns, images or labels are missing, or an id appears twice.
     """
     if data.reader != "auto":
         return find("reader", data.reader)(data)
     sample, line = read_sample(data)
-    told = [line]
-    train, targets, id_column = _read_labeled(data, sample, told)
-    test = _read_test(data, Path(data.root), sample, id_column, told)
+    notes = [line]
+    train, targets, id_column = _read_labeled(data, sample, notes)
+    test = _read_test(data, Path(data.root), sample, id_column, notes)
     refuse_twice(test["id"], "test")
-    told.append(f"target  {targets.kind}: {_classes(targets)}")
-    return Tables(train, test.reset_index(drop=True), sample, targets, told)
+    notes.append(f"target  {targets.kind}: {_classes(targets)}")
+    return Tables(train, test.reset_index(drop=True), sample, targets, notes)
 
 
 def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
@@ -39,17 +39,17 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
     Raises:
         CompError: as `read_tables`.
     """
-    told: list[str] = []
+    notes: list[str] = []
     if data.reader != "auto":
         tables = find("reader", data.reader)(data)
-        return tables.train, tables.targets, tables.told
-    train, targets, _ = _read_labeled(data, None, told)
-    return train, targets, told
+        return tables.train, tables.targets, tables.notes
+    train, targets, _ = _read_labeled(data, None, notes)
+    return train, targets, notes
 
 
-def _read_labeled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> tuple[pd.DataFrame, Targets, str]:
+def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame, Targets, str]:
     root = Path(data.root)
-    train, labels, id_column = _read_train(data, root, sample, told)
+    train, labels, id_column = _read_train(data, root, sample, notes)
     refuse_twice(train["id"], "train")
     for role in ("group", "time"):
         column = getattr(data, role)
@@ -59,7 +59,7 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> t
         blank = train["group"].str.strip() == ""
         train.loc[blank, "group"] = "of no group: " + train["id"][blank]
         if blank.any():
-            told.append(f"groups  {blank.sum()} rows have no {data.group!r}: each is a group of its own")
+            notes.append(f"groups  {blank.sum()} rows have no {data.group!r}: each is a group of its own")
     train, targets = find_targets(train, labels, data.kind)
     unasked = [role for role in ("group", "time") if getattr(data, role) is None]
     train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
@@ -67,7 +67,7 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, told: list[str]) -> t
 
 
 def _read_train(
-    data: Data, root: Path, sample: pd.DataFrame | None, told: list[str]
+    data: Data, root: Path, sample: pd.DataFrame | None, notes: list[str]
 ) -> tuple[pd.DataFrame, list[str], str]:
     """The training table with `id` and `path`, its label columns, and what the id column was called."""
     if not root.is_dir():
@@ -77,14 +77,14 @@ def _read_train(
     source = _train_source(data, root)
     if source.is_dir():
         train = _read_class_folders(source)
-        told.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
+        notes.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
         return train, ["label"], "id"
     table = read_csv(source)
     id_column = _id_column(data, table, sample, source)
     labels = _label_columns(data, table, sample, id_column, source)
     found = find_images(table, root, "train", data.path, id_column)
     table["path"], table["id"] = found.paths, table[id_column]
-    told.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    notes.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
     return table, labels, id_column
 
 
@@ -112,7 +112,7 @@ def _read_class_folders(folder: Path) -> pd.DataFrame:
     return pd.DataFrame({"id": files, "path": [str(folder / name) for name in files], "label": labels}, dtype=object)
 
 
-def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: str, told: list[str]) -> pd.DataFrame:
+def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: str, notes: list[str]) -> pd.DataFrame:
     if data.test != "auto":
         source = root / data.test
         if not source.exists():
@@ -124,7 +124,7 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
             raise CompError(f"no test.csv and no test folder in {root}: set data.test")
         source = present[0]
     if source.is_dir():
-        return _read_test_folder(source, sample, told)
+        return _read_test_folder(source, sample, notes)
     table = read_csv(source)
     if data.id != "auto":
         id_column = data.id
@@ -133,7 +133,7 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
     _column(table, id_column, "data.id")
     found = find_images(table, root, "test", _test_path(data, table), id_column)
     table["path"], table["id"] = found.paths, table[id_column]
-    told.append(f"test    {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    notes.append(f"test    {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
     return table
 
 
@@ -144,7 +144,7 @@ def _test_path(data: Data, table: pd.DataFrame) -> str:
     return data.path if serves_both else "auto"
 
 
-def _read_test_folder(folder: Path, sample: pd.DataFrame | None, told: list[str]) -> pd.DataFrame:
+def _read_test_folder(folder: Path, sample: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
     """A plain folder of images; an id is the file's name, with or without extension as the sample has it."""
     files = image_files(folder)
     if not files:
@@ -156,7 +156,7 @@ def _read_test_folder(folder: Path, sample: pd.DataFrame | None, told: list[str]
     }
     wanted = set(sample.iloc[:, 0]) if sample is not None else set()
     how = max(spellings, key=lambda spelling: len(wanted.intersection(spellings[spelling])))
-    told.append(f"test    {len(files)} images in {folder}; ids are their {how}")
+    notes.append(f"test    {len(files)} images in {folder}; ids are their {how}")
     return pd.DataFrame({"id": spellings[how], "path": [str(folder / name) for name in files]}, dtype=object)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
+from comp.registry import greater_is_better
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
@@ -24,7 +25,7 @@ from comp.vision.ensemble.learners import boosted, stack_fit
 from comp.vision.ensemble.members import Members, open_members
 from comp.vision.ensemble.statistics import read_features
 from comp.vision.inference.collect import collect
-from comp.vision.metrics import greater_is_better, score
+from comp.vision.metrics import score
 from comp.vision.schema import Folds, ImageConfig
 
 PARTS = 10  # of a fold
@@ -138,20 +139,20 @@ def with_features_as_member(
     members: Members, x: np.ndarray, x_test: np.ndarray, y: np.ndarray, targets: Targets, split: Split, seed: int
 ) -> Members:
     """`members` and LightGBM on the features `x`, trained on each fold's training rows as they were."""
-    said, tests = np.zeros((len(members.oof), 1, y.shape[1])), {}
+    predictions, tests = np.zeros((len(members.oof), 1, y.shape[1])), {}
     for k in members.tests:
         trained = split.fold < k if split.kind == "time" else split.fold != k
-        model = boosted(_nobody(x[trained], y), x[trained], y[trained], targets, seed)
-        mine = members.oof.fold == k
-        rows = members.oof.rows[mine]
-        said[mine, 0] = model(_nobody(x[rows], y), x[rows])
-        own = model(_nobody(x_test, y), x_test)
+        model = boosted(no_members(x[trained], y), x[trained], y[trained], targets, seed)
+        in_fold = members.oof.fold == k
+        rows = members.oof.rows[in_fold]
+        predictions[in_fold, 0] = model(no_members(x[rows], y), x[rows])
+        own = model(no_members(x_test, y), x_test)
         tests[k] = np.concatenate([members.tests[k], own[:, None]], axis=1)
-    oof = replace(members.oof, p=np.concatenate([members.oof.p, said], axis=1))
+    oof = replace(members.oof, p=np.concatenate([members.oof.p, predictions], axis=1))
     return replace(members, names=[*members.names, FEATURES], oof=oof, tests=tests)
 
 
-def _nobody(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The predictions of no member."""
     return np.zeros((len(x), 0, y.shape[1]))
 
@@ -170,60 +171,60 @@ def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.nd
         if n_groups < 2:
             raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it, take blend.kind=mean")
         in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
-        mine = train.iloc[rows].assign(group=split.group[rows])
-        part[rows] = assign_folds(mine, targets, Folds(n=min(PARTS, n_groups)), in_groups)
+        in_fold = train.iloc[rows].assign(group=split.group[rows])
+        part[rows] = assign_folds(in_fold, targets, Folds(n=min(PARTS, n_groups)), in_groups)
     return part
 
 
 def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tables, split: Split) -> None:
     started = time.perf_counter()
-    told = combined(given, fit)
+    output = combined(given, fit)
     run, targets, members = RunDir.of(config), tables.targets, given.members
     shutil.rmtree(run.path, ignore_errors=True)
     run.start(config)
-    run.bind_to_folds(split.rows)
+    run.bind_to_folds(split.digest)
     seconds = time.perf_counter() - started
-    for k, test in told.tests.items():
-        mine = members.oof.fold == k
-        rows, folder = members.oof.rows[mine], run.fold(k)
-        table = oof_table(tables.train, rows, members.oof.fold[mine], told.oof[mine], targets)
-        write_predictions(folder / "oof.parquet", table, targets, split.rows)
-        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.rows)
-        if told.inner is not None and members.inner is not None:
+    for k, test in output.tests.items():
+        in_fold = members.oof.fold == k
+        rows, folder = members.oof.rows[in_fold], run.fold(k)
+        table = oof_table(tables.train, rows, members.oof.fold[in_fold], output.oof[in_fold], targets)
+        write_predictions(folder / "oof.parquet", table, targets, split.digest)
+        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.digest)
+        if output.inner is not None and members.inner is not None:
             inner = members.inner[k]
-            table = oof_table(tables.train, inner.rows, inner.fold, told.inner[k], targets)
-            write_predictions(folder / "inner_oof.parquet", table, targets, split.rows)
-        write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(told.tests)})
-    facts = _facts(config, kind, given, told, targets)
+            table = oof_table(tables.train, inner.rows, inner.fold, output.inner[k], targets)
+            write_predictions(folder / "inner_oof.parquet", table, targets, split.digest)
+        write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(output.tests)})
+    facts = _facts(config, kind, given, output, targets)
     if "unscored" not in facts:
-        _print_table(config, given, told, targets)
+        _print_table(config, given, output, targets)
     collect(config, tables.train["id"], run, facts)
 
 
-def _print_table(config: ImageConfig, given: Input, told: Output, targets: Targets) -> None:
+def _print_table(config: ImageConfig, given: Input, output: Output, targets: Targets) -> None:
     """Members and combination by the metric, the best member first."""
     oof = given.members.oof
-    y, folds = given.y[oof.rows], [oof.fold == k for k in told.tests]
+    y, folds = given.y[oof.rows], [oof.fold == k for k in output.tests]
 
     def scored(p: np.ndarray) -> list[float]:
         return [score(config.metric, y[rows], p[rows], targets) for rows in (np.ones(len(p), dtype=bool), *folds)]
 
     lines = [(name, scored(oof.p[:, place])) for place, name in enumerate(given.members.names)]
     lines.sort(key=lambda line: line[1][0], reverse=greater_is_better(config.metric))
-    lines.append((config.name, scored(told.oof)))
+    lines.append((config.name, scored(output.oof)))
     width = max(len(name) for name, _ in lines)
     print(f"        {'':{width}}  {config.metric}, folds")
     for name, (whole, *each) in lines:
         print(f"        {name:{width}}  {whole:.4f}  {' '.join(f'{value:.4f}' for value in each)}")
     if given.scheme != "nothing":
         print(f"fitted  {FITTED_ON[given.scheme]}")
-        print(f"scores  {lines[-1][1][0]:.4f} cross-fitted, recorded; {scored(told.in_sample)[0]:.4f} in sample")
-    if told.weights is not None:
-        weights = zip(given.members.names, told.weights, strict=True)
+        print(f"scores  {lines[-1][1][0]:.4f} cross-fitted, recorded; {scored(output.in_sample)[0]:.4f} in sample")
+    if output.weights is not None:
+        weights = zip(given.members.names, output.weights, strict=True)
         print(f"weights {', '.join(f'{name} {weight:.2f}' for name, weight in weights)}")
 
 
-def _facts(config: ImageConfig, kind: str, given: Input, told: Output, targets: Targets) -> dict[str, Any]:
+def _facts(config: ImageConfig, kind: str, given: Input, output: Output, targets: Targets) -> dict[str, Any]:
     """What `metrics.json` says beside the scores."""
     members, rows = given.members, given.members.oof.rows
     below = [metrics.get("combines", {}) for metrics in members.metrics]
@@ -236,12 +237,12 @@ def _facts(config: ImageConfig, kind: str, given: Input, told: Output, targets: 
     return {
         **({"unscored": f"a member is: {unscored[0]}"} if unscored else {}),
         "flatters": flatters or (met and given.scheme == "own fold"),
-        "in_sample": {name: score(name, given.y[rows], told.in_sample, targets) for name in names},
+        "in_sample": {name: score(name, given.y[rows], output.in_sample, targets) for name in names},
         "combines": {
             "kind": kind,
             "members": members.names,
             "fitted_on": given.scheme,
             "met_scored_fold": met or given.scheme == "own fold",  # then fold k's combiner is no teacher for fold k
-            "weights": None if told.weights is None else told.weights.round(4).tolist(),
+            "weights": None if output.weights is None else output.weights.round(4).tolist(),
         },
     }

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
+from comp.registry import greater_is_better
 from comp.tables import Targets
-from comp.vision.metrics import greater_is_better, score
+from comp.vision.metrics import score
 from comp.vision.schema import Blend
 
 Combiner = Callable[[np.ndarray, np.ndarray], np.ndarray]

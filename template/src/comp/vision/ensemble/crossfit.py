@@ -69,16 +69,16 @@ def _rounds(
     """
     part = part[oof.rows]
     for fold in np.unique(oof.fold).tolist():
-        mine = oof.fold == fold
+        in_fold = oof.fold == fold
         if scheme == "own fold":
-            for number in np.unique(part[mine]).tolist():
-                yield fold, oof[mine & (part != number)], np.flatnonzero(mine & (part == number))
+            for number in np.unique(part[in_fold]).tolist():
+                yield fold, oof[in_fold & (part != number)], np.flatnonzero(in_fold & (part == number))
         elif scheme == "inner":
             assert inner is not None
-            yield fold, inner[fold], np.flatnonzero(mine)
+            yield fold, inner[fold], np.flatnonzero(in_fold)
         else:
-            others = {"nothing": np.zeros_like(mine), "past": oof.fold < fold, "others": ~mine}[scheme]
-            yield fold, oof[others], np.flatnonzero(mine)
+            others = {"nothing": np.zeros_like(in_fold), "past": oof.fold < fold, "others": ~in_fold}[scheme]
+            yield fold, oof[others], np.flatnonzero(in_fold)
 
 
 def _mean(p: np.ndarray, x: np.ndarray) -> np.ndarray:

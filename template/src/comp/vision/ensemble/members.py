@@ -44,7 +44,7 @@ def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Table
     names = [member if isinstance(member, str) else member.name for member in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not wanted or twice:
-        raise CompError(f"members: {shown(twice)} stand twice" if twice else f"no run in {RUNS} has these folds")
+        raise CompError(f"members: {shown(twice)} appear twice" if twice else f"no run in {RUNS} has these folds")
     members = [
         member_of_run(member, tables, split) if isinstance(member, str) else _of_files(member, tables, split)
         for member in wanted
@@ -117,8 +117,8 @@ def _inner(k: int, members: list[Member], tables: Tables, split: Split) -> Predi
     return Predicted(rows, fold, _aligned(inner, tables.train, rows, tables))
 
 
-def _aligned(said: list[pd.DataFrame], table: pd.DataFrame, rows: np.ndarray, tables: Tables) -> np.ndarray:
+def _aligned(predicted: list[pd.DataFrame], table: pd.DataFrame, rows: np.ndarray, tables: Tables) -> np.ndarray:
     """The members' probabilities (N, M, K) of `rows` of `table`, the classes in the order of the targets."""
     ids, targets = table["id"].iloc[rows], tables.targets
-    each = [one.set_index("id").loc[ids, targets.columns].to_numpy(dtype=np.float64) for one in said]
+    each = [one.set_index("id").loc[ids, targets.columns].to_numpy(dtype=np.float64) for one in predicted]
     return np.stack([normalized(np.clip(p, 0, 1), targets) for p in each], axis=1)

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from comp.config import to_yaml
-from comp.distributed.launch import on_all_devices
+from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.folds.fold import called
+from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.predict_fold import predict_fold
@@ -49,10 +49,10 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     def work(competition: Competition, accelerator: Accelerator) -> None:
         pairs = [set(done_pairs(each, competition.split)) for each in runs]
         for left_out in [*((k,) for k in runs[0].done_folds()), *sorted(set.intersection(*pairs))]:
-            _cook(merged, competition, left_out, runs, run, accelerator)
+            _average_fold(merged, competition, left_out, runs, run, accelerator)
         if accelerator.is_main_process:
             write_inner(run, competition.split)
-            run.bind_to_folds(competition.split.rows)
+            run.bind_to_folds(competition.split.digest)
             facts = {"flatters": flatters, "combines": combines, **({"unscored": unscored[0]} if unscored else {})}
             collect(merged, competition.tables.train["id"], run, facts)
 
@@ -62,10 +62,11 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     return on_all_devices(
         merged,
         arguments,
-        opened=lambda quiet: open_competition(merged, quiet),
-        prepare=prepare,
-        check=lambda *_: None,
-        work=work,
+        Work(
+            open=lambda quiet: open_competition(merged, quiet),
+            prepare=prepare,
+            do=work,
+        ),
     )
 
 
@@ -95,7 +96,7 @@ def _likeness(run: RunDir) -> dict[str, Any]:
     return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
 
 
-def _cook(
+def _average_fold(
     config: ImageConfig,
     competition: Competition,
     left_out: tuple[int, ...],
@@ -107,8 +108,8 @@ def _cook(
     loaded = [load_checkpoint(config.model, each.fold(*left_out) / "best.safetensors") for each in runs]
     (model, facts), folder = loaded[0], run.fold(*left_out)
     if any(other != facts for _, other in loaded):
-        raise CompError(f"{called(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
-    if facts["folds"] != competition.split.rows:
+        raise CompError(f"{fold_name(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
+    if facts["folds"] != competition.split.digest:
         raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
     model.load_state_dict(mean_weights([each for each, _ in loaded]))
     model.to(accelerator.device)
@@ -118,8 +119,8 @@ def _cook(
         save_checkpoint(model, folder / "best.safetensors", facts)
         rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
         write_json(folder / "metrics.json", {**scores, "rows": rows, "seconds": seconds})
-        told = f"{config.metric} {scores[config.metric]:.4f}"
-        print(f"{called(left_out)}  mean of {len(runs)} models: {told}", flush=True)
+        score = f"{config.metric} {scores[config.metric]:.4f}"
+        print(f"{fold_name(left_out)}  mean of {len(runs)} models: {score}", flush=True)
 
 
 def mean_weights(models: list[nn.Module]) -> dict[str, Tensor]:
@@ -138,7 +139,7 @@ def _refresh_batch_statistics(
     left_out: tuple[int, ...],
     accelerator: Accelerator,
 ) -> None:
-    """Measures the statistics of batch norm layers anew: the mean of several networks' is not that of their mean.
+    """Measures the statistics of batch norm layers again: the mean of several networks' is not that of their mean.
 
     On the fold's training rows, without augmentation.
     """
@@ -153,9 +154,7 @@ def _refresh_batch_statistics(
     rows = np.random.default_rng(config.seed).permutation(competition.rows(*left_out)[0])  # each batch: of all classes
     at_once = config.predict.batch_size * accelerator.num_processes
     whole = rows[: max(1, len(rows) // at_once) * at_once]  # whole batches: all count alike, and none is one image
-    known = competition.metadata("train", model.encoder)
-    pixels, targets = competition.train_pixels, competition.tables.targets
-    predict_rows(model, pixels, whole, targets, config, accelerator, ["identity"], known)
+    predict_rows(model, competition.samples("train", model.encoder), whole, config, accelerator, ["identity"])
     for norm, hook in zip(norms, hooks, strict=True):
         hook.remove()
         statistics = dict(norm.named_buffers())

@@ -60,7 +60,7 @@ def image_statistics(paths: list[str], background: Rgb | None, folder: Path, tab
         return np.load(memory, allow_pickle=False)
     rows = in_parallel(lambda path: statistics_of(Path(path), background), paths, f"statistics of {table} images")
     numbers = np.array(list(rows), dtype=np.float64).reshape(-1, len(STATISTICS))
-    with written_whole(memory) as beside, beside.open("wb") as file:
+    with written_whole(memory) as temporary, temporary.open("wb") as file:
         np.save(file, numbers)
     for old in folder.glob(f"{table}-statistics-*.npy"):
         if old != memory:

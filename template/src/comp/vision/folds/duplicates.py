@@ -67,7 +67,7 @@ def find_duplicates(tables: Tables, data: Data, distance: int | None, folder: Pa
 def print_duplicates(found: Duplicates, tables: Tables) -> None:
     """Tells what was found, with examples where the user may want to look."""
     ids = tables.train["id"]
-    print(f"        identical: {_told(found.exact)}; with nearly identical ones: {_told(found.near)}")
+    print(f"        identical: {_counted(found.exact)}; with nearly identical ones: {_counted(found.near)}")
     truth = tables.train[tables.targets.truth_columns]
     contradicting = (truth.groupby(found.exact).transform("nunique") > 1).any(axis=1).to_numpy()
     if contradicting.any():
@@ -209,7 +209,7 @@ def united(sets: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray
     return lowest[sets]
 
 
-def _told(sets: np.ndarray) -> str:
+def _counted(sets: np.ndarray) -> str:
     sizes = in_sets(sets)
     return f"{sizes.sum()} rows in {len(sizes)} sets" if len(sizes) else "none"
 
@@ -224,7 +224,7 @@ def _remembered(memory: Path) -> np.ndarray:
 
 def _remember(memory: Path, looks: np.ndarray) -> None:
     try:
-        with written_whole(memory) as beside, beside.open("wb") as file:
+        with written_whole(memory) as temporary, temporary.open("wb") as file:
             np.save(file, looks)
     except (OSError, CompError):  # read-only, or full: the next time looks again
         return

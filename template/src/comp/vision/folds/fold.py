@@ -5,32 +5,28 @@ from pathlib import Path
 
 import numpy as np
 
-from comp.tables import Targets
 from comp.vision.data.metadata import MetadataEncoder
-from comp.vision.pixels import Images
+from comp.vision.data.samples import Samples
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows are numbers of the training table; `y` (N, K) and `metadata` (N, M) cover all of it."""
+    """Rows are numbers of `samples`, which hold the whole training table."""
 
     left_out: tuple[int, ...]  # the folds that it does not train on: one, or two of a nested training
     train_rows: np.ndarray
     valid_rows: np.ndarray
-    y: np.ndarray
-    pixels: Images
-    targets: Targets
-    metadata: np.ndarray | None = None
+    samples: Samples
     encoder: MetadataEncoder | None = None  # of the metadata; fitted on the training rows
-    name: str = ""  # instead of its number, where it is told
-    start: Path | None = None  # a checkpoint that it starts from
+    name: str = ""  # used in log lines instead of its number
+    start: Path | None = None  # a checkpoint whose weights it starts from
 
     @property
     def label(self) -> str:
-        """What it is called in what is told."""
-        return self.name or called(self.left_out)
+        """Label used in log lines."""
+        return self.name or fold_name(self.left_out)
 
 
-def called(left_out: tuple[int, ...]) -> str:
+def fold_name(left_out: tuple[int, ...]) -> str:
     """`fold 0`, or `folds 0+1` of a nested training."""
     return f"fold{'s' if len(left_out) > 1 else ''} {'+'.join(map(str, left_out))}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from comp.distributed.launch import TOLD
+from comp.distributed.launch import QUIET
 from comp.distributed.processes import POLL_S, Process, stop
 from comp.distributed.signals import Stopped, stop_requests
 from comp.errors import CompError
@@ -24,7 +24,7 @@ LARGE = 150_000_000  # parameters from which on a fold trains on all GPUs togeth
 
 
 def is_job() -> bool:
-    """Whether this process trains one fold for another one, which has begun the run and collects."""
+    """Whether this process trains one fold for another one, which has started the run and collects."""
     return JOB in os.environ
 
 
@@ -83,19 +83,19 @@ class Job:
     device: str
     process: Process
     log: Path
-    told: int  # bytes of the log that were shown
+    shown_bytes: int  # bytes of the log that were shown
     last: str = ""  # line of it
     error: str = ""
 
-    def tell(self) -> None:
+    def show_log(self) -> None:
         """Shows what is new in the log. An error is kept for the end."""
         if not self.log.is_file():
             return
         with self.log.open("rb") as file:
-            file.seek(self.told)
+            file.seek(self.shown_bytes)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]
-        self.told += len(whole)
+        self.shown_bytes += len(whole)
         for line in whole.decode(errors="replace").splitlines():
             if line.startswith("error: "):
                 self.error = line.removeprefix("error: ")
@@ -113,12 +113,12 @@ def train_as_jobs(config: ImageConfig, run: RunDir, folds: list[int], per_device
     """Trains `folds`, `per_device` at once on each device; each writes `fold<k>/train.log`.
 
     Raises:
-        CompError: folds have failed. Those beside them were trained to the end, no other was begun.
+        CompError: folds have failed. Those beside them were trained to the end, no other was started.
         Stopped: a signal asked for it; the folds have saved their states.
     """
     slurm = config.jobs.cluster == "slurm"
     devices = [""] if slurm else visible_gpus() or [""]
-    begin = _beginner(config, run, min(len(folds), per_device * len(devices)))
+    start_fold = _starter(config, run, min(len(folds), per_device * len(devices)))
     waiting, running, failed = list(folds), list[Job](), list[str]()
     with stop_requests() as request:
         try:
@@ -126,11 +126,11 @@ def train_as_jobs(config: ImageConfig, run: RunDir, folds: list[int], per_device
                 new = [] if failed else startable(waiting, [job.device for job in running], devices, per_device)
                 for number, device in new:
                     waiting.remove(number)
-                    running.append(begin(number, device))
+                    running.append(start_fold(number, device))
                 time.sleep(POLL_S)
                 for job in list(running):
                     status = job.process.poll()  # asked first: what it wrote before it ended is told
-                    job.tell()
+                    job.show_log()
                     if status is not None:
                         running.remove(job)
                     if status:
@@ -143,24 +143,24 @@ def train_as_jobs(config: ImageConfig, run: RunDir, folds: list[int], per_device
         raise CompError("\n".join(failed))
 
 
-def _beginner(config: ImageConfig, run: RunDir, at_once: int) -> Callable[[int, str], Job]:
+def _starter(config: ImageConfig, run: RunDir, at_once: int) -> Callable[[int, str], Job]:
     """Starts the training of one fold on one device."""
     executor = None if config.jobs.cluster == "none" else executor_for(config, run.path)
 
-    def begin(number: int, device: str) -> Job:
+    def start_fold(number: int, device: str) -> Job:
         log = run.fold(number) / "train.log"
-        told = log.stat().st_size if log.is_file() else 0
+        shown_bytes = log.stat().st_size if log.is_file() else 0
         # The run's own file: the user may change the one in conf/ while folds wait.
         command = [sys.executable, "-m", "comp", "train", str(run.config), f"folds.use=[{number}]"]
         command += ["jobs.per_gpu=0", "jobs.cluster=none"]
-        environment = {TOLD: "yes", JOB: "yes", "PYTHONUNBUFFERED": "1"}
+        environment = {QUIET: "yes", JOB: "yes", "PYTHONUNBUFFERED": "1"}
         if config.jobs.cluster != "slurm":
             environment |= _share_of_this_machine(device, at_once)
         work = LoggedCommand(command, environment, log)
         process = work.start() if executor is None else submit(executor, work, f"fold{number}")
-        return Job(number, device, process, log, told)
+        return Job(number, device, process, log, shown_bytes)
 
-    return begin
+    return start_fold
 
 
 def _share_of_this_machine(device: str, at_once: int) -> dict[str, str]:

@@ -50,6 +50,6 @@ def write_inner(run: RunDir, split: Split) -> None:
             continue
         tables = []
         for j, pair in pairs.items():
-            said, targets, folds = read_predictions(run.fold(*pair) / "oof.parquet")
-            tables.append(said[said["fold"] == j])
+            predictions, targets, folds = read_predictions(run.fold(*pair) / "oof.parquet")
+            tables.append(predictions[predictions["fold"] == j])
         write_predictions(run.fold(k) / "inner_oof.parquet", pd.concat(tables, ignore_index=True), targets, folds)

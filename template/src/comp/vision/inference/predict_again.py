@@ -5,13 +5,13 @@ import json
 from accelerate import Accelerator
 
 from comp.config import to_yaml
-from comp.distributed.launch import on_all_devices
+from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.folds.fold import called
+from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.predict_fold import how_predicted, predict_fold
@@ -21,7 +21,7 @@ from comp.vision.schema import ImageConfig
 
 @for_each_member
 def predict_again(config: ImageConfig, arguments: list[str]) -> int:
-    """Writes the predictions of all trained folds anew and returns the exit status.
+    """Writes the predictions of all trained folds again and returns the exit status.
 
     The model is the one that was trained, whatever the configuration says by now; data, views and devices are the
     configuration's.
@@ -47,10 +47,10 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     return on_all_devices(
         merged,
         arguments,
-        opened=lambda quiet: open_competition(merged, quiet),
-        prepare=lambda: None,
-        check=lambda *_: None,
-        work=work,
+        Work(
+            open=lambda quiet: open_competition(merged, quiet),
+            do=work,
+        ),
     )
 
 
@@ -61,10 +61,10 @@ def _predict(
     model, facts = load_checkpoint(config.model, folder / "best.safetensors")
     if facts["classes"] != list(competition.tables.targets.classes):
         raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
-    if facts["folds"] != competition.split.rows:
+    if facts["folds"] != competition.split.digest:
         raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
-        print(f"{called(left_out)}  predicted again")
+        print(f"{fold_name(left_out)}  predicted again")

@@ -29,15 +29,14 @@ def predict_fold(
     tables, targets, split = competition.tables, competition.tables.targets, competition.split
     views = config.predict.views
     train_rows, valid_rows = competition.rows(*left_out)
-    known, known_of_test = (competition.metadata(which, model.encoder) for which in ("train", "test"))
-    oof = predict_rows(model, competition.train_pixels, valid_rows, targets, config, accelerator, views, known)
-    test_rows = np.arange(len(tables.test))
-    test = predict_rows(model, competition.test_pixels, test_rows, targets, config, accelerator, views, known_of_test)
+    train_samples, test_samples = (competition.samples(which, model.encoder) for which in ("train", "test"))
+    oof = predict_rows(model, train_samples, valid_rows, config, accelerator, views)
+    test = predict_rows(model, test_samples, np.arange(len(tables.test)), config, accelerator, views)
     test[list(competition.test_pixels.bad)] = competition.y[train_rows].mean(axis=0)  # the training prior
     if accelerator.is_main_process:
         table = oof_table(tables.train, valid_rows, split.fold[valid_rows], oof, targets)
-        write_predictions(folder / "oof.parquet", table, targets, split.rows)
-        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.rows)
+        write_predictions(folder / "oof.parquet", table, targets, split.digest)
+        write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.digest)
     y = competition.y[valid_rows]
     return {name: score(name, y, oof, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
 
@@ -63,5 +62,5 @@ def refuse_mixed_predictions(run: RunDir) -> None:
 
 def _remembered(run: RunDir) -> list[dict[str, Any]]:
     """`how_predicted` of each model; older runs do not say."""
-    said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.path.glob("fold*/metrics.json"))]
-    return [each["predict"] for each in said if "predict" in each]
+    remembered = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.path.glob("fold*/metrics.json"))]
+    return [each["predict"] for each in remembered if "predict" in each]

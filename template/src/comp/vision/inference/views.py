@@ -1,4 +1,4 @@
-"""Test-time views: the same batch turned, mirrored or cut, made on the device from one decode."""
+"""Test-time augmentation (TTA): views of a batch, turned, mirrored or cropped on the device from one decode."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def viewed(images: Tensor, view: str) -> Tensor:
+def apply_view(images: Tensor, view: str) -> Tensor:
     """One view, named as in `predict.views`, of a batch (B, 3, S, S) uint8: the same shape and type."""
     if view == "identity":
         return images

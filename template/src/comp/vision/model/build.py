@@ -102,8 +102,8 @@ def save_checkpoint(model: Classifier, path: Path, facts: Mapping[str, object]) 
         facts = {**facts, "metadata": model.encoder.facts()}
     if model.architecture is not None:
         facts = {**facts, "architecture": model.architecture}
-    with written_whole(path) as beside:
-        save_file(tensors, beside, metadata={"comp": json.dumps(facts)})
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata={"comp": json.dumps(facts)})
 
 
 def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, Any]]:

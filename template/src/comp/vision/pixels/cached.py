@@ -29,7 +29,7 @@ class Pixels:
     """The images of a table by row number. `bad` names the unreadable ones by row.
 
     Raises:
-        CompError: files of the cache are missing or cut short.
+        CompError: files of the cache are missing or interrupted.
     """
 
     streamed = False
@@ -89,11 +89,11 @@ def build(files: list[State], place: Path, decoding: Decoding) -> int:
     Raises:
         CompError: the disk is full; what was built so far is removed.
     """
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
-        beside.mkdir(exist_ok=True)
-        n_decoded = _write(files, beside, decoding)
-        beside.replace(place)
+        temporary.mkdir(exist_ok=True)
+        n_decoded = _write(files, temporary, decoding)
+        temporary.replace(place)
     except OSError as error:
         if error.errno in NO_SPACE:
             raise CompError(f"no space left for the pixel cache {place}: free some, or set data.cache=false") from error
@@ -101,7 +101,7 @@ def build(files: list[State], place: Path, decoding: Decoding) -> int:
             raise
         n_decoded = 0  # another process was faster, with the same result
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     for old in place.parent.glob(f"{place.name.rpartition('-')[0]}-*/"):
         if old != place:
             _remove_unless_used(old)

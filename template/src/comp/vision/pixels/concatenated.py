@@ -6,7 +6,7 @@ from comp.vision.pixels.cached import Pixels
 from comp.vision.pixels.streamed import Streamed
 
 
-class Joined:
+class Concatenated:
     """Rows of the second table come after those of the first."""
 
     def __init__(self, first: Pixels | Streamed, second: Pixels | Streamed) -> None:

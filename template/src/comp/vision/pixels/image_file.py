@@ -13,7 +13,7 @@ NO_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, EOFE
 
 
 class BadImage(Exception):
-    """A file that is no readable image, and why."""
+    """A file that is not a readable image, and why."""
 
 
 def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: int | None = None) -> np.ndarray:
@@ -23,7 +23,7 @@ def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: 
     With `short_side_px`, an image whose short side is longer is shrunk to it, its proportions kept; none is enlarged.
 
     Raises:
-        BadImage: the file is missing, truncated or no image.
+        BadImage: the file is missing, truncated or not an image.
     """
     try:
         with Image.open(path) as image:

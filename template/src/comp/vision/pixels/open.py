@@ -46,7 +46,7 @@ def open_pixels(
         if _made(files, place, decoding, cache, quiet):
             return Pixels(place)
     else:
-        _say(quiet, f"cache   none, each epoch decodes {len(paths)} images anew (data.cache=false)")
+        _say(quiet, f"cache   none, each epoch decodes {len(paths)} images again (data.cache=false)")
     return Streamed(paths, decoding, bad_images(paths, place.with_name(f"{place.name}.bad"), decoding))
 
 
@@ -60,7 +60,7 @@ def _made(files: list[State], place: Path, decoding: Decoding, cache: Literal["a
         obstacle = None if cache is True else _obstacle(needed, folder)
         about = f"about {_size(needed)} for {len(files)} images"
         if obstacle:
-            _say(quiet, f"cache   none, each epoch decodes anew: {about}, {obstacle} (data.cache=true insists)")
+            _say(quiet, f"cache   none, each epoch decodes again: {about}, {obstacle} (data.cache=true insists)")
             return False
         _say(quiet, f"cache   {folder}: {about}")
         started = time.perf_counter()

@@ -46,7 +46,7 @@ def _refuse_other_ids(submission: pd.DataFrame, solution: pd.DataFrame) -> None:
     for table, what in ((submission, "submission"), (solution, "solution")):
         twice = table.iloc[:, 0][table.iloc[:, 0].duplicated()]
         if len(twice):
-            raise CompError(f"ids stand more than once in the {what}: {shown(twice)}")
+            raise CompError(f"ids appear more than once in the {what}: {shown(twice)}")
     different = set(submission.iloc[:, 0]) ^ set(solution.iloc[:, 0])
     if different:
         raise CompError(f"submission and solution have different ids: {shown(sorted(different))}")

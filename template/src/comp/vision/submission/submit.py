@@ -27,13 +27,13 @@ def submit(config: ImageConfig) -> Path:
     predictions, targets, _ = read_predictions(run.test)
     for name in config.submit.postprocess:
         predictions = find("postprocess", name)(predictions, targets)
-    sample, told = read_sample(config.data)
+    sample, note = read_sample(config.data)
     table, how = fill(predictions, targets, sample, config)
     path = SUBMISSIONS / f"{config.name}.csv"
-    with written_whole(path) as beside:
-        table.to_csv(beside, index=False, lineterminator="\n")
-        check(beside, sample)
-    print(told)
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+        check(temporary, sample)
+    print(note)
     print(f"wrote   {path}: {len(table)} rows, {how}")
     return path
 
@@ -130,7 +130,7 @@ def columns_of(columns: list[str], targets: Targets) -> list[int]:
         ending = [k for k, name in enumerate(targets.classes) if column.endswith(f"_{name}")]
         if len(named or ending) != 1:
             raise CompError(
-                f"the sample submission's column {column!r} is none of the classes {shown(targets.classes, 6)}"
+                f"the sample submission's column {column!r} is not one of the classes {shown(targets.classes, 6)}"
             )
         places.append((named or ending)[0])
     left = [name for k, name in enumerate(targets.classes) if k not in places]

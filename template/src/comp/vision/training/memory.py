@@ -1,4 +1,4 @@
-"""The GPU's memory: into how many pieces a batch must be cut to fit, and what to say when it does not."""
+"""The GPU's memory: into how many micro-batches a batch must be cut to fit, and what to say when it does not."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -11,26 +11,26 @@ from torch import nn
 from comp.errors import CompError
 
 
-def fewest_pieces(batch_size: int, fits: Callable[[int], bool], accelerator: Accelerator) -> int:
-    """The smallest number of equal pieces of each process's share of a batch that fits every process's memory.
+def fewest_micro_batches(batch_size: int, fits: Callable[[int], bool], accelerator: Accelerator) -> int:
+    """The smallest number of equal micro-batches of each process's share of a batch that fits every process's memory.
 
     `fits(n)` tries `n` images on this process.
 
     Raises:
-        CompError: not even single images fit, or the batch cannot be dealt out equally.
+        CompError: not even single images fit, or the batch cannot be divided equally.
     """
     share, rest = divmod(batch_size, accelerator.num_processes)
     if rest or not share:
         raise CompError(
-            f"train.batch_size={batch_size} cannot be dealt out to {accelerator.num_processes} processes: "
+            f"train.batch_size={batch_size} cannot be divided among {accelerator.num_processes} processes: "
             f"set it to a multiple of {accelerator.num_processes}"
         )
-    for pieces in (number for number in range(1, share + 1) if share % number == 0):
-        mine = torch.tensor([fits(share // pieces)], device=accelerator.device)
-        if bool(accelerator.gather(mine).all()):
-            return pieces
+    for count in (number for number in range(1, share + 1) if share % number == 0):
+        fits_here = torch.tensor([fits(share // count)], device=accelerator.device)
+        if bool(accelerator.gather(fits_here).all()):
+            return count
     raise CompError(
-        "the memory does not suffice for a single image: train.grad_checkpointing=true, a smaller model.image_size or "
+        "there is not enough memory for a single image: train.grad_checkpointing=true, a smaller model.image_size or "
         "a smaller backbone"
     )
 
@@ -72,7 +72,7 @@ def step_errors_explained() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise CompError(
-            "the GPU's memory does not suffice: train.accumulate=auto, train.grad_checkpointing=true, a smaller "
+            "the GPU is out of memory: train.accumulate=auto, train.grad_checkpointing=true, a smaller "
             f"model.image_size, or a smaller predict.batch_size ({str(error).splitlines()[0]})"
         ) from error
     except ValueError as error:
@@ -80,7 +80,7 @@ def step_errors_explained() -> Iterator[None]:
             raise
         raise CompError(
             "batch normalization needs two images at a time on each process: a larger train.batch_size, a smaller "
-            "train.accumulate, or fewer train.processes. With train.accumulate=auto the memory does not suffice for "
+            "train.accumulate, or fewer train.processes. With train.accumulate=auto there is not enough memory for "
             "two: a smaller model.image_size"
         ) from error
 

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from sklearn.model_selection import train_test_split
 
 from comp.config.load import changed
-from comp.distributed.launch import on_all_devices
+from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError, shown
 from comp.files import digest
 from comp.runs.members import for_each_member
@@ -21,6 +21,7 @@ from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.read import read_training_table
+from comp.vision.data.samples import Samples
 from comp.vision.folds.duplicates import find_duplicates
 from comp.vision.folds.fold import Fold
 from comp.vision.model import save_checkpoint
@@ -45,21 +46,22 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     if config.pretrain is None:
         raise CompError("pretrain: is not set: name its data, such as pretrain.data={root: external, train: images}")
     settings = config.pretrain
-    mine = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
-    data = {**mine, "work": config.data.work or config.data.root, **settings.data}
+    inherited = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
+    data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
     train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
     other = changed(config, data=data, train=train, augment=settings.augment)
     if run.pretrained.is_file():
-        print(f"pretrain  {run.pretrained} is there: kept")
+        print(f"pretrain  {run.pretrained} exists: kept")
         run.start(config)
         return 0
     return on_all_devices(
         other,
         arguments,
-        opened=lambda quiet: open_competition(config, quiet),
-        prepare=lambda: run.start(config),
-        check=lambda *_: None,
-        work=lambda competition, accelerator: _pretrain(other, settings, competition, run, accelerator),
+        Work(
+            open=lambda quiet: open_competition(config, quiet),
+            prepare=lambda: run.start(config),
+            do=lambda competition, accelerator: _pretrain(other, settings, competition, run, accelerator),
+        ),
     )
 
 
@@ -82,14 +84,14 @@ def _pretrain(
 def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition, quiet: bool) -> Fold:
     """The other data set as one fold: mapped to the competition's classes, without images that it has too."""
     targets = competition.tables.targets
-    table, found, told = read_training_table(other.data)
+    table, found, notes = read_training_table(other.data)
     if targets.kind == "multilabel" or found.kind == "multilabel":
         raise CompError("pretrain: takes one label an image, here and there: it does not map several")
     table = _mapped(table, settings.map, targets)
     n, folder = len(table), Path(str(other.data.work)) / "cache"
     table = _without_known_images(table, other, competition, folder)
     if not quiet:
-        print("\n".join(told))
+        print("\n".join(notes))
         print(f"pretrain  {len(table)} rows with classes of this competition; {n - len(table)} whose images it has too")
     paths = table["path"].tolist()
     pixels = open_pixels(
@@ -105,8 +107,9 @@ def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition
     )
     y = targets.encode(table)
     # The network has the metadata's part already, and learns to do without: the other images have none.
-    _, encoder = competition.encoded(np.arange(len(competition.y)))
-    return Fold((competition.split.n,), train_rows, valid_rows, y, pixels, targets, encoder=encoder, name="pretrain")
+    encoder = competition.encoder(np.arange(len(competition.y)))
+    samples = Samples(pixels, targets, y)
+    return Fold((competition.split.n,), train_rows, valid_rows, samples, encoder, name="pretrain")
 
 
 def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:

@@ -15,15 +15,16 @@ from comp.runs.predictions import read_predictions, test_table, write_prediction
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.competition import Competition
-from comp.vision.folds.fold import Fold, called
-from comp.vision.pixels import Joined
+from comp.vision.data.samples import Samples
+from comp.vision.folds.fold import Fold, fold_name
+from comp.vision.pixels import Concatenated
 from comp.vision.schema import Selection, Student
 
 
 def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, folder: Path) -> Fold:
     """`fold` with the chosen test rows among its training rows, and the weights that it starts from.
 
-    What was chosen is written to `pseudo.parquet` once: a training that was cut short goes on with the same rows.
+    What was chosen is written to `pseudo.parquet` once: a training that was interrupted goes on with the same rows.
     """
     tables, targets = competition.tables, competition.tables.targets
     chosen_file = folder / "pseudo.parquet"
@@ -32,22 +33,24 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
     chosen, _, _ = read_predictions(chosen_file)
     place = pd.Series(np.arange(len(tables.test)), index=tables.test["id"])
     rows = place[chosen["id"]].to_numpy()
-    y = np.zeros((len(tables.test), fold.y.shape[1]), np.float32)
-    y[rows] = chosen[targets.columns].to_numpy(dtype=np.float32)
+    labels = np.zeros((len(tables.test), len(targets.classes)), np.float32)
+    labels[rows] = chosen[targets.columns].to_numpy(dtype=np.float32)
     return replace(
         fold,
-        train_rows=np.concatenate([fold.train_rows, len(fold.y) + rows]),
-        y=np.concatenate([fold.y, y]),
-        pixels=Joined(competition.train_pixels, competition.test_pixels),
-        metadata=_metadata(fold, competition),
+        train_rows=np.concatenate([fold.train_rows, len(fold.samples.y) + rows]),
+        samples=_with_test_rows(fold, labels, competition),
         start=RunDir.of_name(student.start).fold(*fold.left_out) / "best.safetensors",
     )
 
 
-def _metadata(fold: Fold, competition: Competition) -> np.ndarray | None:
-    if fold.metadata is None:
-        return None
-    return np.concatenate([fold.metadata, competition.metadata("test", fold.encoder)])
+def _with_test_rows(fold: Fold, labels: np.ndarray, competition: Competition) -> Samples:
+    """The training rows, then the test rows with `labels` (T, K)."""
+    train, test = fold.samples, competition.samples("test", fold.encoder)
+    metadata = None
+    if train.metadata is not None and test.metadata is not None:
+        metadata = np.concatenate([train.metadata, test.metadata])
+    pixels = Concatenated(competition.train_pixels, competition.test_pixels)
+    return Samples(pixels, train.targets, np.concatenate([train.y, labels]), metadata)
 
 
 def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, competition: Competition) -> None:
@@ -56,17 +59,17 @@ def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, compe
     p[list(competition.test_pixels.bad)] = 0.5 if targets.kind != "multiclass" else 0.0  # nobody has seen these images
     rows, labels = select(p, targets, student)
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
-    write_predictions(path, chosen, targets, competition.split.rows)
+    write_predictions(path, chosen, targets, competition.split.digest)
     hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing keeps models from being sure)"
-    print(f"{called(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
+    print(f"{fold_name(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
 
 
 def _teaching(run: RunDir, left_out: tuple[int, ...], student: Student, competition: Competition) -> np.ndarray:
     """What one teacher says of the test rows (N, K)."""
     path = run.test if student.teacher == "ensemble" else run.fold(*left_out) / "test.parquet"
     table, targets, folds = read_predictions(path)
-    if folds != competition.split.rows or list(targets.classes) != list(competition.tables.targets.classes):
-        raise CompError(f"{path} was made with other folds or classes than the data has now: train {run.path} anew")
+    if folds != competition.split.digest or list(targets.classes) != list(competition.tables.targets.classes):
+        raise CompError(f"{path} was made with other folds or classes than the data has now: train {run.path} again")
     if table["id"].tolist() != competition.tables.test["id"].tolist():
         raise CompError(f"{path} has other rows than the test table: run comp predict name={run.path.name}")
     return table[targets.columns].to_numpy(dtype=np.float64)

@@ -2,20 +2,21 @@
 
 import shutil
 import time
-from pathlib import Path
 
 from accelerate import Accelerator
 
-from comp.distributed.launch import is_launched, on_all_devices
+from comp.distributed.launch import Work, is_launched, on_all_devices
 from comp.distributed.processes import end_with_starter
 from comp.errors import CompError
 from comp.files import write_json
+from comp.folds import folds_to_train
+from comp.loop.trackers import start_tracker
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.batches import TrainingBatches
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.folds.cluster import executor_for
-from comp.vision.folds.fold import Fold, called
+from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
@@ -46,17 +47,19 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
         run.start(config, fresh)
         fresh = False
         if not run.pretrained.is_file():
-            status = pretrain(config, ["pretrain", *(word for word in arguments[1:] if word != "--fresh")])
+            status = pretrain(config, ["pretrain", *arguments[1:]])
             if status:
                 return status
     return on_all_devices(
         config,
-        [word for word in arguments if word != "--fresh"],
-        opened=lambda quiet: open_competition(config, quiet),
-        prepare=lambda: _prepare(config, run, fresh),
-        check=lambda competition, processes: _check(config, competition, processes),
-        work=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
-        jobs=lambda competition: _train_folds_as_jobs(config, competition, run),
+        arguments,
+        Work(
+            open=lambda quiet: open_competition(config, quiet),
+            prepare=lambda: _prepare(config, run, fresh),
+            check=lambda competition, processes: _check(config, competition, processes),
+            do=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
+            as_jobs=lambda competition: _train_folds_as_jobs(config, competition, run),
+        ),
     )
 
 
@@ -73,7 +76,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
     run = RunDir.of(config)
     if not run.config.is_file():
         raise CompError(f"{run.path} of the first machine is not seen here: runs/ must be one folder that all share")
-    run.bind_to_folds(competition.split.rows)
+    run.bind_to_folds(competition.split.digest)
     targets = competition.tables.targets
     for name in [config.metric, *config.metrics]:
         score(name, competition.y, competition.y, targets)
@@ -87,7 +90,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
         )
     if config.pretrain is not None and not run.pretrained.is_file():
         raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
-    trainings = _trainings(config, competition, _folds_to_train(config, competition))
+    trainings = _trainings(config, competition, folds_to_train(config, competition.split))
     stale = other_predictions(config, run)
     if stale and not all(run.is_done(*left_out) for left_out in trainings):
         raise CompError(
@@ -96,17 +99,17 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
     for left_out in trainings:
         train_rows, valid_rows = competition.rows(*left_out)
         if not len(train_rows) or not len(valid_rows):
-            raise CompError(f"{called(left_out)}: {len(train_rows)} rows to train on, {len(valid_rows)} to validate")
+            raise CompError(f"{fold_name(left_out)}: {len(train_rows)} rows to train on, {len(valid_rows)} to validate")
         if config.student is not None:
             start = RunDir.of_name(config.student.start).fold(*left_out) / "best.safetensors"
             if not start.is_file():
                 raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
         TrainingBatches(
             train_rows,
-            config.train.images_per_update,
+            config.train.effective_batch_size,
             left_out,
             processes=processes,
-            accumulate=config.train.pieces or 1,
+            accumulate=config.train.micro_batches or 1,
         )
 
 
@@ -117,22 +120,16 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
 
     if accelerator.is_main_process and not is_job():
         _note(config)
-    if config.tracker != "none":
-        name = f"{config.name} fold {config.folds.use}" if is_job() else config.name
-        named = {tracker: {"name": name} for tracker in ("wandb", "trackio")}
-        about = config.model_dump(mode="json")
-        if config.tracker == "tensorboard":  # takes flat values only
-            about = {"name": config.name, "backbone": config.model.backbone}
-        accelerator.init_trackers(Path.cwd().name, about, named)
-    for left_out in _trainings(config, competition, _folds_to_train(config, competition)):
+    start_tracker(config, accelerator, f"{config.name} fold {config.folds.use}" if is_job() else config.name)
+    for left_out in _trainings(config, competition, folds_to_train(config, competition.split)):
         if run.is_done(*left_out):
-            say(f"{called(left_out)}  is trained already")
+            say(f"{fold_name(left_out)}  is trained already")
             continue
         started = time.perf_counter()
         with step_errors_explained():
             _train_fold(config, competition, left_out, run, accelerator)
         release_memory(accelerator)
-        say(f"{called(left_out)}  done in {time.perf_counter() - started:.0f} s")
+        say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s")
     if accelerator.is_main_process and not is_job():
         _collect(config, competition, run)
     accelerator.wait_for_everyone()
@@ -140,7 +137,7 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
 
 def _train_folds_as_jobs(config: ImageConfig, competition: Competition, run: RunDir) -> bool:
     """Trains each fold in a process of its own and collects, where that is wanted; whether it was."""
-    folds = _folds_to_train(config, competition)
+    folds = folds_to_train(config, competition.split)
     left = [k for k in folds if not all(run.is_done(*each) for each in _trainings(config, competition, [k]))]
     gpus = len(visible_gpus())
     classes = len(competition.tables.targets.classes)
@@ -164,7 +161,7 @@ def _collect(config: ImageConfig, competition: Competition, run: RunDir) -> None
     refuse_mixed_predictions(run)
     stale = other_predictions(config, run)
     if stale:
-        print(f"note    the folds were predicted with another {stale}: comp predict makes them anew")
+        print(f"note    the folds were predicted with another {stale}: comp predict makes them again")
     write_inner(run, competition.split)
     collect(config, competition.tables.train["id"], run, _facts(config))
 
@@ -188,15 +185,6 @@ def _note(config: ImageConfig) -> None:
         print(f"note    train.freeze_epochs={config.train.freeze_epochs}: in all epochs the head alone learns")
 
 
-def _folds_to_train(config: ImageConfig, competition: Competition) -> list[int]:
-    if config.folds.use == "all":
-        return list(range(competition.split.n))
-    wrong = [number for number in config.folds.use if number >= competition.split.n]
-    if wrong:
-        raise CompError(f"folds.use names fold {wrong[0]}, there are folds 0 to {competition.split.n - 1}")
-    return sorted(set(config.folds.use))
-
-
 def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) -> list[tuple[int, ...]]:
     """What is trained along with `folds`, each by the folds that it leaves out."""
     return [*((k,) for k in folds), *pairs_of(config, competition.split, folds)]
@@ -205,19 +193,11 @@ def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) 
 def _train_fold(
     config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
 ) -> None:
+    started, folder = time.perf_counter(), run.fold(*left_out)
     train_rows, valid_rows = competition.rows(*left_out)
-    started = time.perf_counter()
-    targets, folder = competition.tables.targets, run.fold(*left_out)
-    fold = Fold(
-        left_out,
-        train_rows,
-        valid_rows,
-        competition.y,
-        competition.train_pixels,
-        targets,
-        *competition.encoded(train_rows),
-        start=run.pretrained if config.pretrain else None,
-    )
+    encoder = competition.encoder(train_rows)
+    start = run.pretrained if config.pretrain else None
+    fold = Fold(left_out, train_rows, valid_rows, competition.samples("train", encoder), encoder, start=start)
     if config.student is not None:
         with accelerator.main_process_first():
             fold = with_pseudo_labels(fold, config.student, competition, folder)
@@ -225,10 +205,10 @@ def _train_fold(
     scores = predict_fold(config, competition, left_out, model, folder, accelerator)
     if accelerator.is_main_process:
         facts = {
-            "kind": targets.kind,
-            "classes": targets.classes,
+            "kind": fold.samples.targets.kind,
+            "classes": fold.samples.targets.classes,
             "left_out": left_out,
-            "folds": competition.split.rows,
+            "folds": competition.split.digest,
         }
         save_checkpoint(model, folder / "best.safetensors", facts)
         seconds = round(time.perf_counter() - started, 1)
