@@ -46,9 +46,6 @@ def split_rows(config: Experiment, tables: Tables, group: Callable[[Path], np.nd
     if path.exists() and not force:
         result = load_split(config, tables)
         print(f"folds   {path} exists and fits: kept")
-        seeks = hasattr(config.folds, "near_duplicates")  # only images have them
-        if seeks and not _read_header(path)["near_duplicates"] and result.kind != "time":
-            print("        note: it is older than the search for duplicates: comp split --force keeps them together")
     else:
         result = _write(path, tables, config, group(path.parent))
         print(f"folds   {path} written")
@@ -78,12 +75,9 @@ def load_split(config: Experiment, tables: Tables) -> Split:
         raise CompError(f"{path} does not exist: run comp split")
     header = _read_header(path)
     kind = _resolve_kind(config.folds, tables)
-    if header["kind"] == WITH_GROUPS.get(kind) or _was_auto(header["kind"], config.folds, tables):
+    if header["kind"] == WITH_GROUPS.get(kind):
         kind = header["kind"]
-    asked = _settings(config.folds, kind)
-    if not header["near_duplicates"]:  # an older file
-        asked.pop("near_duplicates", None)
-    for name, value in asked.items():
+    for name, value in _settings(config.folds, kind).items():
         if header[name] != value:
             raise CompError(
                 f"{path} has {name}={header[name]}, the configuration asks for folds.{name}={value}: "
@@ -92,9 +86,7 @@ def load_split(config: Experiment, tables: Tables) -> Split:
     try:
         table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
         fold = tables.train["id"].map(dict(zip(table["id"], table["fold"].astype(int), strict=True)))
-        group = group_names(tables.train)
-        if "group" in table:
-            group = tables.train["id"].map(dict(zip(table["id"], table["group"], strict=True)))
+        group = tables.train["id"].map(dict(zip(table["id"], table["group"], strict=True)))
     except (KeyError, ValueError) as error:
         raise CompError(f"{path} is damaged ({error}): run comp split --force") from None
     if len(table) != len(tables.train) or fold.isna().any():
@@ -236,11 +228,6 @@ def _resolve_kind(folds: Folding, tables: Tables) -> str:
         return folds.kind
     kind = "multilabel" if tables.targets.kind == "multilabel" else "stratified"
     return WITH_GROUPS[kind] if grouped else kind
-
-
-def _was_auto(kind: str, folds: Folding, tables: Tables) -> bool:
-    """What an older version made of kind=auto, and is as good."""
-    return folds.kind == "auto" and kind == "group" and "group" in tables.train and tables.targets.kind == "multilabel"
 
 
 def _n_folds(folds: Folding, kind: str) -> int:

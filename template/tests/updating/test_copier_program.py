@@ -6,7 +6,7 @@ import pytest
 
 from comp.errors import CompError
 from comp.updating import copier_program
-from comp.updating.copier_program import ANSWERS, Origin
+from comp.updating.origin import ANSWERS, Origin
 
 FULL = "_commit: v1.2.0\n_src_path: gh:org/kaggle-vision\ntask: classify\n_yours:\n- conf/*.yaml\n"
 CLONE_FAILED = """Traceback (most recent call last):

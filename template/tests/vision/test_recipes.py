@@ -38,7 +38,7 @@ def test_its_model_is_built_and_a_batch_goes_through(path, name, config):
 
 @pytest.mark.parametrize("path", sorted({path for path, _, _ in MODELS}), ids=lambda path: path.stem)
 def test_its_views_are_known(path):
-    from comp.vision.inference.views import viewed
+    from comp.vision.inference.views import apply_view
 
     images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
-    assert all(viewed(images, view).shape == images.shape for view in load_config(path).predict.views)
+    assert all(apply_view(images, view).shape == images.shape for view in load_config(path).predict.views)

@@ -101,7 +101,7 @@ def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: in
         "n_folds": metrics["folds"],
         "folds": UNSCORED if unscored else " ".join(f"{value:.5f}" for value in main["folds"].values()),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
-        "backbone": _made_of(config, metrics),
+        "model": _made_of(config, metrics),
     }
     board = note_in_leaderboard(line)
     if unscored:

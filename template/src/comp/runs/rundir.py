@@ -11,7 +11,7 @@ import yaml
 from comp.config import Experiment, load_config, to_yaml
 from comp.errors import CompError, shown
 from comp.files import write_json, write_text
-from comp.updating.copier_program import Origin
+from comp.updating.origin import Origin
 
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
@@ -141,7 +141,7 @@ class RunDir:
         if not self.config.is_file():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))
             raise CompError(f"there is no run {self.path} (there are {shown(known) or 'none yet'}): run comp train")
-        made = json.loads(self.made_with.read_text(encoding="utf-8")) if self.made_with.is_file() else {"format": 1}
+        made = json.loads(self.made_with.read_text(encoding="utf-8"))
         if made["format"] > FORMAT:
             raise CompError(f"{self.path} was trained with a newer template ({made['template']}): run comp update")
         return load_config(self.config)

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from comp.errors import CompError, shown
 from comp.updating.checkout import Checkout
-from comp.updating.copier_program import Origin, copier, newer_exists, render
+from comp.updating.copier_program import copier, newer_exists, render
 from comp.updating.edits import has_conflict, lost_edits
+from comp.updating.origin import Origin
 
 NEWER = 2  # exit status of --check
 MOST_LINES = 12  # of a lost edit are shown

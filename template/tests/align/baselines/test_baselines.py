@@ -1,11 +1,14 @@
 """Closed-form maps: they find the map that made the data, and no caption helps to judge those of its own image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
 from comp.align.baselines import closed_form
 from comp.align.baselines.closed_form import (
+    Captions,
     Chosen,
     fit_cca,
     fit_mean,
@@ -46,12 +49,12 @@ def halves(texts, images, image_of):
 @pytest.mark.parametrize("name", FITS)
 def test_each_baseline_ranks_unseen_images_far_better_than_the_mean(name):
     train, held_out = halves(*pairs())
-    assert mrr(FITS[name](*train), *held_out) > 4 * mrr(fit_mean(*train), *held_out)
+    assert mrr(FITS[name](Captions(*train)), *held_out) > 4 * mrr(fit_mean(Captions(*train)), *held_out)
 
 
 def test_the_mean_counts_an_image_as_often_as_it_has_captions():
     images = np.array([[2.0, 0], [0, 3.0]])
-    found = fit_mean(np.ones((4, 5)), images, np.array([0, 0, 0, 1])).model.predict(np.zeros((2, 5)))
+    found = fit_mean(Captions(np.ones((4, 5)), images, np.array([0, 0, 0, 1]))).model.predict(np.zeros((2, 5)))
     np.testing.assert_allclose(found, [[0.75, 0.25]] * 2)
 
 
@@ -60,17 +63,17 @@ def test_ridge_is_that_of_scikit_learn(alpha):
     texts, images, image_of = pairs()
     inputs = unit(texts).astype(np.float64)
     expected = Ridge(alpha=alpha).fit(inputs, unit(images)[image_of]).predict(inputs)
-    found = fit_ridge(texts, images, image_of, alphas=[alpha])
+    found = fit_ridge(Captions(texts, images, image_of), alphas=[alpha])
     assert found.setting == alpha
     np.testing.assert_allclose(found.model.predict(texts), expected, atol=1e-5)
 
 
 def test_moments_of_parts_add_up_to_those_of_everything():
     texts, images, image_of = pairs()
-    parts = image_parts(len(images), None, seed=0)
+    parts = image_parts(Captions(texts, images, image_of), seed=0)
     added = sum(
-        (moments(texts, images, image_of, np.flatnonzero(parts == k)) for k in range(1, 5)),
-        moments(texts, images, image_of, np.flatnonzero(parts == 0)),
+        (moments(Captions(texts, images, image_of), np.flatnonzero(parts == k)) for k in range(1, 5)),
+        moments(Captions(texts, images, image_of), np.flatnonzero(parts == 0)),
     )
     picture = unit(images)[image_of]
     np.testing.assert_allclose(added.text_image, unit(texts).T @ picture, atol=1e-4)
@@ -85,15 +88,15 @@ def test_procrustes_finds_a_planted_rotation_whatever_the_widths(width):
     isometry = np.linalg.qr(rng.normal(size=(large, large)))[0][:small]  # (small, large), orthonormal rows
     seen = unit(rng.normal(size=(80, small)))
     texts, images = (seen, seen @ isometry) if width[0] == small else (seen @ isometry, seen)
-    fitted = fit_procrustes(texts, images, np.arange(80))
+    fitted = fit_procrustes(Captions(texts, images, np.arange(80)))
     np.testing.assert_allclose(fitted.model.predict(texts), images, atol=1e-4)
 
 
 def test_cca_with_everything_kept_and_no_shrinkage_is_linear_regression(monkeypatch):
     monkeypatch.setattr(closed_form, "SHRINKAGE", 1e-9)
     texts, images, image_of = pairs(noise=0.5)
-    found = fit_cca(texts, images + 0.3 * np.random.default_rng(0).normal(size=images.shape), image_of, shares=[1.0])
-    linear = fit_ridge(texts, images + 0.3 * np.random.default_rng(0).normal(size=images.shape), image_of, [1e-6])
+    captions = Captions(texts, images + 0.3 * np.random.default_rng(0).normal(size=images.shape), image_of)
+    found, linear = fit_cca(captions, shares=[1.0]), fit_ridge(captions, [1e-6])
     np.testing.assert_allclose(found.model.predict(texts), linear.model.predict(texts), atol=1e-3)
 
 
@@ -101,12 +104,12 @@ def test_cca_sees_through_strong_noise_that_has_nothing_to_do_with_the_text():
     texts, images, image_of = pairs(images=400, noise=0.3)
     loud = np.random.default_rng(0).normal(size=(len(texts), 40)).astype(np.float32) * 6
     train, held_out = halves(np.hstack([texts, loud]), images, image_of)
-    assert mrr(fit_cca(*train), *held_out) > 2 * mrr(fit_procrustes(*train), *held_out)
+    assert mrr(fit_cca(Captions(*train)), *held_out) > 2 * mrr(fit_procrustes(Captions(*train)), *held_out)
 
 
 def test_one_neighbor_gives_the_image_of_the_caption_itself():
     texts, images, image_of = pairs()
-    found = fit_neighbors(texts, images, image_of, ks=[1])
+    found = fit_neighbors(Captions(texts, images, image_of), ks=[1])
     np.testing.assert_allclose(found.model.predict(texts), unit(images)[image_of], atol=1e-6)
 
 
@@ -125,10 +128,9 @@ def test_centered_predictions_are_the_others_less_the_mean(name):
         "cca": {"shares": [0.5]},
         "neighbors": {"ks": [3]},
     }
-    plain, centered = (
-        FITS[name](texts, images, image_of, centered=centered, **settings.get(name, {})) for centered in (False, True)
-    )
-    mean = fit_mean(texts, images, image_of)
+    captions = Captions(texts, images, image_of)
+    plain, centered = (FITS[name](captions, centered=each, **settings.get(name, {})) for each in (False, True))
+    mean = fit_mean(captions)
     np.testing.assert_allclose(
         centered.model.predict(texts), plain.model.predict(texts) - mean.model.predict(texts), atol=1e-5
     )
@@ -138,13 +140,13 @@ def test_without_the_mean_unsure_predictions_are_not_drawn_to_hubs():
     texts, images, image_of = pairs(images=300)
     images = 4 + images + 6 * np.random.default_rng(1).normal(size=images.shape)  # most of them cannot be known
     train, held_out = halves(texts, images, image_of)
-    plain, centered = (mrr(fit_ridge(*train, centered=centered), *held_out) for centered in (False, True))
+    plain, centered = (mrr(fit_ridge(Captions(*train), centered=centered), *held_out) for centered in (False, True))
     assert centered > 1.2 * plain
 
 
 def test_a_kernel_with_every_caption_is_kernel_ridge_regression():
     texts, images, image_of = pairs(images=40)
-    found = fit_kernel_ridge(texts, images, image_of, alphas=[1e-3], width=0.5)
+    found = fit_kernel_ridge(Captions(texts, images, image_of), alphas=[1e-3], width=0.5)
     mean = unit(texts).mean(axis=0)
     kernel = np.exp((unit(texts) @ unit(texts).T - 1) / (0.5 * (1 - mean @ mean))).astype(np.float64)
     center = np.eye(len(texts)) - 1 / len(texts)
@@ -160,7 +162,9 @@ def test_a_kernel_finds_what_no_straight_map_can():
     texts = rng.normal(size=(900, 3))
     images = np.stack([np.sin(4 * unit(texts) @ axis) for axis in rng.normal(size=(8, 3))], axis=1)
     train, held_out = halves(texts, images, np.arange(900))
-    assert mrr(fit_kernel_ridge(*train, landmarks=300), *held_out) > 2 * mrr(fit_ridge(*train), *held_out)
+    assert mrr(fit_kernel_ridge(Captions(*train), landmarks=300), *held_out) > 2 * mrr(
+        fit_ridge(Captions(*train)), *held_out
+    )
 
 
 def memorable(images: int = 120, captions: int = 4, seed: int = 0):
@@ -177,11 +181,11 @@ def memorable(images: int = 120, captions: int = 4, seed: int = 0):
 def test_a_leak_over_the_parts_would_choose_the_alpha_that_remembers(kind):
     texts, images, image_of = memorable()
     if kind == "one image":  # the leak: each caption counts as an image of its own
-        honest = fit_ridge(texts, images, image_of)
-        leaking = fit_ridge(texts, images[image_of], np.arange(len(texts)))
+        honest = fit_ridge(Captions(texts, images, image_of))
+        leaking = fit_ridge(Captions(texts, images[image_of], np.arange(len(texts))))
     else:  # several pictures of one thing, each with one caption
-        honest = fit_ridge(texts, images[image_of], np.arange(len(texts)), group_of=image_of)
-        leaking = fit_ridge(texts, images[image_of], np.arange(len(texts)))
+        honest = fit_ridge(Captions(texts, images[image_of], np.arange(len(texts)), image_of))
+        leaking = fit_ridge(Captions(texts, images[image_of], np.arange(len(texts))))
     assert leaking.setting < honest.setting
     assert max(leaking.mrr.values()) > 1.3 * max(honest.mrr.values())
 
@@ -189,19 +193,20 @@ def test_a_leak_over_the_parts_would_choose_the_alpha_that_remembers(kind):
 @pytest.mark.parametrize("seed", range(3))
 def test_parts_keep_images_and_groups_whole_and_are_even(seed):
     group = np.random.default_rng(seed).integers(0, 50, 300).astype(str)
-    part = image_parts(300, group, seed)
+    alone = Captions(np.zeros((0, 1)), np.zeros((300, 1)), np.zeros(0, dtype=int))
+    part = image_parts(replace(alone, group_of=group), seed)
     assert all(len(set(part[group == name])) == 1 for name in set(group))
-    assert set(np.bincount(image_parts(300, None, seed))) == {60}
+    assert set(np.bincount(image_parts(alone, seed))) == {60}
 
 
 def test_neighbors_of_the_same_group_do_not_choose_how_many():
     texts, images, image_of = memorable()
-    assert fit_neighbors(texts, images[image_of], np.arange(len(texts))).setting <= 3
-    assert fit_neighbors(texts, images[image_of], np.arange(len(texts)), group_of=image_of).setting > 3
+    assert fit_neighbors(Captions(texts, images[image_of], np.arange(len(texts)))).setting <= 3
+    assert fit_neighbors(Captions(texts, images[image_of], np.arange(len(texts)), image_of)).setting > 3
 
 
 def test_the_scores_of_all_settings_are_told():
-    found = fit_ridge(*pairs(), alphas=[0.1, 10.0, 1000.0])
+    found = fit_ridge(Captions(*pairs()), alphas=[0.1, 10.0, 1000.0])
     assert set(found.mrr) == {0.1, 10.0, 1000.0}
     assert found.mrr[found.setting] == max(found.mrr.values())
 
@@ -209,4 +214,4 @@ def test_the_scores_of_all_settings_are_told():
 def test_two_images_are_enough_to_fit_everything():
     texts, images, image_of = np.eye(4)[:, :3], np.eye(5)[:2], np.array([0, 0, 1, 1])
     for fit in FITS.values():
-        assert np.isfinite(fit(texts, images, image_of).model.predict(texts)).all()
+        assert np.isfinite(fit(Captions(texts, images, image_of)).model.predict(texts)).all()

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from support import SOURCE
 from torch.nn import functional
 
-from comp.align.baselines.closed_form import fit_ridge
+from comp.align.baselines.closed_form import Captions, fit_ridge
 from comp.align.data.fold import open_fold
 from comp.align.data.pairs import open_competition, split
 from comp.align.ranking.metrics import scores
@@ -95,13 +95,12 @@ def test_a_model_starts_as_ridge_without_its_mean(data):
     config = configured()
     split(config)
     fold = open_fold(open_competition(config, quiet=True), 0, torch.device("cpu"))
-    parts = [each.numpy() for each in (fold.texts, fold.images, fold.image_of, fold.group_of)]
+    captions = Captions(*(each.numpy() for each in (fold.texts, fold.images, fold.image_of, fold.group_of)))
     for basis in (None, 16):
         settings = Model(linear=True, start="ridge", hidden=[8], basis=basis)
-        model = build_model(settings, Loss(), *parts).eval()
-        texts, images, image_of, group_of = parts
-        ridge = fit_ridge(texts, images, image_of, group_of=group_of).model.predict(texts)
-        wanted = torch.from_numpy(ridge - images[image_of].mean(axis=0))
+        model = build_model(settings, Loss(), captions).eval()
+        ridge = fit_ridge(captions).model.predict(captions.texts)
+        wanted = torch.from_numpy(ridge - captions.images[captions.image_of].mean(axis=0))
         with torch.inference_mode():
             coordinates = model(fold.texts)
             assert torch.allclose(model.directions(coordinates), wanted, atol=1e-4)

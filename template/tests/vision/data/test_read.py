@@ -164,7 +164,7 @@ def test_a_wrong_guess_can_be_overridden(files):
 
 def test_the_layout_is_told(files):
     files(TRAIN | TEST)
-    told = "\n".join(read().told)
+    told = "\n".join(read().notes)
     for words in ("2 rows of", "images at train/{id}.png", "2 images in", "multiclass: 2 of them: cat, dog"):
         assert words in told
 

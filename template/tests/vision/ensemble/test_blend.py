@@ -113,7 +113,7 @@ def test_a_blend_is_a_run_like_any_other(runs, comp):
         per_fold = [table_of(f"{name}/fold{k}", "test")[columns].to_numpy() for name in ("good", "poor", "both")]
         assert np.allclose(per_fold[2], (per_fold[0] + per_fold[1]) / 2, atol=1e-6)
     board = pd.read_csv("runs/leaderboard.csv").set_index("name")
-    assert board.loc["both", "backbone"] == "mean of good, poor"
+    assert board.loc["both", "model"] == "mean of good, poor"
     assert comp("submit")[0] == 0
     assert comp("blend", "name=again", "blend.members=[both,good]")[0] == 0
 

@@ -174,7 +174,7 @@ def test_a_stack_is_a_run_like_any_other(runs, comp):
     each = [read_predictions(Path(f"runs/stacked/fold{k}/test.parquet"))[0][targets.columns] for k in (0, 1)]
     test = read_predictions(Path("runs/stacked/test.parquet"))[0][targets.columns]
     assert np.allclose(test, (each[0] + each[1]) / 2, atol=1e-6)
-    assert pd.read_csv("runs/leaderboard.csv").set_index("name").loc["stacked", "backbone"] == "lightgbm of a, b"
+    assert pd.read_csv("runs/leaderboard.csv").set_index("name").loc["stacked", "model"] == "lightgbm of a, b"
     assert comp("submit")[0] == 0
     assert comp("stack", "stack.members=[a,b]")[0] == 0
 

@@ -91,9 +91,9 @@ def test_when_a_fold_fails_those_beside_it_finish_and_no_other_begins(configure,
     def begin(number: int, device: str) -> Job:
         started.append(number)
         work = LoggedCommand(["sh", "-c", [beside, failing, "true"][number]], {}, Path(f"{number}.log"))
-        return Job(number, device, work.start(), work.log, told=0)
+        return Job(number, device, work.start(), work.log, shown_bytes=0)
 
-    monkeypatch.setattr("comp.vision.folds.jobs._beginner", lambda *_: begin)
+    monkeypatch.setattr("comp.vision.folds.jobs._starter", lambda *_: begin)
     with pytest.raises(CompError, match=r"^too bad \(1.log\)$"):
         train_as_jobs(configure(), RunDir(Path("runs/small")), [0, 1, 2], per_device=2)
     assert started == [0, 1]
@@ -102,13 +102,13 @@ def test_when_a_fold_fails_those_beside_it_finish_and_no_other_begins(configure,
 
 def test_lines_are_told_once_and_an_error_is_kept_for_the_end(repo, capsys):
     log = repo / "train.log"
-    job = Job(0, "", cast("Process", None), log, told=0)
-    job.tell()  # it has not started to write
+    job = Job(0, "", cast("Process", None), log, shown_bytes=0)
+    job.show_log()  # it has not started to write
     log.write_bytes(b"fold 0  epoch 1\nfold 0  ep")
-    job.tell()
+    job.show_log()
     assert job.why(-9) == f"fold 0 ended with status -9: fold 0  epoch 1 ({log})"
     log.write_bytes(b"fold 0  epoch 1\nfold 0  epoch 2\nerror: the loss is nan\nlast words\n")
-    job.tell()
+    job.show_log()
     assert capsys.readouterr().out.splitlines() == ["fold 0  epoch 1", "fold 0  epoch 2", "last words"]
     assert job.why(1) == f"the loss is nan ({log})"
 

@@ -32,7 +32,7 @@ def nested(competition, configure, comp) -> ImageConfig:
 
 
 def folds_of(n: int, kind: str = "stratified") -> Split:
-    return Split(np.arange(n), np.arange(n), n, kind, rows="")
+    return Split(np.arange(n), np.arange(n), n, kind, digest="")
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 6])

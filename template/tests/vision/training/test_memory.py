@@ -47,7 +47,7 @@ def test_what_fits_is_not_cut(fit_fold, capsys):
 
 
 def test_when_no_image_fits_it_says_what_to_change(fit_fold):
-    with pytest.raises(CompError, match="does not suffice for a single image"):
+    with pytest.raises(CompError, match="not enough memory for a single image"):
         fit_fold(model={"backbone": "hungry", "args": {"most": 0}}, train={"accumulate": "auto"})
 
 

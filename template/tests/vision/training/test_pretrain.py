@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 from vision.small import picture
 
+from comp.errors import CompError
 from comp.registry import register
+from comp.runs.rundir import RunDir
 from comp.vision.schema import Model
 
 VENDORS = {"rouge": "red", "vert": "green", "bleu": "blue", "noir": "black"}
@@ -136,3 +138,18 @@ def test_pretraining_has_its_own_precision(other, configure, comp):
     comp("split")
     assert comp("pretrain")[0] == 0
     assert {dtype for training, dtype in seen if training} == {torch.bfloat16}
+
+
+def test_pretraining_that_is_added_or_taken_away_is_another_configuration(configure):
+    """Folds that were trained already would not have started from the pretrained weights, the others would."""
+    plain = configure()
+    run = RunDir.of(plain)
+    run.start(plain)
+    (run.fold(0) / "last").mkdir(parents=True)
+    pretraining = configure(pretrain={"data": {"root": "other", "train": "images"}})
+    with pytest.raises(CompError, match=r"trained with another configuration \(pretrain.*was None"):
+        run.start(pretraining)
+    run.start(pretraining, fresh=True)
+    (run.fold(0) / "last").mkdir(parents=True)
+    with pytest.raises(CompError, match=r"pretrain\..*, is None"):
+        run.start(plain)

@@ -16,8 +16,6 @@ import torch
 from safetensors.torch import load_file
 from support import SOURCE, needs_signals
 
-from comp.distributed.launch import processes_wanted
-
 UNEVEN = {"predict": {"batch_size": 4}, "folds": {"n": 2}}
 VIT = {"backbone": "test_vit"}  # no batch norm: its statistics are of one process's share
 
@@ -158,11 +156,3 @@ def test_an_error_in_the_settings_is_told_before_any_process_starts(override, me
     assert [line for line in err.splitlines() if line.startswith("error: ")] == [err.splitlines()[-1]]
     assert message in err
     assert "launch" not in out
-
-
-def test_one_process_a_visible_gpu_unless_told(configure, monkeypatch):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
-    assert processes_wanted(configure()) == 4
-    assert processes_wanted(configure(train={"processes": 2})) == 2
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert processes_wanted(configure()) == 1

@@ -3,8 +3,8 @@
 All but the neighbors need the data's first two moments only. Moments of parts add up, so a cross-validation costs one
 pass over the data; each method returns all its settings from one decomposition. The setting is chosen by the mean
 reciprocal rank, as ranking is what counts: a setting with a better distance may rank worse. The captions of one image
-are in one part, always; so are the images of one group, where `group_of` (M,) names groups, such as all drawings of one
-thing: else the setting that remembers best would win.
+are in one part, always; so are the images of one group, where `Captions.group_of` names groups, such as all drawings of
+one thing: else the setting that remembers best would win.
 
 Text and image vectors are brought to length 1 first. With `centered`, the mean image is left out of what is predicted.
 Its cosine with an image is the same for every text: where predictions are unsure, and so near to the mean, it draws
@@ -27,6 +27,16 @@ ALPHAS = tuple(10.0**exponent for exponent in range(-3, 5))
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # of the canonical pairs
 NEIGHBORS = (1, 3, 5, 10, 20, 50, 100)
 SHRINKAGE = 1e-3  # of the mean variance, added to each: CCA inverts covariances
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What a map is fitted to: N captions of M images. Vectors are brought to length 1 where they are used."""
+
+    texts: np.ndarray  # (N, D_text)
+    images: np.ndarray  # (M, D_image)
+    image_of: np.ndarray  # (N,) the row of each caption's image
+    group_of: np.ndarray | None = None  # (M,) the group of each image; None: each is one of its own
 
 
 @dataclass(frozen=True)
@@ -108,86 +118,65 @@ class Moments:
 Family = Callable[[Moments, Sequence[float]], list[Affine]]  # one model for each setting
 
 
-def fit_mean(texts: np.ndarray, images: np.ndarray, image_of: np.ndarray) -> Chosen:
+def fit_mean(captions: Captions) -> Chosen:
     """The mean image of the captions, whatever the text says: it ranks as chance does."""
-    mean = np.average(unit(images), axis=0, weights=np.bincount(image_of, minlength=len(images)))
-    return Chosen(_affine(np.zeros((texts.shape[1], len(mean))), np.zeros(texts.shape[1]), mean), None, {})
+    mean = np.average(unit(captions.images), axis=0, weights=_captions_an_image(captions))
+    width = captions.texts.shape[1]
+    return Chosen(_affine(np.zeros((width, len(mean))), np.zeros(width), mean), None, {})
 
 
-def fit_ridge(
-    texts: np.ndarray,
-    images: np.ndarray,
-    image_of: np.ndarray,
-    alphas: Sequence[float] = ALPHAS,
-    group_of: np.ndarray | None = None,
-    centered: bool = False,
-    seed: int = 0,
-) -> Chosen:
+def fit_ridge(captions: Captions, alphas: Sequence[float] = ALPHAS, centered: bool = False, seed: int = 0) -> Chosen:
     """Ridge regression on centered vectors; alpha is the penalty beside the sum of squares over all captions."""
-    return cross_validated(ridges, alphas, texts, images, image_of, group_of, centered, seed)
+    return cross_validated(ridges, alphas, captions, centered, seed)
 
 
-def fit_procrustes(texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, centered: bool = False) -> Chosen:
+def fit_procrustes(captions: Captions, centered: bool = False) -> Chosen:
     """The rotation (and one scale) that brings the centered texts closest to the centered images.
 
     Schönemann, Psychometrika 1966. Of unequal widths, the singular vectors of the covariance text × image still give
     the map with orthonormal rows (or columns) that agrees best with it.
     """
-    sums = moments(texts, images, image_of)
+    sums = moments(captions)
     [model] = _procrustes(sums, [])
     return Chosen(_without(model, sums) if centered else model, None, {})
 
 
-def fit_cca(
-    texts: np.ndarray,
-    images: np.ndarray,
-    image_of: np.ndarray,
-    shares: Sequence[float] = SHARES,
-    group_of: np.ndarray | None = None,
-    centered: bool = False,
-    seed: int = 0,
-) -> Chosen:
+def fit_cca(captions: Captions, shares: Sequence[float] = SHARES, centered: bool = False, seed: int = 0) -> Chosen:
     """Regularized canonical correlations; the image is predicted from the leading ones.
 
     Hotelling, Biometrika 1936. The setting is their share of all: with all, and no shrinkage, it is linear regression.
     """
-    return cross_validated(_ccas, shares, texts, images, image_of, group_of, centered, seed)
+    return cross_validated(_ccas, shares, captions, centered, seed)
 
 
-def fit_neighbors(
-    texts: np.ndarray,
-    images: np.ndarray,
-    image_of: np.ndarray,
-    ks: Sequence[int] = NEIGHBORS,
-    group_of: np.ndarray | None = None,
-    centered: bool = False,
-    seed: int = 0,
-) -> Chosen:
+def fit_neighbors(captions: Captions, ks: Sequence[int] = NEIGHBORS, centered: bool = False, seed: int = 0) -> Chosen:
     """The mean image of the nearest captions; their number is chosen on one part, as the others would say the same."""
-    part = image_parts(len(images), group_of, seed)
+    part, image_of = image_parts(captions, seed), captions.image_of
     queries, own, gallery = _judges(image_of, part, 0, seed)
     known = part[image_of] != 0
-    texts, values = unit(texts), unit(images)
+    texts, values = unit(captions.texts), unit(captions.images)
     if centered:
-        values = values - np.bincount(image_of, minlength=len(images)) @ values / len(image_of)
+        values = values - _captions_an_image(captions) @ values / len(image_of)
     mrr = {}
     if len(queries) and known.any():
         others = Neighbors(texts[known], values, image_of[known], max(ks))
         rows, similarity = nearest(texts[queries], others.texts, others.k)
         for k in ks:
-            mrr[float(k)] = _mrr(replace(others, k=k).of(rows, similarity), images[gallery], own)
+            mrr[float(k)] = _mrr(replace(others, k=k).of(rows, similarity), captions.images[gallery], own)
     best = int(max(mrr, key=lambda k: mrr[k])) if mrr else 1
     return Chosen(Neighbors(texts, values.astype(np.float32), image_of, best), best, mrr)
 
 
-def image_parts(images: int, group_of: np.ndarray | None, seed: int) -> np.ndarray:
+def image_parts(captions: Captions, seed: int) -> np.ndarray:
     """(M,) the part of each image: its captions go with it, and so does its group."""
+    images, group_of = len(captions.images), captions.group_of
     group = np.arange(images) if group_of is None else np.unique(group_of, return_inverse=True)[1]
     return (np.random.default_rng(seed).permutation(group.max(initial=-1) + 1) % PARTS)[group]
 
 
-def moments(texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, of: np.ndarray | None = None) -> Moments:
+def moments(captions: Captions, of: np.ndarray | None = None) -> Moments:
     """The moments of all captions, or of those of the images `of` (rows); vectors are brought to length 1."""
+    texts, images, image_of = captions.texts, captions.images, captions.image_of
     of = np.arange(len(images)) if of is None else of
     place = np.full(len(images), -1)
     place[of] = np.arange(len(of))
@@ -200,44 +189,40 @@ def moments(texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, of: np.
         text_text += some.T @ some
         np.add.at(text_of_image, place[image_of[rows]], some)
     picture = unit(images[of]).astype(np.float64)
-    captions = np.bincount(place[image_of[chosen]], minlength=len(of)).astype(np.float64)
+    count = np.bincount(place[image_of[chosen]], minlength=len(of)).astype(np.float64)
     return Moments(
         float(len(chosen)),
         text_of_image.sum(axis=0),
-        captions @ picture,
+        count @ picture,
         text_text,
         text_of_image.T @ picture,
-        (picture * captions[:, None]).T @ picture,
+        (picture * count[:, None]).T @ picture,
     )
 
 
-def cross_validated(
-    family: Family,
-    settings: Sequence[float],
-    texts: np.ndarray,
-    images: np.ndarray,
-    image_of: np.ndarray,
-    group_of: np.ndarray | None,
-    centered: bool,
-    seed: int,
-) -> Chosen:
+def cross_validated(family: Family, settings: Sequence[float], captions: Captions, centered: bool, seed: int) -> Chosen:
     """The model of the setting with the highest mean reciprocal rank over the parts, fitted to everything."""
-    part = image_parts(len(images), group_of, seed)
-    of_part = [moments(texts, images, image_of, np.flatnonzero(part == number)) for number in range(PARTS)]
+    part = image_parts(captions, seed)
+    of_part = [moments(captions, np.flatnonzero(part == number)) for number in range(PARTS)]
     everything = sum(of_part[1:], of_part[0])
     found: dict[float, list[float]] = {float(setting): [] for setting in settings}
     for number in range(PARTS):
-        queries, own, gallery = _judges(image_of, part, number, seed)
+        queries, own, gallery = _judges(captions.image_of, part, number, seed)
         rest = everything - of_part[number]
         if not len(queries) or rest.count < 2:
             continue
         for setting, model in zip(settings, family(rest, settings), strict=True):
             model = _without(model, rest) if centered else model
-            found[float(setting)].append(_mrr(model.predict(texts[queries]), images[gallery], own))
+            predictions = model.predict(captions.texts[queries])
+            found[float(setting)].append(_mrr(predictions, captions.images[gallery], own))
     mrr = {setting: float(np.mean(each)) for setting, each in found.items() if each}
     best = max(mrr, key=lambda setting: mrr[setting]) if mrr else float(settings[0])
     [model] = family(everything, [best])
     return Chosen(_without(model, everything) if centered else model, best, mrr)
+
+
+def _captions_an_image(captions: Captions) -> np.ndarray:
+    return np.bincount(captions.image_of, minlength=len(captions.images))
 
 
 def _judges(

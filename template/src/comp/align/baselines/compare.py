@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from comp.align.baselines.closed_form import Chosen, fit_cca, fit_mean, fit_neighbors, fit_procrustes, fit_ridge
+from comp.align.baselines.closed_form import (
+    Captions,
+    Chosen,
+    fit_cca,
+    fit_mean,
+    fit_neighbors,
+    fit_procrustes,
+    fit_ridge,
+)
 from comp.align.baselines.kernel import fit_kernel_ridge
 from comp.align.data.fold import groups_of_images, unit_images
 from comp.align.data.pairs import Competition
@@ -25,7 +33,6 @@ FITS: dict[str, Callable[..., Chosen]] = {
     "neighbors": fit_neighbors,
     "kernel": fit_kernel_ridge,
 }
-CROSS_VALIDATED = {"ridge", "cca", "neighbors", "kernel"}
 SHOWN = ("mrr", "r@1", "r@5", "r@10", "median_rank", "cosine")
 SAMPLED = 4096  # rows of texts, and of images, by which other embeddings are known
 Scores = dict[str, dict[str, float]]  # by fold, then by metric
@@ -119,10 +126,8 @@ def fitted(name: str, competition: Competition, rows: np.ndarray) -> Callable[[n
     """`<method>` or `<method>-centered`, fitted to the training captions `rows`."""
     pairs = competition.pairs
     method, _, centered = name.partition("-")
-    given = (pairs.texts[rows], unit_images(competition), pairs.image_of[rows])
-    if method == "mean":
-        model = fit_mean(*given).model
-    else:
-        groups = {"group_of": groups_of_images(competition)} if method in CROSS_VALIDATED else {}
-        model = FITS[method](*given, centered=bool(centered), **groups).model
+    captions = Captions(
+        pairs.texts[rows], unit_images(competition), pairs.image_of[rows], groups_of_images(competition)
+    )
+    model = fit_mean(captions).model if method == "mean" else FITS[method](captions, centered=bool(centered)).model
     return lambda texts: unit(model.predict(texts))

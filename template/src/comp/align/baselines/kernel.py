@@ -1,16 +1,16 @@
 """Kernel ridge regression: the strongest map without a network, as it bends where ridge regression is straight.
 
 The Gaussian kernel is approximated by its values at some of the captions (Nyström's method: Williams and Seeger, NIPS
-2000); on these features it is the ridge regression of `baselines`, with its choice of alpha.
+2000); on these features it is the ridge regression of `closed_form`, with its choice of alpha.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.kernel_approximation import Nystroem
 
-from comp.align.baselines.closed_form import ALPHAS, Chosen, Model, cross_validated, ridges
+from comp.align.baselines.closed_form import ALPHAS, Captions, Chosen, Model, cross_validated, ridges
 from comp.align.ranking.retrieval import unit
 
 ROWS = 8192
@@ -35,11 +35,8 @@ class Kernel:
 
 
 def fit_kernel_ridge(
-    texts: np.ndarray,
-    images: np.ndarray,
-    image_of: np.ndarray,
+    captions: Captions,
     alphas: Sequence[float] = ALPHAS,
-    group_of: np.ndarray | None = None,
     centered: bool = False,
     seed: int = 0,
     width: float = WIDTH,
@@ -49,6 +46,7 @@ def fit_kernel_ridge(
 
     The features take 4 · N · `landmarks` bytes.
     """
+    texts = captions.texts
     mean = unit(texts).mean(axis=0, dtype=np.float64)
     apart = max(1 - float(mean @ mean), 1e-6)
     nystroem = Nystroem(
@@ -58,7 +56,7 @@ def fit_kernel_ridge(
     seen = np.empty((len(texts), nystroem.n_components), np.float32)
     for start in range(0, len(texts), ROWS):
         seen[start : start + ROWS] = _features(nystroem, texts[start : start + ROWS])
-    found = cross_validated(ridges, alphas, seen, images, image_of, group_of, centered, seed)
+    found = cross_validated(ridges, alphas, replace(captions, texts=seen), centered, seed)
     return Chosen(Kernel(nystroem, found.model), found.setting, found.mrr)
 
 

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
+from comp.align.baselines.closed_form import Captions
 from comp.align.data.fold import Fold
 from comp.align.ranking.metrics import scores as ranking_scores
 from comp.align.schema import AlignConfig, Train
@@ -169,7 +170,8 @@ def facts_of(fold: Fold) -> dict[str, str]:
 
 def _build(config: AlignConfig, fold: Fold, accelerator: Accelerator) -> Projector:
     tensors = (fold.texts, fold.images, fold.image_of, fold.group_of)
-    return build_model(config.model, config.loss, *(tensor.cpu().numpy() for tensor in tensors)).to(accelerator.device)
+    captions = Captions(*(tensor.cpu().numpy() for tensor in tensors))
+    return build_model(config.model, config.loss, captions).to(accelerator.device)
 
 
 def _build_optimizer(model: Projector, settings: Train) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from comp.align.baselines.closed_form import fit_cca, fit_ridge
+from comp.align.baselines.closed_form import Captions, fit_cca, fit_ridge
 from comp.align.schema import LEAST_TEMPERATURE, Loss, Model
 from comp.align.training.basis import output_basis
 from comp.errors import CompError
@@ -74,20 +74,15 @@ class Projector(nn.Module):
             self.log_scale.clamp_(max=float(np.log(1 / LEAST_TEMPERATURE)))
 
 
-def build_model(
-    settings: Model, loss: Loss, texts: np.ndarray, images: np.ndarray, image_of: np.ndarray, group_of: np.ndarray
-) -> Projector:
-    """The model of training captions `texts` (N, D_text), unit vectors, before its first step.
-
-    `image_of` (N,) are rows of `images` (M, D_image), and `group_of` (M,) is each image's group.
-    """
-    model = Projector(settings, loss, texts.shape[1], images.shape[1])
+def build_model(settings: Model, loss: Loss, captions: Captions) -> Projector:
+    """The model of these training captions, before its first step."""
+    model = Projector(settings, loss, captions.texts.shape[1], captions.images.shape[1])
     if model.basis is not None:
-        rows = output_basis(images[np.unique(image_of)], len(model.basis))
+        rows = output_basis(captions.images[np.unique(captions.image_of)], len(model.basis))
         model.basis[: len(rows)] = torch.from_numpy(rows)  # fewer where there are fewer images
     if model.linear is not None and settings.start != "random":
         fit = {"ridge": fit_ridge, "cca": fit_cca}[settings.start]
-        affine: Any = fit(texts, images, image_of, group_of=group_of, centered=True).model
+        affine: Any = fit(captions, centered=True).model
         weight, bias = affine.weight, affine.bias
         if model.basis is not None:
             back = np.linalg.pinv(model.basis.numpy())

@@ -9,11 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from comp.files import digest
-from comp.vision.pixels.image_file import Rgb, decode, framed, shrunk
+from comp.vision.pixels.image_file import PIXELS_VERSION, Rgb, decode, framed, shrunk
 from comp.vision.schema import ImageConfig
 
 AHEAD = 64  # images decoded before they are asked for
-FORMAT = 2  # of the cache
 UNREADABLE = np.zeros((1, 1, 3), np.uint8)  # keeps the row of a bad image
 State = tuple[str, int, int]  # path, bytes, time of its last change in ns; -1 and 0 of a missing file
 Item = TypeVar("Item")
@@ -55,7 +54,7 @@ class Decoding:
 
     @property
     def key(self) -> str:
-        return digest([FORMAT, *astuple(self)])
+        return digest([PIXELS_VERSION, *astuple(self)])
 
 
 def states(paths: list[str]) -> list[State]:

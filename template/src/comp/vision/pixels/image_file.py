@@ -16,6 +16,9 @@ class BadImage(Exception):
     """A file that is not a readable image, and why."""
 
 
+PIXELS_VERSION = 2  # of what `decode` and `framed` give: count on where that changes, and caches are rebuilt
+
+
 def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: int | None = None) -> np.ndarray:
     """The image at `path` as (H, W, 3) uint8 RGB, turned as its EXIF says, transparency laid over `background`,
     or ignored with None: then the colors stand as the file has them, those of invisible pixels too.
