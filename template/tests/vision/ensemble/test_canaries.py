@@ -6,6 +6,7 @@ join, they are forests, which find a row's neighbors.
 
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,9 @@ from vision.canary import FOLDS, ROWS, noise, verdict
 
 from comp.folds import Split
 from comp.tables import Targets
-from comp.vision.ensemble.combine import Input, combined, parts_of_folds, with_features_as_member
+from comp.vision.ensemble.combine import Input, combined, features_as_member, parts_of_folds
 from comp.vision.ensemble.combiners import blend_fit
-from comp.vision.ensemble.crossfit import Predicted
+from comp.vision.ensemble.crossfit import Known, Predicted
 from comp.vision.ensemble.learners import stack_fit
 from comp.vision.ensemble.members import Members
 from comp.vision.schema import Blend, Stack
@@ -64,12 +65,13 @@ def procedure(settings, scheme, kind="bayes", features="none", in_sample=False):
         members, y, x = trained(kind, drawn.seed), drawn.y[:, None].astype(float), drawn.x[:, FEATURES]
         table = pd.DataFrame({"id": np.arange(ROWS).astype(str), "target": drawn.y})
         split = Split(drawn.fold, table["id"].to_numpy(), FOLDS, "stratified", "")
+        known = Known(x, y, parts_of_folds(table, TARGETS, split))
+        given = Input(members, scheme, known, x[:1])
         if features == "member":
-            members = with_features_as_member(members, x, x[:1], y, TARGETS, split, seed=0)
-        if features != "join":
-            x = x[:, :0]
-        part = parts_of_folds(table, TARGETS, split)
-        output = combined(Input(members, scheme, x, x[:1], y, part), fit)
+            given = features_as_member(given, TARGETS, split, seed=0)
+        elif features == "none":
+            given = Input(members, scheme, replace(known, x=x[:, :0]), x[:1, :0])
+        output = combined(given, fit)
         return (output.in_sample if in_sample else output.oof)[:, 0]
 
     return scores

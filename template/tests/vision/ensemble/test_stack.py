@@ -15,7 +15,7 @@ from comp.folds import Split
 from comp.runs.predictions import read_predictions, write_predictions
 from comp.tables import Targets
 from comp.vision.ensemble.combine import parts_of_folds
-from comp.vision.ensemble.crossfit import Predicted, cross_fitted
+from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted
 from comp.vision.ensemble.learners import stack_fit
 from comp.vision.ensemble.statistics import STATISTICS, image_statistics, statistics_of
 from comp.vision.folds.split import split
@@ -76,7 +76,7 @@ def parts(n: int) -> np.ndarray:
 def test_a_stack_mends_a_biased_member(targets, kind, scheme):
     y, oof = said(targets)
     x = np.zeros((len(y), 0))
-    p, _ = cross_fitted(oof, scheme, stack_fit(Stack(kind=kind), 0, targets), x, y, parts(len(y)))
+    p, _ = cross_fitted(oof, scheme, stack_fit(Stack(kind=kind), 0, targets), Known(x, y, parts(len(y))))
     best = max(score("accuracy", y, oof.p[:, m], targets) for m in range(3))
     mean = score("log_loss", y, oof.p.mean(axis=1), targets)
     assert score("accuracy", y, p, targets) > best
@@ -103,7 +103,7 @@ def test_a_class_that_some_rows_lack_is_no_obstacle(kind):
 def test_the_same_stack_twice_is_the_same(kind):
     y, oof = said(TARGETS["multiclass"])
     fit, x = stack_fit(Stack(kind=kind), 3, TARGETS["multiclass"]), np.zeros((len(y), 0))
-    first, again = (cross_fitted(oof, "own fold", fit, x, y, parts(len(y)))[0] for _ in range(2))
+    first, again = (cross_fitted(oof, "own fold", fit, Known(x, y, parts(len(y))))[0] for _ in range(2))
     assert np.array_equal(first, again)
 
 
@@ -114,11 +114,11 @@ def test_no_combiner_meets_the_labels_that_it_is_scored_with(scheme):
     y, oof = said(targets)
     x, part, fit = np.zeros((len(y), 0)), parts(len(y)), stack_fit(Stack(kind="logistic"), 0, targets)
     inner = {k: oof[oof.fold != k] for k in range(3)}
-    before, _ = cross_fitted(oof, scheme, fit, x, y, part, inner)
+    before, _ = cross_fitted(oof, scheme, fit, Known(x, y, part), inner)
     scored = (oof.fold == 1) & (part == 4) if scheme == "own fold" else oof.fold == 1
     other = y.copy()
     other[scored] = np.roll(y[scored], 1, axis=1)
-    after, _ = cross_fitted(oof, scheme, fit, x, other, part, inner)
+    after, _ = cross_fitted(oof, scheme, fit, Known(x, other, part), inner)
     assert np.array_equal(before[scored], after[scored])
     later = oof.fold == 2 if scheme == "past" else ~scored
     assert not np.allclose(before[later], after[later])
@@ -130,7 +130,7 @@ def test_within_the_fold_no_label_of_another_fold_is_used():
     y, oof = said(targets)
     x, part, fit = np.zeros((len(y), 0)), parts(len(y)), stack_fit(Stack(kind="logistic"), 0, targets)
     other = np.where((oof.fold == 1)[:, None], y, np.roll(y, 1, axis=1))
-    first, again = (cross_fitted(oof, "own fold", fit, x, truth, part)[0] for truth in (y, other))
+    first, again = (cross_fitted(oof, "own fold", fit, Known(x, truth, part))[0] for truth in (y, other))
     assert np.array_equal(first[oof.fold == 1], again[oof.fold == 1])
 
 
@@ -138,10 +138,10 @@ def test_over_time_a_combiner_knows_the_past_only_and_the_first_fold_gets_the_me
     targets = TARGETS["multiclass"]
     y, oof = said(targets)
     x, fit = np.zeros((len(y), 0)), stack_fit(Stack(kind="logistic"), 0, targets)
-    before, _ = cross_fitted(oof, "past", fit, x, y, parts(len(y)))
+    before, _ = cross_fitted(oof, "past", fit, Known(x, y, parts(len(y))))
     assert np.allclose(before[oof.fold == 0], oof.p[oof.fold == 0].mean(axis=1))
     other = np.where((oof.fold == 2)[:, None], np.roll(y, 1, axis=1), y)
-    after, _ = cross_fitted(oof, "past", fit, x, other, parts(len(y)))
+    after, _ = cross_fitted(oof, "past", fit, Known(x, other, parts(len(y))))
     assert np.array_equal(before, after)
 
 

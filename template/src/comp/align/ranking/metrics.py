@@ -29,16 +29,14 @@ def scores(
     images: np.ndarray,
     image_of: np.ndarray,
     gallery: np.ndarray | None = None,
-    gallery_size: int | None = None,
     device: str = "cpu",
 ) -> dict[str, float]:
     """The metrics `names` of `predictions` (N, D), whose truth is `image_of` (N,) among `images` (M, D).
 
-    They are ranked among all images, or those of the rows `gallery`; with `gallery_size`, among so many of them, drawn
-    at random: what is then to be expected.
+    They are ranked among all images, or those of the rows `gallery`.
 
     Raises:
-        CompError: there is no such metric, or the gallery has not so many images.
+        CompError: there is no such metric.
     """
     image_of = np.array(image_of)  # what pandas gives may be read-only, which torch warns of
     if gallery is not None:
@@ -51,7 +49,7 @@ def scores(
         metric = find("metric", name)
         if name in RANKED:
             ranking = ranking or ranked(predictions, images, image_of, device=device)
-            measured[name] = retrieval_scores(ranking, gallery_size)[name]
+            measured[name] = retrieval_scores(ranking)[name]
         else:
             measured[name] = float(metric(unit(predictions), unit(images), image_of))
     return measured

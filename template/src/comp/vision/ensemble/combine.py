@@ -20,7 +20,7 @@ from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.read import read_tables
 from comp.vision.ensemble.combiners import FITTED, Fit, Weighted, blend_fit
-from comp.vision.ensemble.crossfit import Scheme, cross_fitted
+from comp.vision.ensemble.crossfit import Known, Scheme, cross_fitted
 from comp.vision.ensemble.learners import boosted, stack_fit
 from comp.vision.ensemble.members import Members, open_members
 from comp.vision.ensemble.statistics import read_features
@@ -44,10 +44,8 @@ class Input:
 
     members: Members
     scheme: Scheme
-    x: np.ndarray  # (T, R) features beside the members, R may be 0
-    x_test: np.ndarray
-    y: np.ndarray  # (T, K)
-    part: np.ndarray  # (T,) of its fold, for the scheme `own fold`
+    known: Known
+    x_test: np.ndarray  # (test rows, R) features as in `known`
 
 
 @dataclass(frozen=True)
@@ -89,16 +87,17 @@ def stack(config: ImageConfig) -> None:
 
 def combined(given: Input, fit: Fit) -> Output:
     """Fits the combiners as `given.scheme` says, and lets each fold's speak for that fold's models."""
-    members, oof, x, y = given.members, given.members.oof, given.x, given.y
-    p, combiners = cross_fitted(oof, given.scheme, fit, x, y, given.part, members.inner)
+    members, oof, known = given.members, given.members.oof, given.known
+    p, combiners = cross_fitted(oof, given.scheme, fit, known, members.inner)
     tests = {k: np.mean([one(members.tests[k], given.x_test) for one in combiners[k]], axis=0) for k in combiners}
     inner = None
     if members.inner is not None and given.scheme in ("inner", "nothing"):
         # All of these rows are fold k's training rows: whichever of them a combiner meets, fold k stays unseen.
         scheme: Scheme = "others" if given.scheme == "inner" else "nothing"
-        inner = {k: cross_fitted(rows, scheme, fit, x, y, given.part)[0] for k, rows in members.inner.items()}
+        inner = {k: cross_fitted(rows, scheme, fit, known)[0] for k, rows in members.inner.items()}
     every = [one.weights for each in combiners.values() for one in each if isinstance(one, Weighted)]
-    in_sample = fit(oof.p, x[oof.rows], y[oof.rows])(oof.p, x[oof.rows])
+    x, y = known.x[oof.rows], known.y[oof.rows]
+    in_sample = fit(oof.p, x, y)(oof.p, x)
     return Output(p, in_sample, tests, inner, np.mean(every, axis=0) if every else None)
 
 
@@ -130,15 +129,14 @@ def _input(
     if features and scheme != "inner":
         without = f"{shown(members.without_inner)} have no inner out-of-fold predictions"
         print(f"features  a member of their own: {without if members.without_inner else 'the folds are over time'}")
-        members = with_features_as_member(members, x, x_test, y, tables.targets, split, config.seed)
-        x, x_test = x[:, :0], x_test[:, :0]
-    return Input(members, scheme, x, x_test, y, part)
+        given = Input(members, scheme, Known(x, y, part), x_test)
+        return features_as_member(given, tables.targets, split, config.seed)
+    return Input(members, scheme, Known(x, y, part), x_test)
 
 
-def with_features_as_member(
-    members: Members, x: np.ndarray, x_test: np.ndarray, y: np.ndarray, targets: Targets, split: Split, seed: int
-) -> Members:
-    """`members` and LightGBM on the features `x`, trained on each fold's training rows as they were."""
+def features_as_member(given: Input, targets: Targets, split: Split, seed: int) -> Input:
+    """`given` without features, and LightGBM on them as one more member, trained on each fold's training rows."""
+    members, x, y, x_test = given.members, given.known.x, given.known.y, given.x_test
     predictions, tests = np.zeros((len(members.oof), 1, y.shape[1])), {}
     for k in members.tests:
         trained = split.fold < k if split.kind == "time" else split.fold != k
@@ -149,7 +147,8 @@ def with_features_as_member(
         own = model(no_members(x_test, y), x_test)
         tests[k] = np.concatenate([members.tests[k], own[:, None]], axis=1)
     oof = replace(members.oof, p=np.concatenate([members.oof.p, predictions], axis=1))
-    return replace(members, names=[*members.names, FEATURES], oof=oof, tests=tests)
+    members = replace(members, names=[*members.names, FEATURES], oof=oof, tests=tests)
+    return Input(members, given.scheme, replace(given.known, x=x[:, :0]), x_test[:, :0])
 
 
 def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -204,7 +203,7 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
 def _print_table(config: ImageConfig, given: Input, output: Output, targets: Targets) -> None:
     """Members and combination by the metric, the best member first."""
     oof = given.members.oof
-    y, folds = given.y[oof.rows], [oof.fold == k for k in output.tests]
+    y, folds = given.known.y[oof.rows], [oof.fold == k for k in output.tests]
 
     def scored(p: np.ndarray) -> list[float]:
         return [score(config.metric, y[rows], p[rows], targets) for rows in (np.ones(len(p), dtype=bool), *folds)]
@@ -237,7 +236,7 @@ def _facts(config: ImageConfig, kind: str, given: Input, output: Output, targets
     return {
         **({"unscored": f"a member is: {unscored[0]}"} if unscored else {}),
         "flatters": flatters or (met and given.scheme == "own fold"),
-        "in_sample": {name: score(name, given.y[rows], output.in_sample, targets) for name in names},
+        "in_sample": {name: score(name, given.known.y[rows], output.in_sample, targets) for name in names},
         "combines": {
             "kind": kind,
             "members": members.names,

@@ -36,25 +36,25 @@ class Predicted:
         return len(self.rows)
 
 
-def cross_fitted(
-    oof: Predicted,
-    scheme: Scheme,
-    fit: Fit,
-    x: np.ndarray,
-    y: np.ndarray,
-    part: np.ndarray,
-    inner: dict[int, Predicted] | None = None,
-) -> tuple[np.ndarray, dict[int, list[Combiner]]]:
-    """Combined predictions (N, K) of `oof`, and the combiners of each fold that made them.
+@dataclass(frozen=True)
+class Known:
+    """What is known of the T rows of the training table beside the members' predictions."""
 
-    `x` (T, R) and `y` (T, K) are features and truth of the training table, `part` (T,) the tenth of its fold that a
-    row is in.
-    """
+    x: np.ndarray  # (T, R) features, R may be 0
+    y: np.ndarray  # (T, K) the truth
+    part: np.ndarray  # (T,) the part of its fold that a row is in, for the scheme `own fold`
+
+
+def cross_fitted(
+    oof: Predicted, scheme: Scheme, fit: Fit, known: Known, inner: dict[int, Predicted] | None = None
+) -> tuple[np.ndarray, dict[int, list[Combiner]]]:
+    """Combined predictions (N, K) of `oof`, and the combiners of each fold that made them."""
+    x, y = known.x, known.y
     combined = np.full((len(oof), y.shape[1]), np.nan)
     combiners: dict[int, list[Combiner]] = {}
-    for fold, fitted_on, scored in _rounds(oof, scheme, part, inner):
-        known = len(fitted_on) > 0 or scheme == "nothing"  # over time, nothing comes before the first fold
-        combiner = fit(fitted_on.p, x[fitted_on.rows], y[fitted_on.rows]) if known else _mean
+    for fold, fitted_on, scored in _rounds(oof, scheme, known.part, inner):
+        is_fitted = len(fitted_on) > 0 or scheme == "nothing"  # over time, nothing comes before the first fold
+        combiner = fit(fitted_on.p, x[fitted_on.rows], y[fitted_on.rows]) if is_fitted else _mean
         combined[scored] = combiner(oof.p[scored], x[oof.rows[scored]])
         combiners.setdefault(fold, []).append(combiner)
     return combined, combiners
