@@ -10,7 +10,9 @@ from copier import run_copy
 from rendering import commit, copy_of_the_tree, git
 
 FIRST_TAG = "v1.0.0"
-signal.signal(signal.SIGINT, signal.default_int_handler)  # started in a shell's background, children would ignore Ctrl-C
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # started in a shell's background, children would ignore Ctrl-C
 Render = Callable[..., Path]
 
 

@@ -196,7 +196,7 @@ def test_an_unreachable_template_is_told_in_a_line(repo):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["trakcer=wandb"], "the template asks no such question: 'trakcer=wandb'"),
+        (["trakcer=wandb"], "the template has no such question: 'trakcer=wandb'"),
         (["tracker"], "'tracker' is no answer"),
         (["folds=77"], "copier: Between 1 and 50."),
         (["task=another"], "copier: Invalid choice for 'task'"),
@@ -277,7 +277,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_the_way_back_is_told(repo):
     (repo / ".git/index.lock").unlink(missing_ok=True)
     done = comp_update(repo)
     assert done.returncode == 1
-    assert "an update is not finished here" in done.stderr
+    assert "an update was not finished here" in done.stderr
     shell(repo, command(done, "undo"))
     assert git(repo, "status", "--porcelain") == ""
     assert {str(path.relative_to(repo)): path.read_bytes() for path in files_in(repo)} == before

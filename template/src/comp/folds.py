@@ -156,7 +156,7 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: st
 
 
 def _splitter(kind, rows, y, groups, folds):  # type: ignore[no-untyped-def]
-    """Pairs of (training, validated) positions in `rows`, one a fold."""
+    """Pairs of (training, validated) positions in `rows`, one per fold."""
     shuffled = {"n_splits": folds.n, "shuffle": True, "random_state": folds.seed}
     nothing = np.zeros(len(rows))
     label = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)

@@ -76,7 +76,7 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
         )
     same = [column for column in columns if labels[column].nunique() < 2]
     if len(same) == len(columns):
-        raise CompError(f"the label column {same[0]!r} holds one value only: {shown(labels[same[0]].unique())}")
+        raise CompError(f"the label column {same[0]!r} has only one value: {shown(labels[same[0]].unique())}")
     kind = _kind(labels) if wanted == "auto" else wanted
     kept = train.drop(columns=columns)
     if kind == "multiclass":

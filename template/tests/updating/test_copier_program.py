@@ -53,7 +53,7 @@ def test_without_copier_a_line_says_how_to_install_it(installed):
         (CLONE_FAILED, "unable to access 'https://example.org/no.git/': Could not resolve host: example.org"),
         ("\x1b[31mDownloads are closed\x1b[39m\n", "Downloads are closed"),
         ("Traceback\nValueError: Validation error for question 'folds': Between 1 and 50.\n", "Between 1 and 50."),
-        ("", "it failed and did not say why"),
+        ("", "it failed without giving a reason"),
     ],
 )
 def test_the_reason_is_one_line(printed, reason):

@@ -96,7 +96,7 @@ def test_a_softmax_loss_for_labels_is_one_clear_line_before_training(multilabel,
     comp("split")
     status, out, err = comp("train")
     assert status == 1
-    assert err.startswith("error: train.loss=cross_entropy is for one class a row, these targets are multilabel")
+    assert err.startswith("error: train.loss=cross_entropy is for one class per row, these targets are multilabel")
     assert "epoch" not in out
 
 

@@ -37,4 +37,4 @@ def test_a_second_run_trains_nothing_again(competition, configure, comp):
     comp("run")
     status, out, _ = comp("run")
     assert status == 0
-    assert out.count("is trained already") == 2
+    assert out.count("is already trained") == 2

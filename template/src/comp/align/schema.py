@@ -67,7 +67,7 @@ class Augment(Section):
 
 
 class Train(Training):
-    batch_size: Positive = 256  # captions an update, over all processes
+    batch_size: Positive = 256  # captions per update, over all processes
     accumulate: Literal[1] = 1  # a contrastive batch cannot be cut: its other images are the negatives
     optimizer: Literal["adam", "adamw"] = "adamw"
     early_stop: EarlyStop | None = None

@@ -57,7 +57,7 @@ class Plateau(Section):
 
 class Training(Section):
     epochs: Positive = 10
-    batch_size: Literal["auto"] | Positive = 32  # rows an update, over all processes; auto: 32, cut as it fits
+    batch_size: Literal["auto"] | Positive = 32  # rows per update, over all processes; auto: 32, cut as it fits
     accumulate: Literal["auto"] | Positive = 1  # micro-batches that batch_size is cut into; auto: as few as fit
     lr: AboveZero = 1e-4
     weight_decay: NotNegative = 0.05
@@ -74,7 +74,7 @@ class Training(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_every: Annotated[str, Field(pattern=EVERY)] = "10 minutes"  # … minutes, epochs or updates; and when stopped
     log_every: Positive = 50  # updates between two readings of the loss
-    processes: Literal["auto"] | Positive = "auto"  # auto: one a visible GPU
+    processes: Literal["auto"] | Positive = "auto"  # auto: one per visible GPU
 
     @property
     def effective_batch_size(self) -> int:
@@ -133,5 +133,5 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Experiment":
         if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):
-            raise ValueError(f"name: {self.name!r} cannot be a folder's name")
+            raise ValueError(f"name: {self.name!r} cannot be a folder name")
         return self

@@ -23,7 +23,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     `task` decides which configuration it is; without one, this repository's.
 
     Raises:
-        CompError: a file is missing or not YAML, a key is unknown, a value has the wrong type. One line a fault,
+        CompError: a file is missing or not YAML, a key is unknown, a value has the wrong type. One line per fault,
             each with the file, the key and, for an unknown key, the nearest known one.
     """
     source: dict[str, str] = {}  # dotted key → the file that sets it
@@ -87,7 +87,7 @@ def to_yaml(config: Experiment) -> str:
 
 def _inherit(path: Path, source: dict[str, str], seen: list[Path]) -> dict[str, Any]:
     if path.resolve() in seen:
-        raise CompError(f"{path}: base: goes round in a circle")
+        raise CompError(f"{path}: base: files inherit from each other in a circle")
     values = _read(path)
     base = values.pop("base", None)
     inherited: dict[str, Any] = {}

@@ -1,1 +1,1 @@
-"""Devices and processes: Accelerate as configured, one process a GPU, signals, sharded models (FSDP)."""
+"""Devices and processes: Accelerate as configured, one process per GPU, signals, sharded models (FSDP)."""

@@ -1,4 +1,4 @@
-"""One process a GPU: starts `accelerate launch` where several are wanted and nobody has started it yet."""
+"""One process per GPU: starts `accelerate launch` where several are wanted and nobody has started it yet."""
 
 import logging
 import os
@@ -70,7 +70,7 @@ def processes_wanted(config: Experiment) -> int:
     batch_size, parts = config.train.effective_batch_size, config.train.micro_batches or 1
     wanted = max((n for n in range(1, visible + 1) if batch_size % (n * parts) == 0), default=visible)
     if wanted < visible:
-        print(f"launch  {wanted} of {visible} GPUs: train.batch_size={batch_size} divides by no more of them")
+        print(f"launch  {wanted} of {visible} GPUs: train.batch_size={batch_size} cannot be divided among more")
     return wanted
 
 

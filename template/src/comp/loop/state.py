@@ -25,7 +25,7 @@ class Progress:
     seconds: float = 0.0  # that the batches of this epoch took
     micro_batches: int | None = None  # that each process cuts its share of a batch into; None: not chosen yet
     augment_on: Literal["cpu", "device"] | None = None  # cpu or device; None: not chosen yet
-    history: list[dict[str, Any]] = field(default_factory=list)  # a row an epoch
+    history: list[dict[str, Any]] = field(default_factory=list)  # a row per epoch
     best: float | None = None  # of the metric so far, greater is better; for train.keep=best
     stop_best: float | None = None  # of what early stopping watches, greater is better
     epochs_without_gain: int = 0

@@ -8,7 +8,7 @@ from comp.runs.rundir import RunDir
 
 
 def print_summary(config: Experiment, names: list[str]) -> None:
-    """One line a run, in the order in which they were made; scores are cross-fitted and out of fold."""
+    """One line per run, in the order in which they were made; scores are cross-fitted and out of fold."""
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {config.metric:>12}  folds")
     for name in dict.fromkeys(names):

@@ -52,7 +52,7 @@ EVERY_TASK = {
     "update": Command(
         "comp.updating.update:update",
         "bring the template's newest code, on a branch; key=value changes an answer",
-        flags={"check": "only tell whether there is something newer, and what it would change (exit status 2)"},
+        flags={"check": "only report whether there is a newer version, and what it would change (exit status 2)"},
         step=None,
         config=None,
     ),

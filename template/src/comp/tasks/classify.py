@@ -1,4 +1,4 @@
-"""Image classification: one class, two, or several labels an image."""
+"""Image classification: one class, two, or several labels per image."""
 
 from comp.tasks import Task
 from comp.tasks.vision import COMMANDS, REGISTERS

@@ -56,4 +56,4 @@ def _reason(printed: str) -> str:
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" |") for line in printed.splitlines()]
     found = [match for match in map(REASON.search, lines) if match]
     best = next((match[1] for match in found if match[1]), None) or next((match[2] for match in found[::-1]), None)
-    return best or next((line for line in reversed(lines) if line), "it failed and did not say why")
+    return best or next((line for line in reversed(lines) if line), "it failed without giving a reason")

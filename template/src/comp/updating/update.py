@@ -57,7 +57,7 @@ def update(words: list[str], check: bool) -> int:
         target = Origin.of(new)
         unknown = [word for word in words if word.partition("=")[0] not in target.answers]
         if unknown:
-            raise CompError(f"the template asks no such question: {shown(unknown)}; .copier-answers.yml has them all")
+            raise CompError(f"the template has no such question: {shown(unknown)}; .copier-answers.yml has them all")
         print(f"update  {origin.version} → {target.version} of {origin.source}")
         command = ["--vcs-ref", target.version, *data]
         if check:
@@ -80,7 +80,7 @@ def update(words: list[str], check: bool) -> int:
 
 def _answer(word: str) -> str:
     if "=" not in word:
-        raise CompError(f"{word!r} is no answer to change (key=value, such as tracker=wandb)")
+        raise CompError(f"{word!r} is not an answer to change (key=value, such as tracker=wandb)")
     return word
 
 
@@ -92,9 +92,9 @@ def _require_clean(here: Checkout) -> None:
     before = _came_from(here, branch)
     if before and here.is_true("merge-base", "--is-ancestor", "HEAD", before):  # nothing is committed on it yet
         finish, undo = _commands(here, branch)
-        raise CompError(f"an update is not finished here ({shown(names)})\nto finish it: {finish}\nto undo it: {undo}")
+        raise CompError(f"an update was not finished here ({shown(names)})\nto finish it: {finish}\nto undo it: {undo}")
     raise CompError(
-        f"there is work that is not committed ({shown(names)}): git add -A && git commit, "
+        f"there are uncommitted changes ({shown(names)}): git add -A && git commit, "
         "or git stash -u to put it aside, then comp update"
     )
 
@@ -105,7 +105,7 @@ def _require_safe(here: Checkout, old: Path, new: Path) -> None:
     unsafe = [name for name in here.unsafe(names) if here.current(name) != Checkout(old).current(name)]
     if unsafe:
         raise CompError(
-            f"{shown(unsafe)}: the update would write there, and git could not give your file back (it ignores it, or "
+            f"{shown(unsafe)}: the update would write there, and git could not restore your file (it ignores it, or "
             "does not look at it): git add -f it and commit, or give it another name"
         )
 
@@ -130,7 +130,7 @@ def _back(here: Checkout, before: str, branch: str) -> None:
     if here.uncommitted():
         here.git("add", "--all")
         here.git("stash", "push", "--quiet", "--message", "comp update, interrupted")
-        print("what was written by then is in git stash (git stash drop removes it)", file=sys.stderr)
+        print("what was written so far is in git stash (git stash drop removes it)", file=sys.stderr)
     here.git("switch", "--quiet", *_place(here, before))
     here.git("branch", "--quiet", "-D", branch)
 
@@ -210,9 +210,9 @@ def _tell(outcome: Outcome, would: bool) -> None:
             print(f"        {letter} {name}")
     print(f"{'would change' if would else 'changed'} {len(outcome.changed)} files")
     for name in outcome.conflicts:
-        print(f"conflict {name}: both sides stand between <<<<<<< and >>>>>>>")
+        print(f"conflict {name}: both versions are between <<<<<<< and >>>>>>>")
     for name, edits in outcome.lost.items():
-        print(f"lost    {name}: these edits of yours found no place; your version is in {outcome.kept[name]}")
+        print(f"lost    {name}: these edits of yours could not be merged; your version is in {outcome.kept[name]}")
         for edit in edits[:MOST_LINES]:
             print(f"        {edit}")
         if len(edits) > MOST_LINES:

@@ -20,7 +20,7 @@ TEST_SHARE = 0.25
 def write_demo(config: ImageConfig) -> Path:
     """Writes train and test images, tables, the sample submission and `solution.csv` into `data.root`.
 
-    The training labels come as `train.csv`, or as a folder a class where `data.train` names a folder.
+    The training labels come as `train.csv`, or as a folder per class where `data.train` names a folder.
 
     Raises:
         CompError: the folder holds other files already.

@@ -27,7 +27,7 @@ View = Annotated[
 
 class Data(Files):
     reader: str = "auto"  # auto, or a reader registered in custom.py
-    train: str = "auto"  # a CSV, or a folder with a subfolder a class
+    train: str = "auto"  # a CSV, or a folder with a subfolder per class
     test: str = "auto"  # a CSV, or a folder of images
     id: str = "auto"  # column names
     path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
@@ -83,14 +83,14 @@ class Train(Training):
 class RandAugment(Section):
     """RandAugment (arXiv 1909.13719): each operation joins the one warp or the one color change of the image."""
 
-    ops: Positive = 2  # operations an image
+    ops: Positive = 2  # operations per image
     magnitude: Annotated[float, Field(ge=0, le=10)] = 7.0
     magnitude_std: NotNegative = 0.5  # each operation's magnitude varies normally by so much
     prob: Share = 0.5  # each operation happens with this probability
 
 
 class Augment(Section):
-    """One affine warp and one color change an image; probabilities and ranges, 0 is off."""
+    """One affine warp and one color change per image; probabilities and ranges, 0 is off."""
 
     on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
 
@@ -147,7 +147,7 @@ class Selection(Section):
     threshold: Share = 0.95  # least probability
     labels: Literal["hard", "soft"] = "hard"
     temperature: AboveZero = 1.0  # of soft labels: below 1 sharpens
-    quota: Positive | None = None  # at most so many rows a class, the surest ones
+    quota: Positive | None = None  # at most so many rows per class, the surest ones
 
 
 class Pseudo(Selection):
@@ -165,7 +165,7 @@ class Student(Selection):
 
 
 class Foreign(Section):
-    """Predictions of another tool, or of a friend: tables with `id` and a column a class, p_<class> or <class>."""
+    """Predictions of another tool, or of a friend: tables with `id` and a column per class, p_<class> or <class>."""
 
     name: str
     oof: str  # CSV or parquet: every training row once, predicted by models that never saw it

@@ -95,7 +95,7 @@ def test_without_labels_five_in_a_row_are_one_images(data):
         (lambda of: of[:-1], "captions/label is (299,)"),
         (lambda of: np.zeros((len(of), IMAGES)), "not zeros and a single one"),
         (lambda of: np.eye(IMAGES)[of] + np.eye(IMAGES)[0], "not zeros and a single one"),
-        (lambda of: np.array(["who.jpg"] * len(of)), "names images that are not there: 'who.jpg'"),
+        (lambda of: np.array(["who.jpg"] * len(of)), "names unknown images: 'who.jpg'"),
     ],
 )
 def test_labels_that_fit_no_image_are_refused(data, label, said):
@@ -125,7 +125,7 @@ def test_an_image_without_captions_is_told_and_stands_in_no_fold(data):
     data(train={name: ours[name][keep] for name in ("captions/embeddings", "captions/text", "captions/label")})
     config = configured()
     pairs = read_pairs(config)
-    assert "images  1 have no caption: they train nothing and are only in the way of a ranking" in pairs.notes
+    assert "images  1 have no caption: they are not trained on, and only join the gallery" in pairs.notes
     split(config)
     competition = open_competition(config, quiet=True)
     assert all(7 not in competition.pairs.image_of[rows] for k in range(3) for rows in competition.rows(k))
@@ -227,7 +227,7 @@ def test_a_damaged_file_is_named_and_so_is_what_is_missing(data, repo):
     path = repo / "data" / "train.npz"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "train.npz is not an npz, or not all of it is there" in refusal()
+    assert "train.npz is not an npz, or is incomplete" in refusal()
     path.write_bytes(whole)
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo("captions/embeddings.npy")

@@ -239,7 +239,7 @@ def test_an_empty_test_folder_is_named(repo, files):
     files(TRAIN)
     (repo / "data" / "test").mkdir()
     message = refusal().replace("\\", "/")
-    assert "data/test holds no images" in message
+    assert "data/test has no images" in message
 
 
 def test_a_missing_data_folder_is_named(repo):

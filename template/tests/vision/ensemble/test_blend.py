@@ -166,7 +166,7 @@ def test_a_friends_table_is_aligned_by_ids_and_class_names(runs, comp):
     assert comp("blend", "blend.members=[good,poor]", "name=runs_only")[0] == 0
     status, out, err = comp("blend", foreign("poor"))
     assert (status, err) == (0, "")
-    assert "nobody can tell whether friend_oof.csv is out of fold" in out
+    assert "cannot check whether friend_oof.csv is out of fold" in out
     for name in ("oof", "test", "fold0/oof", "fold1/oof"):
         columns = ["p_blue", "p_green", "p_red"]
         assert np.allclose(table_of("both", name)[columns], table_of("runs_only", name)[columns], atol=1e-6)

@@ -89,7 +89,7 @@ def test_killed_in_each_phase_it_ends_with_the_same_table(ensemble, comp):
         killed_at(Path(path))
     status, out, err = comp("run")
     assert status == 0, err
-    assert "resume  " in out or "is trained already" in out
+    assert "resume  " in out or "is already trained" in out
     status, undisturbed, err = comp("run", "name=whole")
     assert status == 0, err
     assert table(out) == table(undisturbed)

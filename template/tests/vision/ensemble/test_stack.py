@@ -251,7 +251,7 @@ def test_with_a_member_that_is_unscored_the_stack_is_unscored(runs, comp):
     path.write_text(json.dumps({**json.loads(path.read_text()), "unscored": "its teachers saw the rows"}))
     status, out, _ = comp("stack", "stack.members=[a,b]")
     assert status == 0
-    assert "unscored: a member is: its teachers saw the rows" in out
+    assert "unscored: a member is unscored: its teachers saw the rows" in out
     assert pd.read_csv("runs/leaderboard.csv").set_index("name").loc["stacked", "cv"] == "unscored"
 
 

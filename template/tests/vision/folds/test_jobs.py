@@ -78,7 +78,7 @@ def test_after_a_failing_fold_the_same_command_goes_on(competition, configure, c
     in_the_way.rmdir()
     status, out, _ = comp("train", "jobs.per_gpu=2")  # one is left: no job of its own
     assert status == 0
-    assert "fold 0  is trained already" in out
+    assert "fold 0  is already trained" in out
     assert Path("runs/small/fold0/metrics.json").stat().st_mtime_ns == done
     assert len(pd.read_parquet("runs/small/oof.parquet")) == 36
 

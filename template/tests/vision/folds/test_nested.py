@@ -105,7 +105,7 @@ def test_a_run_that_is_trained_already_is_nested_later_without_training_its_fold
     seconds = json.loads(Path("runs/small/metrics.json").read_text())["seconds"]
     status, out, _ = comp("train")
     assert status == 0
-    assert "fold 2  is trained already" in out
+    assert "fold 2  is already trained" in out
     assert "folds 0+2  done in" in out
     assert Path("runs/small/fold0/best.safetensors").stat().st_mtime_ns == first
     assert len(list(Path("runs/small").glob("fold*/inner_oof.parquet"))) == 3

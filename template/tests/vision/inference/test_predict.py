@@ -154,7 +154,7 @@ def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
     words = ("train.epochs=3", "predict.views=[identity,hflip]")
     status, out, _ = comp("train", *words)
     assert status == 0
-    assert "note    the folds were predicted with another predict.views: comp predict makes them again" in out
+    assert "note    the folds were predicted with another predict.views: comp predict predicts them again" in out
     shutil.rmtree("runs/small/fold1")
     status, _, err = comp("train", *words)
     assert status == 1

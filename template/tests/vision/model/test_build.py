@@ -85,7 +85,7 @@ def test_arguments_that_do_not_fit_are_named():
 
 
 def test_an_image_size_that_does_not_suit_is_one_clear_line():
-    with pytest.raises(CompError, match=r"^model\.image_size=50 does not suit the backbone: .*patch size \(16\)\.$"):
+    with pytest.raises(CompError, match=r"^model\.image_size=50 does not fit the backbone: .*patch size \(16\)\.$"):
         build("test_vit", image_size=50)
 
 

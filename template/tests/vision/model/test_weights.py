@@ -44,7 +44,7 @@ def test_a_folder_as_the_hub_lays_it_out(tmp_path):
 def test_a_folder_of_several_files_asks_which(tmp_path):
     for name in ("a.safetensors", "b.safetensors"):
         save_file(pretrained(), tmp_path / name)
-    with pytest.raises(CompError, match=r"holds several: name one of 'a\.safetensors', 'b\.safetensors'"):
+    with pytest.raises(CompError, match=r"has several: set it to one of 'a\.safetensors', 'b\.safetensors'"):
         read_weights(tmp_path)
 
 
@@ -91,7 +91,7 @@ def test_a_pickle_with_code_is_refused_and_the_code_does_not_run(repo):
         pickle.dump({"state_dict": Malicious()}, file, protocol=2)
     torch.save({"state_dict": pretrained(), "args": Malicious()}, "weights.pt")
     for name in ("weights.pth", "weights.pt"):
-        with pytest.raises(CompError, match=f"^{name} holds more than tensors and is not loaded"):
+        with pytest.raises(CompError, match=f"^{name} contains more than tensors and was not loaded"):
             read_weights(Path(name))
     assert not Path("it-ran").exists()
 
@@ -124,20 +124,20 @@ def test_a_truncated_file_is_one_clear_line(name, tmp_path):
     path = tmp_path / name
     save_file(pretrained(), path) if path.suffix == ".safetensors" else torch.save(pretrained(), path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(CompError, match=f"{name} is no readable weights file: .+"):
+    with pytest.raises(CompError, match=f"{name} is not a readable weights file: .+"):
         read_weights(path)
 
 
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(CompError, match="there is no such file or folder"):
         read_weights(tmp_path / "nothing.safetensors")
-    with pytest.raises(CompError, match="holds no weights file"):
+    with pytest.raises(CompError, match="has no weights file"):
         read_weights(tmp_path)
 
 
 def test_a_file_of_anything_else_is_refused(tmp_path):
     torch.save([1, 2, 3], tmp_path / "numbers.pt")
-    with pytest.raises(CompError, match="holds no state_dict of tensors"):
+    with pytest.raises(CompError, match="has no state_dict of tensors"):
         read_weights(tmp_path / "numbers.pt")
 
 

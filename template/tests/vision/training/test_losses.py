@@ -93,5 +93,5 @@ def test_balanced_weights_of_labels_are_negatives_by_positives():
 
 
 def test_a_softmax_loss_for_labels_is_refused():
-    with pytest.raises(CompError, match=r"train\.loss=cross_entropy is for one class a row"):
+    with pytest.raises(CompError, match=r"train\.loss=cross_entropy is for one class per row"):
         build_loss(Train(loss="cross_entropy"), LABELS, None)

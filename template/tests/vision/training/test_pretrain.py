@@ -44,7 +44,7 @@ def test_every_fold_starts_from_the_pretrained_weights(other, configure, comp):
     comp("split")
     status, out, _ = comp("train")
     assert status == 0
-    assert "pretrain  42 rows with classes of this competition; 0 whose images it has too" in out
+    assert "pretrain  42 rows with classes of this competition; 0 left out: it has the same images" in out
     weights = [load_file(f"runs/small/{part}/best.safetensors") for part in ("pretrain", "fold0", "fold1")]
     learned = [name for name in weights[0] if name.endswith("weight")]
     assert all(weights[0][name].equal(each[name]) for name in learned for each in weights[1:])
@@ -62,7 +62,7 @@ def test_images_that_the_competition_has_are_left_out_whichever_table_they_stand
     comp("split")
     status, out, _ = comp("pretrain")
     assert status == 0
-    assert "pretrain  42 rows with classes of this competition; 3 whose images it has too" in out
+    assert "pretrain  42 rows with classes of this competition; 3 left out: it has the same images" in out
 
 
 def test_metadata_of_the_competition_is_no_hindrance(other, configure, comp):
@@ -103,8 +103,8 @@ def test_frozen_epochs_are_not_for_the_pretraining(other, configure, comp):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"map": {"rouge": "crimson"}}, "pretrain.map names no classes of here: 'crimson'"),
-        ({"map": {"violet": "red"}}, "pretrain.map names labels that the other data set has not: 'violet'"),
+        ({"map": {"rouge": "crimson"}}, "pretrain.map names unknown classes: 'crimson'"),
+        ({"map": {"violet": "red"}}, "pretrain.map names labels that the other data set does not have: 'violet'"),
         ({"data": {"root": "nowhere"}}, "data.root=nowhere is not a folder"),
         ({"train": {"epoch": 3}}, "unknown key 'train.epoch'"),
     ],

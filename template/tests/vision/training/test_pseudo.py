@@ -151,4 +151,4 @@ def test_who_learns_from_an_unscored_run_is_unscored(trained, comp):
     metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "unscored": "it saw too much"}))
     status, out, err = comp("pseudo", *QUICK)
     assert status == 0, err
-    assert "cv      unscored: it learned from a run of which it saw too much" in out
+    assert "cv      unscored: it learned from an unscored run: it saw too much" in out

@@ -100,7 +100,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights(competit
     assert Path("runs/small/fold0/best.safetensors").is_file()
     status, out, _ = comp("train")
     assert status == 0
-    assert "fold 0  is trained already" in out
+    assert "fold 0  is already trained" in out
     assert "resume  runs/small/fold1 after epoch" in out
     assert comp("train", "name=undisturbed", "train.save_every=3 epochs")[0] == 0
     assert_same_run("small", "undisturbed")
@@ -236,13 +236,13 @@ def test_a_changed_configuration_is_refused_and_the_key_is_named(override, key, 
 def test_what_does_not_change_the_weights_may_change(override, trained, comp):
     status, out, _ = comp("train", "train.epochs=3", override)
     assert status == 0
-    assert out.count("is trained already") == 2
+    assert out.count("is already trained") == 2
 
 
 def test_fresh_trains_anew(trained, comp):
     status, out, _ = comp("train", "--fresh", "train.epochs=1", "folds=[0]")
     assert status == 0
-    assert "is trained already" not in out
+    assert "is already trained" not in out
     assert len(history("small", 0)) == 1
     assert not Path("runs/small/fold1").exists()
 
@@ -262,7 +262,7 @@ def test_some_folds_then_all(competition, configure, comp):
     assert "18 of 36 training rows are predicted, by 1 folds" in out
     assert set(pd.read_parquet("runs/small/oof.parquet")["fold"]) == {1}
     status, out, _ = comp("train")
-    assert "fold 1  is trained already" in out
+    assert "fold 1  is already trained" in out
     assert len(pd.read_parquet("runs/small/oof.parquet")) == 36
     comp("train", "name=at-once")
     assert_same_run("small", "at-once")

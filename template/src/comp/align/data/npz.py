@@ -31,7 +31,7 @@ class Archive:
         except FileNotFoundError:
             raise CompError(f"{path} does not exist") from None
         except (zipfile.BadZipFile, OSError) as error:
-            raise CompError(f"{path} is not an npz, or not all of it is there: {error}") from None
+            raise CompError(f"{path} is not an npz, or is incomplete: {error}") from None
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -97,7 +97,7 @@ class Archive:
             raise self._damaged(name, error) from None
         if dtype.hasobject:
             raise CompError(
-                f"{self.path}: {name} holds pickled Python objects, which could run code: it is not read. Save it as "
+                f"{self.path}: {name} holds pickled Python objects, which could run code: save it as "
                 "numbers or as text (array.astype(str))"
             )
         return shape, fortran, dtype, start

@@ -106,7 +106,7 @@ def read_pairs(config: AlignConfig) -> Pairs:
     ]
     alone = len(images) - len(np.unique(image_of))
     if alone:
-        notes.append(f"images  {alone} have no caption: they train nothing and are only in the way of a ranking")
+        notes.append(f"images  {alone} have no caption: they are not trained on, and only join the gallery")
     drop = data.on_bad_row == "drop"
     bad_images = _bad_rows(images, train.path, "images/embeddings", names, drop, notes)
     bad_texts = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, notes)
@@ -186,7 +186,7 @@ def _images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray
         if captions != CAPTIONS_AN_IMAGE * images:
             raise CompError(
                 f"{archive.path} has no {name}, and {captions} captions are not {CAPTIONS_AN_IMAGE} for each of "
-                f"{images} images: whose are they?"
+                f"{images} images: set captions/label"
             )
         return np.repeat(np.arange(images), CAPTIONS_AN_IMAGE)
     shape = archive.shape(name)
@@ -201,7 +201,7 @@ def _images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray
     if labels.dtype.kind in "US":
         index = pd.Index(names).get_indexer(pd.Index(labels.astype(str).astype(object)))
         if (index < 0).any():
-            raise CompError(f"{archive.path}: {name} names images that are not there: {shown(labels[index < 0])}")
+            raise CompError(f"{archive.path}: {name} names unknown images: {shown(labels[index < 0])}")
         return np.asarray(index, dtype=np.int64)
     numbers = labels.astype(np.int64)
     wrong = (numbers != labels) | (numbers < 0) | (numbers >= images)
@@ -213,7 +213,7 @@ def _images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray
 def _ones(rows: np.ndarray, path: Path) -> np.ndarray:
     """Where the one of each row (n, M) is."""
     if not (((rows == 0) | (rows == 1)).all() and ((rows == 1).sum(axis=1) == 1).all()):
-        raise CompError(f"{path}: captions/label has rows that are not zeros and a single one")
+        raise CompError(f"{path}: captions/label has rows that are not one-hot")
     return rows.argmax(axis=1).astype(np.int64)
 
 

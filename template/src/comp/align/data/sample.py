@@ -57,7 +57,7 @@ def vectors_of(path: Path) -> Iterator[tuple]:
     """The header, then each row as its id and its vector (D,) float32.
 
     Raises:
-        CompError: there is no such file, or a row holds no vector as long as the first one's; it is named.
+        CompError: there is no such file, or a row is not a vector as long as the first one's; it is named.
     """
     width = None
     for number, (name, fields) in enumerate(_rows(path)):
@@ -76,7 +76,7 @@ def _vector(name: str, fields: list[str], path: Path) -> np.ndarray:
         numbers = json.loads(fields[0]) if fields[0].lstrip().startswith("[") else [float(field) for field in fields]
         vector = np.array(numbers, dtype=np.float32)
     except (ValueError, TypeError, IndexError) as error:
-        raise CompError(f"{path}: row {name!r} holds no vector: {error}") from None
+        raise CompError(f"{path}: row {name!r} is not a vector: {error}") from None
     if vector.ndim != 1 or not np.isfinite(vector).all():
         raise CompError(f"{path}: row {name!r} holds a value that is not a number")
     return vector

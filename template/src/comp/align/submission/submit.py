@@ -66,7 +66,7 @@ def _order(ids: list[str], form: Form | None, width: int) -> list[int]:
     if unknown:
         raise CompError(f"the sample submission does not fit the test captions: it has ids {shown(unknown)}")
     if len(form.ids) < len(ids):
-        print(f"sample  it shows {len(form.ids)} of {len(ids)} ids: taken for the form, all test captions are written")
+        print(f"sample  has {len(form.ids)} of {len(ids)} ids: used for the format, all test captions are written")
         return list(range(len(ids)))
     return [place[name] for name in form.ids]
 

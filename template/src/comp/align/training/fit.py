@@ -41,7 +41,7 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     settings, seed = config.train, (config.seed, fold.number)
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     if is_sharded(accelerator):
-        raise CompError("FSDP is for models that train on no single GPU; this one does: conf/launch/multi-node.yaml")
+        raise CompError("FSDP is for models that do not fit one GPU; this one does: conf/launch/multi-node.yaml")
 
     # Setup: model, averaged weights, optimizer
     torch.manual_seed(seed_of(*seed))

@@ -25,7 +25,7 @@ def predict_again(config: AlignConfig, arguments: list[str]) -> int:
     run = RunDir.of(config)
     trained: AlignConfig = run.trained_config()
     if not run.done_folds():
-        raise CompError(f"no fold of {run.path} is trained to the end: run comp train")
+        raise CompError(f"no fold of {run.path} has finished training: run comp train")
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
         if not accelerator.is_main_process:

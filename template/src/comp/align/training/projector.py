@@ -137,5 +137,5 @@ def load_projector(settings: Model, loss: Loss, path: Path) -> tuple[Projector, 
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise CompError(f"{path} is of another model: {str(error).splitlines()[0]}") from None
+        raise CompError(f"{path} belongs to another model: {str(error).splitlines()[0]}") from None
     return model, facts

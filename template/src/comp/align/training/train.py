@@ -43,7 +43,7 @@ def train(config: AlignConfig, arguments: list[str], fresh: bool = False) -> int
         start_tracker(config, accelerator, config.name)
         for number in folds_to_train(config, competition.split):
             if run.is_done(number):
-                _say(accelerator, f"fold {number}  is trained already")
+                _say(accelerator, f"fold {number}  is already trained")
                 continue
             started = time.perf_counter()
             _train_fold(config, competition, number, run, accelerator)
@@ -96,7 +96,7 @@ def _check(config: AlignConfig, competition: Competition, processes: int) -> Non
     """Raises at once what would otherwise fail after the first epoch, or in each process."""
     run = RunDir.of(config)
     if not run.config.is_file():
-        raise CompError(f"{run.path} of the first machine is not seen here: runs/ must be one folder that all share")
+        raise CompError(f"{run.path} of the first machine is not visible here: all machines must share runs/")
     run.bind_to_folds(competition.split.digest)
     for name in [config.metric, *config.metrics]:
         find("metric", name)

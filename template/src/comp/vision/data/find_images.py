@@ -62,7 +62,7 @@ def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str, id_co
             for _, row in table.iterrows()
         ]
     except (KeyError, IndexError, ValueError) as error:
-        raise CompError(f"data.path={pattern}: {error} is no column of the {split} table") from None
+        raise CompError(f"data.path={pattern}: {error} is not a column of the {split} table") from None
     return Found(pd.Series(paths, index=table.index, dtype=object), pattern)
 
 
@@ -129,6 +129,6 @@ def _by_stem(files: list[str], stem: str) -> dict[str, str]:
         if name.startswith(stem) and "/" not in name[len(stem) :]:
             key = Path(name).stem
             if key in found:
-                raise CompError(f"two images are called {key!r}: {found[key]} and {name}; set data.path to tell which")
+                raise CompError(f"two images are called {key!r}: {found[key]} and {name}; set data.path to say which")
             found[key] = name
     return found

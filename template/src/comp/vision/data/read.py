@@ -148,7 +148,7 @@ def _read_test_folder(folder: Path, sample: pd.DataFrame | None, notes: list[str
     """A plain folder of images; an id is the file's name, with or without extension as the sample has it."""
     files = image_files(folder)
     if not files:
-        raise CompError(f"the test folder {folder} holds no images")
+        raise CompError(f"the test folder {folder} has no images")
     spellings = {
         "names": files,
         "names without extension": [name.rpartition(".")[0] for name in files],

@@ -168,7 +168,7 @@ def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.nd
         rows = np.flatnonzero(split.fold == k)
         n_groups = len(set(split.group[rows]))
         if n_groups < 2:
-            raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it, take blend.kind=mean")
+            raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
         in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
         in_fold = train.iloc[rows].assign(group=split.group[rows])
         part[rows] = assign_folds(in_fold, targets, Folds(n=min(PARTS, n_groups)), in_groups)
@@ -234,7 +234,7 @@ def _facts(config: ImageConfig, kind: str, given: Input, output: Output, targets
     names = dict.fromkeys([config.metric, *config.metrics])
     unscored = [metrics["unscored"] for metrics in members.metrics if metrics.get("unscored")]
     return {
-        **({"unscored": f"a member is: {unscored[0]}"} if unscored else {}),
+        **({"unscored": f"a member is unscored: {unscored[0]}"} if unscored else {}),
         "flatters": flatters or (met and given.scheme == "own fold"),
         "in_sample": {name: score(name, given.known.y[rows], output.in_sample, targets) for name in names},
         "combines": {

@@ -43,7 +43,7 @@ def stack_fit(settings: Stack, seed: int, targets: Targets) -> Fit:
     """
     ours = sorted(_ConfigAliases.get("seed", "objective") & settings.args.keys())
     if settings.kind == "lightgbm" and ours:
-        raise CompError(f"stack.args: {', '.join(ours)} is not yours to set: it comes from seed and data.kind")
+        raise CompError(f"stack.args: {', '.join(ours)} cannot be set: it follows from seed and data.kind")
 
     def fit(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> Combiner:
         try:
@@ -51,7 +51,7 @@ def stack_fit(settings: Stack, seed: int, targets: Targets) -> Fit:
                 return boosted(p, x, y, targets, seed, settings.args)
             return _logistic(p, x, y, targets, settings.args)
         except (lightgbm.basic.LightGBMError, TypeError, ValueError) as error:
-            raise CompError(f"stack.args={settings.args} do not suit: {str(error).splitlines()[0]}") from None
+            raise CompError(f"stack.args={settings.args} are not valid: {str(error).splitlines()[0]}") from None
 
     return fit
 
@@ -80,7 +80,7 @@ def boosted(
 
 
 def _logistic(p: np.ndarray, x: np.ndarray, y: np.ndarray, targets: Targets, args: dict[str, Any]) -> Combiner:
-    """Logistic regression on the logarithms of the members' probabilities: multinomial, or one a label."""
+    """Logistic regression on the logarithms of the members' probabilities: multinomial, or one per label."""
     columns = _joined(_logarithms(p, targets), x)
     if targets.kind == "multiclass":
         predict = _regression(columns, y.argmax(axis=1), y.shape[1], args)

@@ -64,9 +64,7 @@ def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Table
 
 
 def _of_files(files: Foreign, tables: Tables, split: Split) -> Member:
-    print(
-        f"member  {files.name}: nobody can tell whether {files.oof} is out of fold; if not, all scores with it flatter"
-    )
+    print(f"member  {files.name}: cannot check whether {files.oof} is out of fold; if not, all scores with it flatter")
     oof, test = (_foreign(Path(path), tables.targets) for path in (files.oof, files.test))
     return Member(files.name, oof, dict.fromkeys(range(split.n), test))
 

@@ -42,7 +42,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     data = config.data.model_copy(update={"background": first.data.background, "frame": first.data.frame})
     merged = config.model_copy(update={"model": first.model, "data": data, "augment": first.augment})
     flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
-    unscored = [f"a member is: {each.unscored}" for each in runs if each.unscored]
+    unscored = [f"a member is unscored: {each.unscored}" for each in runs if each.unscored]
     run = RunDir.of(config)
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
@@ -78,7 +78,7 @@ def _refuse_unlike(config: ImageConfig, runs: list[RunDir]) -> None:
     for run, likeness in others:
         differing = [what for what, value in likeness.items() if value != first[1][what]]
         if differing:
-            raise CompError(f"{run.path} and {first[0].path} differ in {', '.join(differing)}: they do not mix")
+            raise CompError(f"{run.path} and {first[0].path} differ in {', '.join(differing)}: they cannot be averaged")
     own = RunDir.of(config)
     if own.config.is_file() and not own.trained_config().soup.members:
         raise CompError(f"{own.path} is another run: give the soup a name of its own (name=…)")
@@ -89,7 +89,7 @@ def _likeness(run: RunDir) -> dict[str, Any]:
     trained = run.trained_config()
     folds = run.done_folds()
     if not folds:
-        raise CompError(f"no fold of {run.path} is trained to the end: run comp train name={run.path.name}")
+        raise CompError(f"no fold of {run.path} has finished training: run comp train name={run.path.name}")
     model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
     data = {"data.background": trained.data.background, "data.frame": trained.data.frame}
     rows = run.folds.read_text(encoding="utf-8") if run.folds.is_file() else ""

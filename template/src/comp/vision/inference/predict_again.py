@@ -32,7 +32,7 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     run = RunDir.of(config)
     trained = run.trained_config()
     if not run.done_folds():
-        raise CompError(f"no fold of {run.path} is trained to the end: run comp train")
+        raise CompError(f"no fold of {run.path} has finished training: run comp train")
     data = config.data.model_copy(update={"background": trained.data.background, "frame": trained.data.frame})
     merged = config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment})
 

@@ -183,7 +183,7 @@ def _refuse_unknown(name: str) -> None:
     architecture, _, tag = name.partition(".")
     if not timm.is_model(name):
         near = difflib.get_close_matches(architecture, [*timm.list_models(), *names("model")], n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else "; `timm.list_models()` tells all"
+        hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()"
         raise CompError(f"model.backbone={name}: timm has no such model{hint}")
     tagged = timm.list_pretrained(f"{architecture}.*")
     if tag and name not in tagged:
@@ -227,7 +227,7 @@ def _n_features(backbone: nn.Module, image_size: int) -> int:
         with torch.no_grad():
             features = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise CompError(f"model.image_size={image_size} does not suit the backbone: {_first_line(error)}") from None
+        raise CompError(f"model.image_size={image_size} does not fit the backbone: {_first_line(error)}") from None
     backbone.train(was_training)
     if features.ndim != 2:
         raise CompError(f"the backbone gives features of shape {tuple(features.shape)}, expected (batch, features)")

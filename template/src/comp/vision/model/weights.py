@@ -31,10 +31,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             tensors = _unwrapped(torch.load(file, map_location="cpu", weights_only=True), file)
     except pickle.UnpicklingError:
         raise CompError(
-            f"{file} holds more than tensors and is not loaded: save its state_dict as safetensors"
+            f"{file} contains more than tensors and was not loaded: save its state_dict as safetensors"
         ) from None
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise CompError(f"{file} is no readable weights file: {str(error).splitlines()[0]}") from None
+        raise CompError(f"{file} is not a readable weights file: {str(error).splitlines()[0]}") from None
     return _bare_names(tensors)
 
 
@@ -46,10 +46,10 @@ def _file_in(path: Path) -> Path:
     for pattern in IN_A_FOLDER:
         found = sorted(path.glob(pattern))
         if len(found) > 1:
-            raise CompError(f"model.weights={path} holds several: name one of {shown(file.name for file in found)}")
+            raise CompError(f"model.weights={path} has several: set it to one of {shown(file.name for file in found)}")
         if found:
             return found[0]
-    raise CompError(f"model.weights={path} holds no weights file ({', '.join(IN_A_FOLDER)})")
+    raise CompError(f"model.weights={path} has no weights file ({', '.join(IN_A_FOLDER)})")
 
 
 def _unwrapped(loaded: object, file: Path) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ def _unwrapped(loaded: object, file: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
             break
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise CompError(f"{file} holds no state_dict of tensors")
+        raise CompError(f"{file} has no state_dict of tensors")
     return loaded
 
 

@@ -41,7 +41,7 @@ def open_pixels(
     if cache:
         if place.exists():
             pixels = Pixels(place)
-            _say(quiet, f"cache   {folder}: {_size(pixels.n_bytes)} for {len(paths)} images, there already")
+            _say(quiet, f"cache   {folder}: {_size(pixels.n_bytes)} for {len(paths)} images, found")
             return pixels
         if _made(files, place, decoding, cache, quiet):
             return Pixels(place)
@@ -60,7 +60,7 @@ def _made(files: list[State], place: Path, decoding: Decoding, cache: Literal["a
         obstacle = None if cache is True else _obstacle(needed, folder)
         about = f"about {_size(needed)} for {len(files)} images"
         if obstacle:
-            _say(quiet, f"cache   none, each epoch decodes again: {about}, {obstacle} (data.cache=true insists)")
+            _say(quiet, f"cache   none, each epoch decodes again: {about}, {obstacle} (data.cache=true forces it)")
             return False
         _say(quiet, f"cache   {folder}: {about}")
         started = time.perf_counter()

@@ -16,7 +16,7 @@ SURE = 1e-6  # probability of being wrong below which a power under 1 has no fin
 
 
 def build_loss(settings: Train, targets: Targets, class_weights: Tensor | None) -> Loss:
-    """The loss of the configuration; `auto` is cross-entropy for one class a row, else binary cross-entropy."""
+    """The loss of the configuration; `auto` is cross-entropy for one class per row, else binary cross-entropy."""
     softmax = targets.kind == "multiclass"
     name = settings.loss
     if name == "auto":
@@ -25,7 +25,7 @@ def build_loss(settings: Train, targets: Targets, class_weights: Tensor | None) 
         name = "softmax_focal" if softmax else "sigmoid_focal"
     elif name == "cross_entropy" and not softmax:
         raise CompError(
-            f"train.loss=cross_entropy is for one class a row, these targets are {targets.kind}: set it to bce"
+            f"train.loss=cross_entropy is for one class per row, these targets are {targets.kind}: set it to bce"
         )
     return find("loss", name)(settings, class_weights)
 
@@ -50,7 +50,7 @@ def cross_entropy(settings: Train, class_weights: Tensor | None) -> Loss:
 
 @register("loss", "bce")
 def bce(settings: Train, class_weights: Tensor | None) -> Loss:
-    """A sigmoid a column; smoothing pulls 0 and 1 towards one half."""
+    """A sigmoid per column; smoothing pulls 0 and 1 towards one half."""
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         smooth = targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2
@@ -77,7 +77,7 @@ def softmax_focal(settings: Train, class_weights: Tensor | None) -> Loss:
 
 @register("loss", "sigmoid_focal")
 def sigmoid_focal(settings: Train, class_weights: Tensor | None) -> Loss:
-    """Focal loss (arXiv 1708.02002) with a sigmoid a column."""
+    """Focal loss (arXiv 1708.02002) with a sigmoid per column."""
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         smooth = targets * (1 - settings.label_smoothing) + settings.label_smoothing / 2

@@ -86,13 +86,14 @@ def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition
     targets = competition.tables.targets
     table, found, notes = read_training_table(other.data)
     if targets.kind == "multilabel" or found.kind == "multilabel":
-        raise CompError("pretrain: takes one label an image, here and there: it does not map several")
+        raise CompError("pretrain: takes one label per image, in both data sets: it cannot map several")
     table = _mapped(table, settings.map, targets)
     n, folder = len(table), Path(str(other.data.work)) / "cache"
     table = _without_known_images(table, other, competition, folder)
     if not quiet:
         print("\n".join(notes))
-        print(f"pretrain  {len(table)} rows with classes of this competition; {n - len(table)} whose images it has too")
+        known = n - len(table)
+        print(f"pretrain  {len(table)} rows with classes of this competition; {known} left out: it has the same images")
     paths = table["path"].tolist()
     pixels = open_pixels(
         paths, folder, Decoding.of(other), other.data.cache, f"pretrain-{digest([other.data.root])}", quiet
@@ -118,12 +119,12 @@ def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Target
     known = {str(name): str(to) for name, to in (mapping or {name: name for name in classes}).items() if to is not None}
     wrong = sorted(set(known.values()) - set(classes))
     if wrong:
-        raise CompError(f"pretrain.map names no classes of here: {shown(wrong)}; there are {shown(classes, 12)}")
+        raise CompError(f"pretrain.map names unknown classes: {shown(wrong)}; there are {shown(classes, 12)}")
     labels = table["target"].astype(str)
     missing = sorted(set(known) - set(labels))
     if missing and mapping:
         raise CompError(
-            f"pretrain.map names labels that the other data set has not: {shown(missing)}; "
+            f"pretrain.map names labels that the other data set does not have: {shown(missing)}; "
             f"there are {shown(sorted(set(labels)), 12)}"
         )
     kept = table[labels.isin(list(known))].reset_index(drop=True)

@@ -60,7 +60,7 @@ def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, compe
     rows, labels = select(p, targets, student)
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
     write_predictions(path, chosen, targets, competition.split.digest)
-    hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing keeps models from being sure)"
+    hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing makes models less confident)"
     print(f"{fold_name(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
 
 

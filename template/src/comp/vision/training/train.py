@@ -75,7 +75,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
     """Raises at once what would otherwise fail after the first epoch, or in each process."""
     run = RunDir.of(config)
     if not run.config.is_file():
-        raise CompError(f"{run.path} of the first machine is not seen here: runs/ must be one folder that all share")
+        raise CompError(f"{run.path} of the first machine is not visible here: all machines must share runs/")
     run.bind_to_folds(competition.split.digest)
     targets = competition.tables.targets
     for name in [config.metric, *config.metrics]:
@@ -123,7 +123,7 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
     start_tracker(config, accelerator, f"{config.name} fold {config.folds.use}" if is_job() else config.name)
     for left_out in _trainings(config, competition, folds_to_train(config, competition.split)):
         if run.is_done(*left_out):
-            say(f"{fold_name(left_out)}  is trained already")
+            say(f"{fold_name(left_out)}  is already trained")
             continue
         started = time.perf_counter()
         with step_errors_explained():
@@ -151,7 +151,7 @@ def _train_folds_as_jobs(config: ImageConfig, competition: Competition, run: Run
     print(f"jobs    {len(left)} folds, {per_device} at a time{on}: {why}")
     _note(config)
     for number in sorted(set(folds) - set(left)):
-        print(f"fold {number}  is trained already")
+        print(f"fold {number}  is already trained")
     train_as_jobs(config, run, left, per_device)
     _collect(config, competition, run)
     return True
@@ -161,7 +161,7 @@ def _collect(config: ImageConfig, competition: Competition, run: RunDir) -> None
     refuse_mixed_predictions(run)
     stale = other_predictions(config, run)
     if stale:
-        print(f"note    the folds were predicted with another {stale}: comp predict makes them again")
+        print(f"note    the folds were predicted with another {stale}: comp predict predicts them again")
     write_inner(run, competition.split)
     collect(config, competition.tables.train["id"], run, _facts(config))
 
@@ -174,7 +174,7 @@ def _facts(config: ImageConfig) -> dict[str, str]:
         return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
     learned_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
     unscored = [why for why in learned_from if why]
-    return {"unscored": f"it learned from a run of which {unscored[0]}"} if unscored else {}
+    return {"unscored": f"it learned from an unscored run: {unscored[0]}"} if unscored else {}
 
 
 def _note(config: ImageConfig) -> None:
@@ -182,7 +182,7 @@ def _note(config: ImageConfig) -> None:
     if why:
         print(f"note    {why}: each fold's score is measured on rows that chose its epoch or rates, so it flatters")
     if config.train.freeze_epochs >= config.train.epochs:
-        print(f"note    train.freeze_epochs={config.train.freeze_epochs}: in all epochs the head alone learns")
+        print(f"note    train.freeze_epochs={config.train.freeze_epochs}: only the head learns, in all epochs")
 
 
 def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) -> list[tuple[int, ...]]:
