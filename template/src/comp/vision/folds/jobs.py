@@ -70,7 +70,7 @@ def visible_gpus() -> list[str]:
 
 
 def startable(waiting: list[int], busy: list[str], devices: list[str], per_device: int) -> list[tuple[int, str]]:
-    """Which folds start now, and where: in order, each on the device that has the fewest. `busy`: one entry per fold."""
+    """Which folds start now, and where: in order, each on the least busy device. `busy`: one entry per fold."""
     room = [device for others in range(per_device) for device in devices if busy.count(device) <= others]
     return list(zip(waiting, room, strict=False))
 
