@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from questions import ROOT, constants_of, questions
 
-ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template"
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-QUESTIONS = {name: question for name, question in SETTINGS.items() if not name.startswith("_")}
+QUESTIONS = questions()
 PROMPTS = {name: question for name, question in QUESTIONS.items() if question.get("when") is not False}
-RECIPES: dict[str, list[str]] = yaml.safe_load(QUESTIONS["recipes_of"]["default"])
-NOT_OURS = {".git", ".venv", "build", "__pycache__"}
+CONSTANTS = constants_of()
+PARTS: dict[str, list[str]] = CONSTANTS["parts"]
+TASKS: dict[str, dict[str, Any]] = CONSTANTS["tasks"]
+RECIPES: dict[str, list[str]] = CONSTANTS["recipes_of"]
+APPROACHES = [(task, name) for task, names in RECIPES.items() for name in names]
 
 
 def recipe(name: str) -> dict[str, Any]:
@@ -46,7 +49,8 @@ def files_in(folder: Path) -> Iterator[Path]:
     """Every file below `folder`, without git's own and what tools leave behind."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part in NOT_OURS or part.endswith("_cache") for part in parts):
+        left = any(part.endswith(("__pycache__", "_cache")) for part in parts)
+        if path.is_file() and parts[0] not in {".git", ".venv", "build"} and not left:
             yield path
 
 
