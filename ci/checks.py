@@ -96,7 +96,7 @@ def imported(folder: Path) -> set[str]:
                 roots |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 roots.add(node.module.partition(".")[0])
-    own = {"comp"} | {path.stem for path in folder.iterdir()}
+    own = {path.stem for path in [*folder.iterdir(), *folder.rglob("test_*.py")]} | {"comp"}
     return {DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - own}
 
 

@@ -3,8 +3,8 @@
 The variants come from copier.yml, parts/ and recipes/: each task with each of its recipes at the default answers
 (`quick`), and answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked,
 its imports are compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked
-submission and a report. All share this Python's environment. What depends on the same bytes as before is not done again: the modules
-of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
+submission and a report. All share this Python's environment. What depends on the same bytes as before is not done
+again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
 """
 
 import hashlib

@@ -86,6 +86,16 @@ def comp(repo: Path, *words: str) -> str:
     return done.stdout
 
 
+def python(repo: Path, code: str, *words: str) -> str:
+    """Runs Python code beside a generated repository's own code and returns what it prints."""
+    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=repo, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 LOAD = """
 import json, sys
 from pathlib import Path
@@ -96,11 +106,7 @@ print(json.dumps({name: load_config(Path(name)).model_dump(mode="json") for name
 
 def resolved(repo: Path, *names: str) -> dict[str, dict[str, Any]]:
     """The configurations of a generated repository as its own code reads them, by file name."""
-    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
-    command = [sys.executable, "-c", LOAD, *names]
-    done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(python(repo, LOAD, *names))
 
 
 def answers(repo: Path) -> dict[str, Any]:
