@@ -77,12 +77,12 @@ def copier(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def comp(repo: Path, *words: str) -> str:
-    """Runs `comp` in a generated repository and returns what it prints."""
+def comp(repo: Path, *words: str, status: int = 0) -> str:
+    """Runs `comp` in a generated repository, which ends with `status`, and returns what it prints."""
     command = [sys.executable, "-m", "comp", *words]
     env = {**os.environ, "PYTHONPATH": str(repo / "src")}
     done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"comp {' '.join(words)}: {done.stdout}{done.stderr}"
+    assert done.returncode == status, f"comp {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
 
 
