@@ -126,6 +126,8 @@ def test_any_other_name_of_timm_works(render, name):
         ("  MNIST -- 2026!  ", "mnist-2026"),
         ("Die schönsten Äpfel", "die-sch-nsten-pfel"),
         ("手書き数字", "competition"),
+        ("x" * 400, "x" * 60),  # a folder's name
+        ("", "my-competition"),
     ],
 )
 def test_a_title_makes_a_slug(render, title, slug):
@@ -145,7 +147,7 @@ def test_every_choice_that_is_a_name_says_what_it_is(template):
     labels = prompts.rendered(prompts.questions["recipe"]["choices"], given)
     assert labels["emoji-ensemble: An ensemble of five backbones, stacked, with pseudo-labels"] == "emoji-ensemble"
     labels = prompts.rendered(prompts.questions["backbone"]["choices"], given)
-    assert labels["efficientnet_b0.ra_in1k (4 M parameters, about 2 GB)"] == "efficientnet_b0.ra_in1k"
+    assert labels["efficientnet_b0.ra_in1k (4 M parameters, about 2 GB of memory)"] == "efficientnet_b0.ra_in1k"
 
 
 def test_what_the_prompt_says_of_a_backbone_is_what_timm_builds():
