@@ -38,6 +38,7 @@ train: {epochs: 5, lr: 1.0e-3, keep: last}
 Add its name to `recipes:` in `parts/classify/task.yaml`, then
 
 ```sh
+python ci/backbones.py                        # parameters and memory of a backbone that is new here
 python ci/pages.py                            # this page, and the questions of the other front door
 python ci/variants.py quick small-and-quick   # generates it and tries it
 ```
