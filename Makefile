@@ -1,6 +1,6 @@
 .PHONY: demo test test-all
 
-demo: ## generate a repository, train three folds on the demo data, score the submission; TASK=align for another task
+demo: ## generate a repository, train three folds on the demo data, score the submission; TASK=… another task than the first
 	ci/demo
 
 test: ## the generator's tests, then each task and recipe with a generated repository's own tests

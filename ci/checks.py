@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-NOT_OURS = {".git", ".venv", "build", "data", "runs", "submissions", "__pycache__"}
+AT_THE_TOP = {".git", ".venv", "build", "data", "runs", "submissions"}  # deeper down, some of them are code
+ANYWHERE = ("__pycache__", "_cache", ".egg-info")
 # import name → name on the package index, where they differ
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -27,7 +28,7 @@ def files_in(folder: Path) -> Iterator[Path]:
     """Every file that was generated, without git's own, what runs leave and what tools leave."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part in NOT_OURS or part.endswith(("_cache", ".egg-info")) for part in parts):
+        if path.is_file() and parts[0] not in AT_THE_TOP and not any(part.endswith(ANYWHERE) for part in parts):
             yield path
 
 
@@ -95,7 +96,7 @@ def imported(folder: Path) -> set[str]:
                 roots |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 roots.add(node.module.partition(".")[0])
-    own = {"comp"} | {path.stem for path in folder.glob("*.py")}
+    own = {path.stem for path in [*folder.iterdir(), *folder.rglob("test_*.py")]} | {"comp"}
     return {DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - own}
 
 

@@ -1,14 +1,13 @@
-"""Writes docs/recipes.md from the recipes: `python ci/recipes_page.py`."""
+"""docs/recipes.md, from the recipes; ci/pages.py writes it."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-ROOT = Path(__file__).resolve().parent.parent
+from questions import ROOT, constants_of
 
 HEAD = """\
-<!-- Written by ci/recipes_page.py from recipes/*.yaml: change those. -->
+<!-- Written by ci/pages.py from recipes/*.yaml: change those. -->
 # Recipes
 
 A recipe is a whole approach in one YAML file. Its values are the defaults of the prompts; the file itself, comments and
@@ -36,11 +35,12 @@ model: {backbone: mobilenetv4_conv_small.e2400_r224_in1k, image_size: 128}
 train: {epochs: 5, lr: 1.0e-3, keep: last}
 ```
 
-Add its name to the task's list in `recipes_of` in `copier.yml`, then
+Add its name to `recipes:` in `parts/classify/task.yaml`, then
 
 ```sh
-python ci/recipes_page.py && python ci/cookiecutter_json.py   # this page, the questions of the other front door
-python ci/variants.py quick small-and-quick                   # generates it and tries it
+python ci/backbones.py                        # parameters and memory of a backbone that is new here
+python ci/pages.py                            # this page, and the questions of the other front door
+python ci/variants.py quick small-and-quick   # generates it and tries it
 ```
 
 What was measured with a recipe goes into its `measured:`, a line a figure, with the commands in
@@ -51,8 +51,7 @@ repository, with a `name:` added.
 
 def recipes_page(root: Path = ROOT) -> str:
     """The page: a table by task, then a part for each recipe."""
-    settings = yaml.safe_load((root / "copier.yml").read_text(encoding="utf-8"))
-    by_task = yaml.safe_load(settings["recipes_of"]["default"])
+    by_task: dict[str, list[str]] = constants_of(root)["recipes_of"]
     recipes = {name: _read(root, name) for names in by_task.values() for name in names}
     rows = [
         f"| `{task}` | [`{name}`](#{name}) | {recipes[name]['title']} |"
@@ -84,7 +83,3 @@ def _part(name: str, recipe: dict[str, Any]) -> str:
     else:
         lines += ["Not measured here yet.", ""]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    (ROOT / "docs" / "recipes.md").write_text(recipes_page(), encoding="utf-8")

@@ -190,10 +190,10 @@ def act(record: Recording) -> None:
     """What the person does."""
     record.type("copier copy gh:org/kaggle-vision new-comp" + ENTER)
     record.until("What is the competition called?")
-    record.type("\x15Petals to the Metal" + ENTER)
+    record.type("Petals to the Metal" + ENTER)
     record.until("Its slug")
     record.press(ENTER)
-    record.until("What is to be done?")
+    record.until("Which task?")
     record.press(ENTER)
     record.until("Which recipe")
     record.press(ENTER)
@@ -201,7 +201,7 @@ def act(record: Recording) -> None:
     record.press(DOWN)
     record.press(ENTER)
     for question in (
-        "To which size",
+        "Image size",
         "How many folds",
         "Which metric",
         "Where will it train",

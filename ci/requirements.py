@@ -7,17 +7,15 @@ from itertools import product
 from pathlib import Path
 
 import copier
-import yaml
+from questions import ROOT, constants_of
 
-ROOT = Path(__file__).resolve().parent.parent
 TRACKERS = ("none", "tensorboard")  # wandb and trackio: large, and only the user's account makes them useful
 
 
 def requirements() -> list[str]:
     """The dependencies of all variants, each once."""
     found: dict[str, str] = {}
-    questions = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    for task, tracker in product(questions["task"]["choices"].values(), TRACKERS):
+    for task, tracker in product(constants_of()["parts"], TRACKERS):
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder, "made")
             copier.run_copy(

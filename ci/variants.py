@@ -1,10 +1,10 @@
 """Generates every variant and tries it as its user would: `python ci/variants.py [quick|all] [WORD …]`.
 
-The variants come from copier.yml and recipes/: each task with each of its recipes at the default answers (`quick`), and
-answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked, its imports are
-compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked submission and
-a report. All share this Python's environment. What depends on the same bytes as before is not done again: the modules
-of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
+The variants come from copier.yml, parts/ and recipes/: each task with each of its recipes at the default answers
+(`quick`), and answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked,
+its imports are compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked
+submission and a report. All share this Python's environment. What depends on the same bytes as before is not done
+again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from typing import Any
 import yaml
 from allpairspy import AllPairs
 from checks import files_in, jinja_left_over, misdeclared, mistyped, unlike_the_sample, untidy
-from cookiecutter_json import COPIERS, constant
+from jinja2 import Environment, FileSystemLoader
+from questions import ROOT, Questions, choices_of, constants_of, jinja, questions
 
-ROOT = Path(__file__).resolve().parent.parent
 NASTY = """L'été "à la carte" & <Übung> № 1: {{ 7 * 7 }} #[x] \\n 😀"""
 # What is answered where there is nothing to choose from; None: the default.
 VALUES: dict[str, list[Any]] = {
@@ -42,16 +42,21 @@ Answers = dict[str, Any]
 class Prompts:
     """What copier.yml asks, and the recipes it offers."""
 
-    questions: dict[str, dict[str, Any]]
+    questions: Questions
+    constants: dict[str, Any]  # what its hidden questions say of the tasks
     recipes: dict[str, dict[str, Any]]
+    jinja: Environment
 
     @classmethod
     def read(cls, root: Path = ROOT) -> "Prompts":
-        settings = yaml.safe_load((root / "copier.yml").read_text(encoding="utf-8"))
         recipes = {
             path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (root / "recipes").glob("*.yaml")
         }
-        return cls({name: question for name, question in settings.items() if not name.startswith("_")}, recipes)
+        found = cls(questions(root), constants_of(root), recipes, jinja(FileSystemLoader(root)))
+        for question in found.questions.values():
+            if choices := choices_of(question, found.jinja, found.constants):  # the same whatever is answered
+                question["choices"] = choices
+        return found
 
     @property
     def asked(self) -> list[str]:
@@ -59,15 +64,14 @@ class Prompts:
 
     def rendered(self, text: str, given: Answers) -> Any:
         """A piece of copier.yml as copier would render it, after these answers."""
-        constants = {name: constant(question) for name, question in self.questions.items() if constant(question)}
-        context = {**constants, **given}
+        context = {**self.constants, **given}
         if "recipe" in given:
             context["recipe_values"] = self.recipes[given["recipe"]]
-        return yaml.safe_load(COPIERS.from_string(text).render(context))
+        return yaml.safe_load(self.jinja.from_string(text).render(context))
 
     def choices(self, name: str, given: Answers) -> list[Any]:
         """What can be chosen after these answers; nothing where any text can be typed."""
-        choices = self.questions[name].get("choices", [])
+        choices = self.questions[name].get("choices", {})
         if isinstance(choices, str):
             choices = self.rendered(choices, given)
         return list(choices.values()) if isinstance(choices, dict) else choices

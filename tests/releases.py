@@ -9,8 +9,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import yaml
-from rendering import QUESTIONS, ROOT, commit, copy_of_the_tree, git
+from jinja2 import FunctionLoader
+from questions import constants, questions_in
+from rendering import RECIPES, ROOT, commit, copy_of_the_tree, git
 
 NEXT = "v999.0.0"
 BEFORE_THE_FIRST = "c40635cbd3ec221d27c28bdbc5edabc353b83ec3"
@@ -36,9 +37,9 @@ def next_version() -> str:
 
 def recipes_at(release: str) -> list[tuple[str, str]]:
     """The pairs of task and recipe that a release has, and the working tree too."""
-    then = yaml.safe_load(yaml.safe_load(git(ROOT, "show", f"{release}:copier.yml"))["recipes_of"]["default"])
-    now = yaml.safe_load(QUESTIONS["recipes_of"]["default"])
-    before, after = ({(task, name) for task, names in each.items() for name in names} for each in (then, now))
+    of_the_release = FunctionLoader(lambda name: git(ROOT, "show", f"{release}:{name}"))
+    then = constants(questions_in(git(ROOT, "show", f"{release}:copier.yml")), of_the_release)["recipes_of"]
+    before, after = ({(task, name) for task, names in each.items() for name in names} for each in (then, RECIPES))
     return sorted(before & after)
 
 

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from questions import ROOT, constants_of, questions
 
-ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template"
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-QUESTIONS = {name: question for name, question in SETTINGS.items() if not name.startswith("_")}
+QUESTIONS = questions()
 PROMPTS = {name: question for name, question in QUESTIONS.items() if question.get("when") is not False}
-RECIPES: dict[str, list[str]] = yaml.safe_load(QUESTIONS["recipes_of"]["default"])
-NOT_OURS = {".git", ".venv", "build", "__pycache__"}
+CONSTANTS = constants_of()
+PARTS: dict[str, list[str]] = CONSTANTS["parts"]
+TASKS: dict[str, dict[str, Any]] = CONSTANTS["tasks"]
+RECIPES: dict[str, list[str]] = CONSTANTS["recipes_of"]
+APPROACHES = [(task, name) for task, names in RECIPES.items() for name in names]
 
 
 def recipe(name: str) -> dict[str, Any]:
@@ -46,7 +49,8 @@ def files_in(folder: Path) -> Iterator[Path]:
     """Every file below `folder`, without git's own and what tools leave behind."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part in NOT_OURS or part.endswith("_cache") for part in parts):
+        left = any(part.endswith(("__pycache__", "_cache")) for part in parts)
+        if path.is_file() and parts[0] not in {".git", ".venv", "build"} and not left:
             yield path
 
 
@@ -73,12 +77,22 @@ def copier(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedP
     return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def comp(repo: Path, *words: str) -> str:
-    """Runs `comp` in a generated repository and returns what it prints."""
+def comp(repo: Path, *words: str, status: int = 0) -> str:
+    """Runs `comp` in a generated repository, which ends with `status`, and returns what it prints."""
     command = [sys.executable, "-m", "comp", *words]
     env = {**os.environ, "PYTHONPATH": str(repo / "src")}
     done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"comp {' '.join(words)}: {done.stdout}{done.stderr}"
+    assert done.returncode == status, f"comp {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def python(repo: Path, code: str, *words: str) -> str:
+    """Runs Python code beside a generated repository's own code and returns what it prints."""
+    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=repo, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
@@ -92,11 +106,7 @@ print(json.dumps({name: load_config(Path(name)).model_dump(mode="json") for name
 
 def resolved(repo: Path, *names: str) -> dict[str, dict[str, Any]]:
     """The configurations of a generated repository as its own code reads them, by file name."""
-    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
-    command = [sys.executable, "-c", LOAD, *names]
-    done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(python(repo, LOAD, *names))
 
 
 def answers(repo: Path) -> dict[str, Any]:

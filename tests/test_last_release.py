@@ -11,10 +11,11 @@ from rendering import RECIPES, answers, commit, comp, copier, files_in
 from test_ownership import owners
 from updating import comp_update
 
+from comp.tasks import commands_of
+
 RELEASE = last_release()
 IS_TAGGED = RELEASE is not None and RELEASE.startswith("v")
 SMALL = ("conf/demo.yaml", "folds.n=2", "train.epochs=1", "members=[]")
-COMBINED_BY = {"align": "blend"}  # the others stack
 
 pytestmark = pytest.mark.skipif(RELEASE is None, reason="a shallow clone, or none: no earlier release to come from")
 
@@ -69,7 +70,7 @@ def test_what_was_trained_before_predicts_stacks_and_submits_after(template_of_t
     (repo / "runs/one/test.parquet").unlink()
     comp(repo, "predict", *SMALL, "name=one")
     np.testing.assert_allclose(predictions(repo), predicted, rtol=1e-4, atol=1e-5)
-    how = COMBINED_BY.get(task, "stack")
+    how = "stack" if "stack" in commands_of(task) else "blend"
     comp(repo, how, *SMALL, "name=both", f"{how}.members=[one,two]")
     comp(repo, "submit", *SMALL, "name=both")
     sample = pd.read_csv(repo / "data/demo/sample_submission.csv", dtype=str)

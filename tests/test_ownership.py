@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 from copier import run_copy
-from rendering import QUESTIONS, RECIPES, SETTINGS, answers, commit, copier, files_in, git
+from rendering import APPROACHES, PARTS, QUESTIONS, SETTINGS, answers, commit, copier, files_in, git
 
 OWNERSHIP: dict[str, list[str]] = QUESTIONS["ownership"]["default"]
 TIERS = ("yours", "shared", "template")
-TASK, OTHER = list(RECIPES)[:2]
+TASK, OTHER = list(PARTS)[:2]
 BLOCK = "Yours from here on"
 BINARY = {".png", ".jpg", ".npz", ".parquet", ".safetensors", ".pt", ".pth", ".pkl", ".ipynb", ".zip", ".whl", ".so"}
 LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "Pipfile.lock", "requirements.lock"}
@@ -30,7 +30,7 @@ def owners(name: str) -> set[str]:
     return {tier for depth, tier in fits if depth == max(fits)[0]}
 
 
-@pytest.fixture(params=[(task, name) for task, names in RECIPES.items() for name in names], ids=lambda pair: pair[1])
+@pytest.fixture(params=APPROACHES, ids=lambda pair: pair[1])
 def repo(request: pytest.FixtureRequest, render) -> Path:
     task, name = request.param
     return render(task=task, recipe=name)
@@ -43,7 +43,7 @@ def test_every_file_has_one_owner(repo):
 
 
 def test_no_path_is_listed_in_vain(render):
-    names = {path.relative_to(render(task=task)).as_posix() for task in RECIPES for path in files_in(render(task=task))}
+    names = {path.relative_to(render(task=task)).as_posix() for task in PARTS for path in files_in(render(task=task))}
     for pattern in OWNERSHIP["shared"] + OWNERSHIP["template"]:
         assert any(name == pattern or name.startswith(f"{pattern}/") for name in names), pattern
 

@@ -4,23 +4,44 @@ from pathlib import Path
 
 import pytest
 import timm
+import yaml
+from backbones import offered, parameters_m
 from copier import run_copy
 from jinja2 import UndefinedError
-from rendering import PROMPTS, QUESTIONS, RECIPES, ROOT, SETTINGS, answers, commit, copier, recipe, resolved
+from rendering import (
+    APPROACHES,
+    PARTS,
+    PROMPTS,
+    ROOT,
+    SETTINGS,
+    TASKS,
+    TEMPLATE,
+    answers,
+    commit,
+    copier,
+    python,
+    recipe,
+    resolved,
+)
+from variants import Prompts
 
-ALL_RECIPES = [(task, name) for task, names in RECIPES.items() for name in names]
+OF_IMAGES = {"backbone", "image_size"}
 
 
-def test_with_defaults_nothing_is_asked(template, tmp_path):
-    done = copier("copy", "--defaults", "-d", "task=classify", template, tmp_path / "new comp")
+@pytest.mark.parametrize("task", PARTS)
+def test_with_defaults_nothing_is_asked(template, tmp_path, task):
+    done = copier("copy", "--defaults", "-d", f"task={task}", template, tmp_path / "new comp")
     assert done.returncode == 0, done.stderr
-    assert answers(tmp_path / "new comp")["task"] == "classify"
-    assert f"cd '{tmp_path / 'new comp'}' && " in done.stderr + done.stdout
-    assert "comp demo-data && comp run conf/demo.yaml" in done.stderr + done.stdout
+    assert (answers(tmp_path / "new comp")["task"], answers(tmp_path / "new comp")["title"]) == (task, "My Competition")
+    told = done.stderr + done.stdout
+    assert f"cd '{tmp_path / 'new comp'}' && " in told
+    assert "comp demo-data && comp run conf/demo.yaml" in told
+    assert "kaggle competitions download -c my-competition -p data" in told
+    assert "\n    comp run\n" in told
 
 
 def test_without_defaults_there_are_questions(template, tmp_path):
-    assert copier("copy", "-d", "task=classify", template, tmp_path / "new").returncode != 0
+    assert copier("copy", template, tmp_path / "new").returncode != 0
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -35,10 +56,11 @@ def test_nothing_ever_needs_trust():
     assert not {"_tasks", "_migrations", "_jinja_extensions"} & SETTINGS.keys()
 
 
-@pytest.mark.parametrize(("task", "unasked"), [("classify", set()), ("align", {"backbone", "image_size"})])
-def test_what_people_answer_is_all_that_is_remembered(render, task, unasked):
+@pytest.mark.parametrize("task", PARTS)
+def test_what_people_answer_is_all_that_is_remembered(render, task):
     remembered = {name for name in answers(render(task=task)) if not name.startswith("_")}
-    assert remembered == PROMPTS.keys() - {"backbone_name"} - unasked | {"first_task"}
+    unasked = {"backbone_name"} | (set() if "vision" in PARTS[task] else OF_IMAGES)
+    assert remembered == PROMPTS.keys() - unasked | {"first_task"}
 
 
 @pytest.mark.parametrize(
@@ -75,8 +97,10 @@ def test_a_bad_answer_is_refused(template, tmp_path, name, value):
     assert not (tmp_path / "new" / "pyproject.toml").exists()
 
 
-@pytest.mark.parametrize(("task", "metric"), [("classify", "mrr"), ("align", "accuracy")])
-def test_a_metric_of_another_task_is_refused(template, tmp_path, task, metric):
+@pytest.mark.parametrize("task", PARTS)
+def test_a_metric_of_another_task_is_refused(template, tmp_path, task):
+    others = {metric for about in TASKS.values() for metric in about["metrics"]} - set(TASKS[task]["metrics"])
+    metric = min(others)
     with pytest.raises(ValueError, match=r"metric|Invalid choice"):
         run_copy(str(template), tmp_path / "new", data={"task": task, "metric": metric}, defaults=True, quiet=True)
 
@@ -102,44 +126,75 @@ def test_any_other_name_of_timm_works(render, name):
         ("  MNIST -- 2026!  ", "mnist-2026"),
         ("Die schönsten Äpfel", "die-sch-nsten-pfel"),
         ("手書き数字", "competition"),
+        ("x" * 400, "x" * 60),  # a folder's name
+        ("", "my-competition"),
     ],
 )
 def test_a_title_makes_a_slug(render, title, slug):
     assert answers(render(title=title))["slug"] == slug
 
 
-def test_only_tasks_that_work_are_offered():
-    offered = set(QUESTIONS["task"]["choices"].values())
-    assert offered == RECIPES.keys() == {"classify", "align"}
+def test_the_tasks_on_offer_are_those_that_have_a_folder_and_an_entry():
+    folders = {path.parent.name for path in (ROOT / "parts").glob("*/task.yaml")}
+    entries = {path.stem for path in (TEMPLATE / "src/comp/tasks").glob("*.py") if path.stem != "__init__"}
+    shared = {folder for folders in PARTS.values() for folder in folders} - PARTS.keys()
+    assert set(Prompts.read().choices("task", {})) == PARTS.keys() == folders - shared == entries - shared
 
 
-@pytest.mark.parametrize(("task", "name"), ALL_RECIPES)
+def test_every_choice_that_is_a_name_says_what_it_is(template):
+    prompts = Prompts.read()
+    given = {"task": "classify", "recipe": "emoji-ensemble"}
+    labels = prompts.rendered(prompts.questions["recipe"]["choices"], given)
+    assert labels["emoji-ensemble: An ensemble of five backbones, stacked, with pseudo-labels"] == "emoji-ensemble"
+    labels = prompts.rendered(prompts.questions["backbone"]["choices"], given)
+    assert labels["efficientnet_b0.ra_in1k (4 M parameters, about 2 GB of memory)"] == "efficientnet_b0.ra_in1k"
+
+
+def test_what_the_prompt_says_of_a_backbone_is_what_timm_builds():
+    known = yaml.safe_load((ROOT / "parts/vision/backbones.yaml").read_text(encoding="utf-8"))
+    assert {name: size["parameters_m"] for name, size in known.items()} == {
+        name: parameters_m(name) for name in offered()
+    }, "a recipe has changed: run python ci/backbones.py"
+
+
+@pytest.mark.parametrize("task", PARTS)
+def test_the_metrics_on_offer_are_those_that_the_task_registers(render, task):
+    code = (
+        "from importlib import import_module; from comp.registry import _parts; from comp.tasks import registering\n"
+        "for module in registering(): import_module(module)\n"
+        "print(*_parts['metric'])"
+    )
+    registered = python(render(task=task), code).split()
+    assert sorted(registered) == sorted(TASKS[task]["metrics"] + TASKS[task].get("only_reported", []))
+
+
+@pytest.mark.parametrize(("task", "name"), APPROACHES)
 def test_a_recipe_gives_the_defaults_of_the_prompts(render, task, name):
     values, given = recipe(name), answers(render(task=task, recipe=name))
     assert values["task"] == given["task"] == task
     assert given["recipe"] == name
-    if task == "classify":
+    if "vision" in PARTS[task]:
         assert given["backbone"] == values["model"]["backbone"] == values["recipe"]["backbones"][0]
         assert given["image_size"] == values["model"]["image_size"]
     assert given["folds"] == (1 if values["folds"]["kind"] == "holdout" else values["folds"]["n"])
     assert given["metric"] == values["metric"]
 
 
-@pytest.mark.parametrize("name", [name for _, name in ALL_RECIPES])
+@pytest.mark.parametrize("name", [name for _, name in APPROACHES])
 def test_timm_has_every_backbone_that_a_recipe_offers(name):
     assert set(recipe(name)["recipe"].get("backbones", [])) <= set(timm.list_pretrained())
 
 
 def test_the_recipes_on_offer_are_the_files_there_are():
-    assert sorted(name for _, name in ALL_RECIPES) == sorted(path.stem for path in (ROOT / "recipes").iterdir())
+    assert sorted(name for _, name in APPROACHES) == sorted(path.stem for path in (ROOT / "recipes").iterdir())
 
 
 def test_a_new_recipe_is_a_new_file_and_its_name(own_template, tmp_path):
     text = (own_template / "recipes/classify-modern.yaml").read_text(encoding="utf-8")
     (own_template / "recipes/mine.yaml").write_text(text.replace("image_size: 224", "image_size: 96"), encoding="utf-8")
-    settings = own_template / "copier.yml"
-    before = settings.read_text(encoding="utf-8")
-    settings.write_text(before.replace("classify: [", "classify: [mine, "), encoding="utf-8")
+    about = own_template / "parts/classify/task.yaml"
+    before = about.read_text(encoding="utf-8")
+    about.write_text(before.replace("recipes: [", "recipes: [mine, "), encoding="utf-8")
     commit(own_template, "One more recipe", tag="v1.1.0")
     run_copy(str(own_template), tmp_path / "new", defaults=True, quiet=True)
     assert answers(tmp_path / "new")["image_size"] == 96

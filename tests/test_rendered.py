@@ -1,10 +1,13 @@
 """What a render holds, for tasks, recipes and answers that meet each other in pairs."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,63 +15,35 @@ import pytest
 import yaml
 from checks import jinja_left_over, misdeclared, named, project
 from copier import run_copy
-from rendering import RECIPES, ROOT, SETTINGS, TEMPLATE, answers, commit, files_in, git, recipe, resolved
+from rendering import (
+    APPROACHES,
+    PARTS,
+    RECIPES,
+    ROOT,
+    SETTINGS,
+    TASKS,
+    TEMPLATE,
+    answers,
+    commit,
+    files_in,
+    git,
+    recipe,
+    resolved,
+)
+from variants import NASTY, Prompts, Trial, pairs, quick
 
-NASTY = """L'été "à la carte" & <Übung> № 1: {{ 7 * 7 }} #[x] \\n 😀"""
-MODERN, PIXELPLAY = "classify-modern", "pixelplay-convnext"
-OTHER = {"backbone": "other", "backbone_name": "resnet18.a1_in1k"}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "defaults": {},
-    "the other recipe": {"recipe": PIXELPLAY},
-    "all changed": {
-        **OTHER,
-        "title": NASTY,
-        "slug": "a-2-b",
-        "image_size": 64,
-        "folds": 7,
-        "metric": "log_loss",
-        "compute": "multi-node",
-        "tracker": "wandb",
-    },
-    "the other recipe, all changed": {
-        **OTHER,
-        "recipe": PIXELPLAY,
-        "title": NASTY,
-        "image_size": 512,
-        "folds": 5,
-        "metric": "roc_auc",
-        "compute": "cpu",
-        "tracker": "trackio",
-    },
-    "kaggle": {"compute": "kaggle-2xt4", "tracker": "tensorboard", "folds": 1, "metric": "quadratic_kappa"},
-    "kaggle, the other recipe": {
-        "recipe": PIXELPLAY,
-        "compute": "kaggle-2xt4",
-        "folds": 10,
-        "metric": "macro_f1",
-        "backbone": "convnext_tiny.fb_in22k",
-        "tracker": "wandb",
-    },
-    "several machines, the other recipe": {
-        "recipe": PIXELPLAY,
-        "compute": "multi-node",
-        "tracker": "tensorboard",
-        "image_size": 288,
-        "metric": "balanced_accuracy",
-    },
-    "cpu": {"compute": "cpu", "backbone": "mobilenetv4_conv_small.e2400_r224_in1k", "tracker": "trackio"},
-    "align": {"task": "align"},
-    "align, all changed": {
-        "task": "align",
-        "recipe": "text-to-image",
-        "title": NASTY,
-        "folds": 1,
-        "metric": "r@1",
-        "compute": "kaggle-2xt4",
-        "tracker": "tensorboard",
-    },
-    "align on several machines": {"task": "align", "folds": 4, "compute": "multi-node", "tracker": "wandb"},
-}
+PROMPTS = Prompts.read()
+
+
+def variants() -> Iterator[dict[str, Any]]:
+    """Every recipe with the defaults, and each task for each place to train with answers that are not the defaults."""
+    yield from quick(PROMPTS)
+    for task, (turn, compute) in product(PARTS, enumerate(PROMPTS.choices("compute", {}))):
+        fitting = [given for given in pairs(PROMPTS) if (given["task"], given["compute"]) == (task, compute)]
+        yield fitting[turn % len(fitting)]
+
+
+VARIANTS = {Trial(given, Path()).name: given for given in variants()}
 
 
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
@@ -104,7 +79,7 @@ def test_every_configuration_loads_and_the_baseline_says_what_was_answered(repo)
     baseline = loaded["conf/baseline.yaml"]
     assert baseline["task"] == given["task"]
     assert baseline["metric"] == given["metric"]
-    if given["task"] == "classify":
+    if "backbone" in given:
         assert baseline["model"]["backbone"] == given.get("backbone_name", given["backbone"])
         assert baseline["model"]["image_size"] == given["image_size"]
     assert baseline["tracker"] == given["tracker"]
@@ -127,7 +102,7 @@ def test_the_baseline_holds_only_what_the_prompts_changed(repo):
             assert values != before
 
 
-@pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in RECIPES.items() for name in names])
+@pytest.mark.parametrize(("task", "name"), APPROACHES)
 def test_with_the_defaults_the_baseline_changes_nothing(render, task, name):
     written = yaml.safe_load((render(task=task, recipe=name) / "conf/baseline.yaml").read_text(encoding="utf-8"))
     assert written == {"base": f"recipes/{name}.yaml", "name": "baseline"}
@@ -178,7 +153,7 @@ def test_the_package_carries_its_data_files_and_the_command(render, tmp_path):
 
 
 def test_a_title_survives_in_every_file_that_quotes_it(render):
-    repo = render(**VARIANTS["all changed"])
+    repo = render(title=NASTY)
     assert project(repo)["description"] == NASTY
     assert answers(repo)["title"] == NASTY
     assert (repo / "README.md").read_text(encoding="utf-8").splitlines()[0] == f"# {NASTY}"
@@ -192,7 +167,7 @@ def test_what_is_the_users_is_there_in_every_variant(repo):
 
 @pytest.mark.parametrize(("name", "kind"), [("multi-node", "MULTI_GPU"), ("multi-node-fsdp", "FSDP")])
 def test_several_machines_have_a_launcher_file(repo, name, kind):
-    if kind == "FSDP" and answers(repo)["task"] == "align":  # its models are small
+    if kind == "FSDP" and "vision" not in PARTS[answers(repo)["task"]]:  # other models are small
         assert not (repo / f"conf/launch/{name}.yaml").exists()
         return
     settings = yaml.safe_load((repo / f"conf/launch/{name}.yaml").read_text(encoding="utf-8"))
@@ -233,21 +208,67 @@ def test_python_in_the_template_holds_no_jinja():
             assert not re.search(r"\{\{[^{}]*\}\}|\{%", path.read_text(encoding="utf-8")), path
 
 
-def test_a_task_gets_its_own_modules_and_the_libraries_that_they_need(render):
-    """An alignment reads no images: what looks at them stays away, and so does what it would need to be installed."""
-    align, classify = render(task="align"), render(task="classify")
-    absent = ["images.py", "fit.py", "pixels", "augment", "model", "metrics.py", "config/schema.py", "submit.py"]
-    assert not [name for name in absent if (align / "src/comp" / name).exists()]
-    assert not (classify / "src/comp/align").exists()
-    declared = named(project(align)["dependencies"])
-    assert not declared & {"timm", "torchvision", "opencv-python-headless", "lightgbm", "transformers", "submitit"}
-    assert {path.name for path in (align / "tests").glob("test_*.py")} >= {"test_align_data.py", "test_align_run.py"}
-    others = {path.name for path in (align / "tests").glob("test_*.py") if not path.name.startswith("test_align_")}
-    assert others <= {"test_copier_program.py", "test_edits.py"}
+@pytest.mark.parametrize("task", PARTS)
+def test_a_task_gets_its_own_folders_and_what_is_shared(render, task):
+    everything = {folder for folders in PARTS.values() for folder in folders}
+    for name in ("src/comp", "tests"):
+        there = {path.relative_to(TEMPLATE / name).parts[0] for path in files_in(TEMPLATE / name)} - {"custom.py.jinja"}
+        made = {path.relative_to(render(task=task) / name).parts[0] for path in files_in(render(task=task) / name)}
+        assert made == there - (everything - set(PARTS[task]))
+    entries = {path.stem for path in (render(task=task) / "src/comp/tasks").glob("*.py")} - {"__init__"}
+    assert task in entries <= {task, *PARTS[task]}
 
 
-def test_what_is_the_users_own_shows_parts_of_the_task(render):
-    for task, word in (("align", "(N, D)"), ("classify", "timm")):
-        text = (render(task=task) / "src/comp/custom.py").read_text(encoding="utf-8")
-        assert text.startswith('"""Yours: ')
-        assert word in text
+@pytest.mark.parametrize("task", PARTS)
+def test_a_repository_has_no_module_that_nothing_imports_and_imports_none_that_it_lacks(render, task):
+    source = render(task=task) / "src"
+    known = {module_called(source, path): path for path in files_in(source) if path.suffix == ".py"}
+    used: set[str] = set()
+    left = {"comp.__main__", "comp.custom", f"comp.tasks.{task}"}
+    while left:
+        used |= left
+        left = {name for module in left for name in names_in(known[module], known)} - used
+    packages = {module for module, path in known.items() if path.name == "__init__.py"}
+    assert known.keys() - used - packages == set()
+
+
+def module_called(source: Path, path: Path) -> str:
+    return ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+
+
+def names_in(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of the repository that a module imports, and those that its records name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | ({f"{node.module}.{alias.name}" for alias in node.names} & known.keys())
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"comp(\.\w+)+(:\w+)?", str(node.value)):
+            found.add(node.value.partition(":")[0])
+    return {name for name in found if name.partition(".")[0] == "comp"}
+
+
+@pytest.mark.parametrize("task", PARTS)
+def test_a_task_declares_no_library_of_another(render, task):
+    others = {need for about in TASKS.values() for need in about["dependencies"]} - set(TASKS[task]["dependencies"])
+    assert not set(project(render(task=task))["dependencies"]) & others
+
+
+@pytest.mark.parametrize("task", PARTS)
+def test_the_file_of_the_users_own_parts_shows_each_kind_that_the_task_takes(render, task):
+    text = (render(task=task) / "src/comp/custom.py").read_text(encoding="utf-8")
+    assert text.startswith('"""Yours: ')
+    called = {"reader": "dataset reader", "augment": "augmentation", "postprocess": "post-processing"}
+    shown = {called.get(kind, kind) for kind in re.findall(r'^@register\("(\w+)"', text, re.MULTILINE)}
+    assert shown == set(re.split(", | or ", TASKS[task]["custom"]))
+
+
+def test_no_page_of_the_generator_asks_for_a_task_by_name():
+    """Otherwise a third task would get the text of one of them."""
+    asks = re.compile(rf"""task['"\]]* *[!=]= *['"]({"|".join(PARTS)})['"]""")
+    for folder in (ROOT / "ci", ROOT / "parts", ROOT / "template"):
+        pages = [path for path in files_in(folder) if path.suffix in {".py", ".md", ".yaml", ".jinja", ""}]
+        found = [path for path in pages if asks.search(path.read_text(encoding="utf-8"))]
+        assert not found
+    assert not asks.search((ROOT / "copier.yml").read_text(encoding="utf-8"))

@@ -59,9 +59,10 @@ def ended(child: "pexpect.spawn") -> int:
 def test_arrow_keys_choose_and_a_wrong_entry_is_asked_again(template, start, tmp_path):
     child = start("copier", "copy", str(template), "new")
     asked(child, "title")
-    child.send(CLEAR + ENTER)
+    child.expect_exact("My Competition")  # shown, and gone with the first key
+    child.send("  " + ENTER)
     child.expect_exact("One line, please.")
-    child.send(TITLE + ENTER)
+    child.send(CLEAR + TITLE + ENTER)
     asked(child, "slug")
     child.send(CLEAR + "Not A Slug" + ENTER)
     child.expect_exact("Small letters, digits and single hyphens.")

@@ -66,7 +66,7 @@ def released(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace(folder / "recipes/classify-modern.yaml", f"    - {DROPPED}\n", "")
     text = (folder / "recipes/classify-modern.yaml").read_text(encoding="utf-8")
     (folder / "recipes/classify-later.yaml").write_text(text, encoding="utf-8")
-    replace(folder / "copier.yml", "emoji-ensemble]", "emoji-ensemble, classify-later]")
+    replace(folder / "parts/classify/task.yaml", "emoji-ensemble]", "emoji-ensemble, classify-later]")
     append(folder / "copier.yml", NEW_PROMPT)
     append(folder / "template/README.md.jinja", "\n## Team\n\n{{ team }}\n")
     for name in ("template/src/comp/custom.py", "template/conf/baseline.yaml.jinja", "template/conf/demo.yaml.jinja"):

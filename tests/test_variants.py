@@ -1,21 +1,19 @@
 """Which variants are tried, and that each check finds what it is there for."""
 
-import copy
 import shutil
 from collections.abc import Callable
 from itertools import combinations, product
 from pathlib import Path
 
 import pytest
-from checks import jinja_left_over, misdeclared, unlike_the_sample, untidy
-from cookiecutter_json import constant
+from checks import files_in, jinja_left_over, misdeclared, unlike_the_sample, untidy
 from rendering import ROOT, TEMPLATE
 from variants import VALUES, Prompts, Trial, Wrong, pairs, quick, uncovered
 
 
 @pytest.fixture
 def prompts() -> Prompts:
-    return copy.deepcopy(Prompts.read())
+    return Prompts.read()
 
 
 def test_no_choice_goes_untried(prompts):
@@ -56,16 +54,14 @@ def test_any_two_answers_meet(prompts):
 
 def test_a_new_task_and_its_recipe_join_by_being_there(prompts):
     prompts.questions["task"]["choices"]["Knitting"] = "knit"
-    for question in prompts.questions.values():  # tables by task
-        table = constant(question)
-        if table and "classify" in table:
-            question["default"] = {**table, "knit": table["classify"]}
-    prompts.questions["recipes_of"]["default"]["knit"] = ["knit-one"]
-    prompts.recipes["knit-one"] = prompts.recipes["classify-modern"]
-    assert {"task": "knit", "recipe": "knit-one"} in quick(prompts)
+    for table in prompts.constants.values():  # by task
+        if isinstance(table, dict) and "classify" in table:
+            table["knit"] = table["classify"]
+    prompts.constants["recipes_of"]["knit"] = ["classify-modern"]
+    assert {"task": "knit", "recipe": "classify-modern"} in quick(prompts)
     made = pairs(prompts)
     assert not uncovered(prompts, quick(prompts) + made)
-    metrics = prompts.choices("metric", {"task": "knit", "recipe": "knit-one"})
+    metrics = prompts.choices("metric", {"task": "knit"})
     assert {given["metric"] for given in made if given["task"] == "knit"} == set(metrics)
 
 
@@ -154,6 +150,15 @@ def test_a_step_that_fails_says_which_command_and_why(render, tmp_path):
     shutil.copytree(render(), trial.repo)
     with pytest.raises(Wrong, match=r"comp run conf/nothing.yaml\n.*error: conf/nothing.yaml"):
         trial.run("comp", "run", "conf/nothing.yaml")
+
+
+def test_what_runs_leave_is_no_part_of_a_repository_and_code_of_that_name_is(repo):
+    for leftover in ("data/train.csv", "runs/demo/config.yaml", "src/comp.egg-info/PKG-INFO", "src/__pycache__/x.pyc"):
+        (repo / leftover).parent.mkdir(parents=True)
+        (repo / leftover).write_text("x", encoding="utf-8")
+    names = {path.relative_to(repo).as_posix() for path in files_in(repo)}
+    assert {"src/comp/runs/rundir.py", "src/comp/vision/data/read.py"} <= names
+    assert not [name for name in names if name.startswith(("data/", "runs/")) or name.endswith(("PKG-INFO", ".pyc"))]
 
 
 def test_a_step_is_skipped_only_if_nothing_that_it_reads_changed(render, tmp_path):

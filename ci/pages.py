@@ -1,0 +1,38 @@
+"""Writes every file that follows from others: `python ci/pages.py`. Tests compare them with what it would write.
+
+docs/recipes.md comes from the recipes, cookiecutter.json from copier.yml, and parts/<task>/commands.md, the table of
+commands in a repository's README, from the records in template/src/comp/tasks.
+"""
+
+import sys
+from pathlib import Path
+
+from cookiecutter_json import cookiecutter_json
+from questions import ROOT, constants_of
+from recipes_page import recipes_page
+
+sys.path.insert(0, str(ROOT / "template/src"))
+
+from comp.tasks import Command, commands_of
+
+
+def pages() -> dict[Path, str]:
+    """Path → text of all these files."""
+    tables = {ROOT / "parts" / task / "commands.md": commands_table(task) for task in constants_of()["parts"]}
+    return {ROOT / "docs/recipes.md": recipes_page(), ROOT / "cookiecutter.json": cookiecutter_json(), **tables}
+
+
+def commands_table(task: str) -> str:
+    """A row per command, with its flags."""
+    rows = [f"| `comp {name}` | {_about(command)} |\n" for name, command in commands_of(task).items()]
+    return "".join(["| command | what it does |\n", "| --- | --- |\n", *rows])
+
+
+def _about(command: Command) -> str:
+    flags = [f"`--{flag}`: {help_}" for flag, help_ in command.flags.items()]
+    return "; ".join([command.help, *flags]).replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
