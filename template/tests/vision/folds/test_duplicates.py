@@ -12,21 +12,22 @@ from PIL import Image, ImageDraw, ImageEnhance
 from vision.small import picture
 
 from comp.vision.data.read import read_tables
-from comp.vision.folds.duplicates import find_duplicates, in_sets, look_at, united
+from comp.vision.folds.duplicates import find_duplicates, in_sets, united
+from comp.vision.folds.looks import look_at
 from comp.vision.schema import Data
 
 WHITE = (255, 255, 255)
 
 
 def scene(seed, size=(120, 90)):
-    """A picture of its own: rectangles and discs of any color, and a little noise."""
+    """A picture of its own: rectangles and discs of many colors, and a little noise."""
     rng = np.random.default_rng(seed)
-    image = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
+    image = Image.new("RGB", size, tuple(rng.integers(20, 216, 3).tolist()))
     draw = ImageDraw.Draw(image)
     for _ in range(12):
         left, top, width, height = (rng.random(4) * [*size, *size] * [1, 1, 0.5, 0.5]).tolist()
         shape = draw.rectangle if rng.random() < 0.5 else draw.ellipse
-        shape((left, top, left + width, top + height), fill=tuple(rng.integers(0, 256, 3).tolist()))
+        shape((left, top, left + width, top + height), fill=tuple(rng.integers(20, 216, 3).tolist()))
     noise = rng.normal(0, 4, (size[1], size[0], 3))
     return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 

@@ -1,38 +1,28 @@
 """Finds images that are the same, or nearly: a fold must not be validated on what it was trained on.
 
-The same: equal pixels once decoded, whatever the files are. Nearly the same: re-encoded, resized, slightly cropped or
-brightened copies. A perceptual hash proposes pairs, and is wrong about most of them where images are alike in layout;
-so both thumbnails are compared as well.
+The same: equal pixels once decoded, whatever the files are. Nearly the same: re-encoded, resized, mirrored, turned,
+framed, darkened, gray or slightly rotated copies, and crops that keep nine tenths of each side. Hashes propose pairs
+(look_alikes.py), and are wrong about most of them where images are alike in layout; so small copies are laid over each
+other as well (alignment.py).
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from comp.errors import CompError, shown
-from comp.files import digest, written_whole
+from comp.errors import shown
 from comp.folds import group_names
 from comp.tables import Tables
-from comp.vision.parallel import in_parallel
-from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import BadImage, Rgb, decode
+from comp.vision.folds.alignment import one_picture
+from comp.vision.folds.look_alikes import proposed
+from comp.vision.folds.looks import look_at
 from comp.vision.schema import Data
 
-THUMBNAIL_PX = 16
-LOOK = np.dtype(  # of one image; `pixels` is empty where it is unreadable
-    [("file", "S16"), ("pixels", "S32"), ("hash", np.uint64), ("thumbnail", np.uint8, THUMBNAIL_PX**2 * 3)]
-)
-# Found by trying on photographs, faces, emojis and digits.
-DEAD_ZONE = 0.15  # of the standard deviation of the gray values
-LEAST_CORRELATION = 0.98  # of two thumbnails; below it, most pairs look different to people
-LEAST_CONTRAST = 2.0  # standard deviation of a thumbnail; flatter images resemble each other by chance
-MOST_CONTRAST_RATIO = 1.6  # a white and a black disc are no copies
+LEAST_CONTRAST = 2.0  # standard deviation of the gray values; flatter images resemble each other by chance
 LARGE, LARGE_SHARE = 20, 0.05  # a group of more rows, and of a larger share of all, is doubtful
-PAIRS_AT_ONCE, VERIFIED_AT_ONCE = 2**19, 2**10
+COMPARED_AT_ONCE = 2**12
 
 
 @dataclass(frozen=True)
@@ -55,10 +45,7 @@ def find_duplicates(tables: Tables, data: Data, distance: int | None, folder: Pa
     print(f"split   looking for duplicates among {n} training and {len(tables.test)} test images", flush=True)
     looks = look_at(paths, data.background, folder / "duplicates.npy")
     exact = _same_pixels(looks["pixels"])
-    train = all_rows = exact
-    if distance is not None:
-        train = _joined(exact, looks, range(n), distance)
-        all_rows = _joined(train, looks, range(n, len(looks)), distance)
+    train, all_rows = (exact, exact) if distance is None else _joined(exact, looks, n, distance)
     a_row_of = dict(zip(all_rows[:n].tolist(), range(n), strict=True))
     in_test = np.array([a_row_of.get(number, -1) for number in all_rows[n:].tolist()], dtype=np.int64)
     return Duplicates(exact[:n], train[:n], in_test)
@@ -108,50 +95,6 @@ def in_sets(numbers: np.ndarray) -> np.ndarray:
     return sizes[sizes > 1]
 
 
-def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarray:
-    """(N,) of `LOOK`. Only files that are new or changed since the last time are read.
-
-    Not seen: another content of equal size and time.
-    """
-    files = np.array([digest([*state, background, DEAD_ZONE]) for state in states(paths)], dtype="S16")
-    known = {look["file"]: look for look in _remembered(memory)}
-    looks = np.zeros(len(paths), LOOK)
-    for row, file in enumerate(files):
-        if file in known:
-            looks[row] = known[file]
-    new: list[int] = np.flatnonzero(looks["file"] == b"").tolist()
-    if new:
-        seen = in_parallel(lambda row: _look(paths[row], background), new, "looking at images")
-        for row, look in zip(new, seen, strict=True):
-            looks[row] = (files[row], *look)
-        _remember(memory, looks[looks["pixels"] != b""])
-    return looks
-
-
-def _look(path: str, background: Rgb | None) -> tuple[bytes, int, np.ndarray]:
-    """Hash of the pixels, perceptual hash and thumbnail of one image."""
-    try:
-        image = decode(Path(path), background)
-    except BadImage:
-        return b"", 0, np.zeros(THUMBNAIL_PX**2 * 3, np.uint8)
-    pixels = hashlib.sha256(str(image.shape).encode())
-    pixels.update(np.ascontiguousarray(image).data)
-    small = Image.fromarray(image).resize((64, 64), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    thumbnail = np.asarray(small.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BILINEAR))
-    return pixels.hexdigest()[:32].encode(), _perceptual_hash(small), thumbnail.ravel()
-
-
-def _perceptual_hash(image: Image.Image) -> int:
-    """64 bits: where the gray of 8 × 9 pixels rises from left to right.
-
-    This is dHash (hackerfactor.com, 2013) with a dead zone: else the bits of flat areas are noise, and copies of
-    drawings and of pictures on white are missed.
-    """
-    gray = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.LANCZOS)).astype(np.int16)
-    rises = np.diff(gray, axis=1) > DEAD_ZONE * gray.std()
-    return int.from_bytes(np.packbits(rises).tobytes())
-
-
 def _same_pixels(pixels: np.ndarray) -> np.ndarray:
     """(N,) numbers of the sets of equal hashes; of unreadable images, each has its own."""
     numbers = np.unique(pixels, return_inverse=True)[1]
@@ -160,39 +103,35 @@ def _same_pixels(pixels: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _joined(sets: np.ndarray, looks: np.ndarray, rows: range, distance: int) -> np.ndarray:
-    """`sets` (N,) once each of `rows` has joined those of the near-duplicates before it.
+def _joined(exact: np.ndarray, looks: np.ndarray, n: int, distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """`exact` (N,) once near-duplicates have joined: those among the first `n` rows alone, and those among all rows.
 
-    All pairs, a few rows against all at a time: 50,000 images take seconds, and an index would not help where many
-    hashes are alike.
+    Of identical images only the first is compared, and what is in one set already is not compared again.
     """
-    pixels = looks["thumbnail"]
-    contrast = np.sqrt(np.maximum(_covariance(pixels, pixels), 0))
-    judged = np.flatnonzero(contrast >= LEAST_CONTRAST)
-    hashes = looks["hash"][judged]
-    first, last = np.searchsorted(judged, [rows.start, rows.stop])
-    step = max(1, PAIRS_AT_ONCE // max(len(judged), 1))
-    for start in range(first, last, step):
-        stop = min(start + step, last)
-        close = np.bitwise_count(hashes[start:stop, None] ^ hashes[:stop]) <= distance
-        a, b = np.divmod(np.flatnonzero(close), stop)
-        a, b = judged[a + start], judged[b]
-        undecided = (b < a) & (sets[a] != sets[b])
-        a, b = a[undecided], b[undecided]
-        for part in range(0, len(a), VERIFIED_AT_ONCE):
-            i, j = a[part : part + VERIFIED_AT_ONCE], b[part : part + VERIFIED_AT_ONCE]
-            correlation = _covariance(pixels[i], pixels[j]) / (contrast[i] * contrast[j])
-            ratio = np.maximum(contrast[i], contrast[j]) / np.minimum(contrast[i], contrast[j])
-            alike = (correlation >= LEAST_CORRELATION) & (ratio <= MOST_CONTRAST_RATIO)
-            if alike.any():
-                sets = united(sets, sets[i[alike]], sets[j[alike]])
-    return sets
+    gray, color = looks["gray"], looks["color"]
+    judged = np.sort(np.unique(exact, return_index=True)[1])
+    contrast = np.concatenate([gray[some].std(axis=(1, 2)) for some in _in_parts(judged)] or [np.zeros(0)])
+    judged = judged[(contrast >= LEAST_CONTRAST) & (looks["pixels"][judged] != b"")]
+    train = every = exact
+    refused = np.zeros(0, np.int64)  # pairs that were compared
+    for all_pairs in proposed(gray, judged, distance):
+        keys = np.minimum(all_pairs.a, all_pairs.b) * len(looks) + np.maximum(all_pairs.a, all_pairs.b)
+        new = np.flatnonzero(~np.isin(keys, refused))
+        for some in _in_parts(new):
+            among_train = np.maximum(all_pairs.a[some], all_pairs.b[some]) < n
+            a, b = all_pairs.a[some], all_pairs.b[some]
+            undecided = np.where(among_train, train[a] != train[b], every[a] != every[b])
+            pairs, among_train = all_pairs[some[undecided]], among_train[undecided]
+            alike = one_picture(gray, color, pairs)
+            refused = np.concatenate([refused, keys[some[undecided]][~alike]])
+            both = alike & among_train
+            train = united(train, train[pairs.a[both]], train[pairs.b[both]])
+            every = united(every, every[pairs.a[alike]], every[pairs.b[alike]])
+    return train, every
 
 
-def _covariance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of each row of `a` (N, P) uint8 with that of `b`."""
-    product = np.einsum("ij,ij->i", a, b, dtype=np.float64) / a.shape[1]
-    return product - a.mean(axis=1) * b.mean(axis=1)
+def _in_parts(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + COMPARED_AT_ONCE] for start in range(0, len(rows), COMPARED_AT_ONCE)]
 
 
 def united(sets: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -212,19 +151,3 @@ def united(sets: np.ndarray, some: np.ndarray, others: np.ndarray) -> np.ndarray
 def _counted(sets: np.ndarray) -> str:
     sizes = in_sets(sets)
     return f"{sizes.sum()} rows in {len(sizes)} sets" if len(sizes) else "none"
-
-
-def _remembered(memory: Path) -> np.ndarray:
-    try:
-        looks = np.load(memory, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return np.zeros(0, LOOK)
-    return looks if looks.dtype == LOOK else np.zeros(0, LOOK)
-
-
-def _remember(memory: Path, looks: np.ndarray) -> None:
-    try:
-        with written_whole(memory) as temporary, temporary.open("wb") as file:
-            np.save(file, looks)
-    except (OSError, CompError):  # read-only, or full: the next time looks again
-        return

@@ -1,0 +1,76 @@
+"""What is remembered of every image for the search for duplicates: the hash of its pixels and small copies of it."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from comp.errors import CompError
+from comp.files import digest, written_whole
+from comp.vision.parallel import in_parallel
+from comp.vision.pixels.decoding import states
+from comp.vision.pixels.image_file import BadImage, Rgb, decode
+
+GRAY_PX, COLOR_PX = 48, 12  # sides of the small copies; what is not square is squashed
+BLUR_PX = 1.0  # of both: moved by parts of a pixel, they then stay what they were
+LOOK = np.dtype(  # of one image, 2.8 kB; `pixels` is empty where it is unreadable
+    [
+        ("file", "S16"),
+        ("pixels", "S32"),
+        ("gray", np.uint8, (GRAY_PX, GRAY_PX)),
+        ("color", np.uint8, (COLOR_PX, COLOR_PX, 3)),
+    ]
+)
+
+
+def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarray:
+    """(N,) of `LOOK`. Only files that are new or changed since the last time are read.
+
+    Not seen: another content of equal size and time.
+    """
+    files = np.array([digest([*state, background]) for state in states(paths)], dtype="S16")
+    known = _remembered(memory)
+    place = {name: row for row, name in enumerate(known["file"].tolist())}
+    looks = np.zeros(len(paths), LOOK)
+    at = np.array([place.get(name, -1) for name in files.tolist()], dtype=np.int64)
+    looks[at >= 0] = known[at[at >= 0]]
+    new: list[int] = np.flatnonzero(at < 0).tolist()
+    if new:
+        seen = in_parallel(lambda row: _look(paths[row], background), new, "looking at images")
+        for row, look in zip(new, seen, strict=True):
+            looks[row] = (files[row], *look)
+        _remember(memory, looks[looks["pixels"] != b""])
+    return looks
+
+
+def _look(path: str, background: Rgb | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """Hash of the pixels and small copies of one image."""
+    try:
+        image = decode(Path(path), background)
+    except BadImage:
+        return b"", np.zeros((GRAY_PX, GRAY_PX), np.uint8), np.zeros((COLOR_PX, COLOR_PX, 3), np.uint8)
+    pixels = hashlib.sha256(str(image.shape).encode())
+    pixels.update(np.ascontiguousarray(image).data)
+    large = Image.fromarray(image)
+    small = large.resize((GRAY_PX, GRAY_PX), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    blur = ImageFilter.GaussianBlur(BLUR_PX)
+    gray = small.convert("L").filter(blur)
+    color = small.resize((COLOR_PX, COLOR_PX), Image.Resampling.BOX).filter(blur)
+    return pixels.hexdigest()[:32].encode(), np.asarray(gray), np.asarray(color)
+
+
+def _remembered(memory: Path) -> np.ndarray:
+    try:
+        looks = np.load(memory, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return np.zeros(0, LOOK)
+    return looks if looks.dtype == LOOK else np.zeros(0, LOOK)
+
+
+def _remember(memory: Path, looks: np.ndarray) -> None:
+    try:
+        with written_whole(memory) as temporary, temporary.open("wb") as file:
+            np.save(file, looks)
+    except (OSError, CompError):  # read-only, or full: the next time looks again
+        return
