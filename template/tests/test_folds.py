@@ -78,6 +78,23 @@ def test_a_fold_over_time_validates_later_rows_than_it_trains_on(times):
     assert (fold == -1).sum() == 15
 
 
+@pytest.mark.parametrize("sizes", [[3] * 30, [1] * 40 + [20, 30], [50, 20, 5, 5, 5, 5], [40, 1, 1, 1, 1, 46]])
+def test_rows_of_one_time_are_never_parted(sizes):
+    times = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.random.default_rng(0).permutation(len(times))
+    fold = folds_of(table(["a", "b"] * (len(times) // 2), time=times[order].astype(str)), "time")
+    assert pd.Series(fold).groupby(times[order]).nunique().max() == 1
+    assert sorted(set(fold)) == [-1, 0, 1, 2, 3, 4]
+    for number in range(5):
+        assert times[order][fold < number].max() < times[order][fold == number].min()
+
+
+def test_borders_in_time_lie_at_the_nearest_change():
+    times = np.repeat(["2020", "2021", "2022", "2023"], [28, 34, 31, 27])
+    fold = folds_of(table(["a", "b"] * 60, time=times), "time", n=3)
+    assert dict(zip(times, fold.tolist(), strict=True)) == {"2020": -1, "2021": 0, "2022": 1, "2023": 2}
+
+
 def test_a_holdout_validates_its_share_of_each_class():
     fold = folds_of(table(LABELS), "holdout", holdout=0.3)
     assert set(fold) == {-1, 0}
@@ -128,6 +145,7 @@ def test_a_class_with_one_row_still_splits():
         (table(LABELS, group=["g1"] * 45 + ["g2"] * 45), "group", "2 groups, too few for 5 folds"),
         (table(LABELS, group=["g"] * 90), "holdout", "folds.kind=holdout"),
         (table(list("aabbb"), time=list("12345")), "time", "nothing to validate in fold 4"),
+        (table(LABELS, time=["1"] * 45 + ["2"] * 45), "time", "2 different values, and rows of one time stay together"),
         (table(LABELS, time=["2020-01-01"] * 89 + ["soon"]), "time", "'soon'"),
     ],
 )

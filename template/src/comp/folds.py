@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,9 @@ def split_rows(config: Experiment, tables: Tables, group: Callable[[Path], np.nd
         print(f"folds   {path} written")
     sizes = [int((result.fold == k).sum()) for k in range(result.n)]
     print(f"        {result.n} folds of {min(sizes)} to {max(sizes)} rows, {result.kind}")
+    if result.kind == "time":
+        chosen = ", as data.time is set (folds.kind=auto)" if config.folds.kind == "auto" else ""
+        print(f"        each validates later rows than it trains on{chosen}")
     groups = pd.Series(result.group).value_counts()
     groups = groups[groups > 1]
     if len(groups):
@@ -202,15 +206,35 @@ def _without_tiny_classes(label: np.ndarray, n: int) -> np.ndarray:
 
 
 def _time_splits(time: pd.Series, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Equal stretches of time; the first only ever trains, so that each validated one has a past."""
+    """Stretches of time of about as many rows; the first only ever trains, so that each validated one has a past.
+
+    Rows of one time are never parted: a border lies at the change of times that is nearest to where it would be.
+    """
+    when = _when(time)
+    order = np.argsort(when, kind="stable")
+    changes = np.flatnonzero(np.diff(when[order])) + 1  # of `order`, where a later time begins
+    if len(changes) < n:
+        raise CompError(
+            f"data.time has {len(changes) + 1} different values, and rows of one time stay together: that leaves "
+            f"nothing to validate in fold {len(changes)}: set folds.n lower"
+        )
+    borders = [0]
+    for number, wanted in enumerate(np.cumsum([len(part) for part in np.array_split(order, n + 1)])[:-1]):
+        possible = changes[changes > borders[-1]]
+        possible = possible[: len(possible) - (n - 1 - number)]  # each border after this one needs a change too
+        borders.append(int(possible[np.abs(possible - wanted).argmin()]))
+    return [(order[:start], order[start:stop]) for start, stop in pairwise([*borders[1:], len(order)])]
+
+
+def _when(time: pd.Series) -> np.ndarray:
+    """Numbers (N,) in the order of time; `time` holds numbers, or dates of ISO 8601."""
     numbers = pd.to_numeric(time, errors="coerce")
-    when = numbers if numbers.notna().all() else pd.to_datetime(time, errors="coerce")
+    when = numbers if numbers.notna().all() else pd.to_datetime(time, format="ISO8601", errors="coerce", utc=True)
     if when.isna().any():
         raise CompError(
             f"data.time: {when.isna().sum()} values are neither numbers nor dates: {shown(time[when.isna()])}"
         )
-    stretches = np.array_split(np.argsort(when.to_numpy(), kind="stable"), n + 1)
-    return [(np.concatenate(stretches[: k + 1]), stretches[k + 1]) for k in range(n)]
+    return when.rank(method="dense").to_numpy(dtype=np.int64)
 
 
 def _resolve_kind(folds: Folding, tables: Tables) -> str:
@@ -226,8 +250,19 @@ def _resolve_kind(folds: Folding, tables: Tables) -> str:
         if folds.kind == "time" and "time" not in tables.train:
             raise CompError("folds.kind=time needs data.time, the column to sort by")
         return folds.kind
-    kind = "multilabel" if tables.targets.kind == "multilabel" else "stratified"
+    if "time" in tables.train:
+        if grouped:
+            raise CompError(
+                "data.time and data.group are both set, and folds over time part groups: set folds.kind to time, or to "
+                f"{WITH_GROUPS[_by_labels(tables)]}"
+            )
+        return "time"
+    kind = _by_labels(tables)
     return WITH_GROUPS[kind] if grouped else kind
+
+
+def _by_labels(tables: Tables) -> str:
+    return "multilabel" if tables.targets.kind == "multilabel" else "stratified"
 
 
 def _n_folds(folds: Folding, kind: str) -> int:

@@ -148,7 +148,7 @@ def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> Non
     if not equals or not key:
         raise CompError(f"{override!r} is neither a configuration file nor key=value")
     try:
-        value = yaml.safe_load(text)
+        value = text if text.startswith("%") else yaml.safe_load(text)  # "%d/%m/%Y", once the shell took its quotes
     except yaml.YAMLError:
         raise CompError(f"{override!r}: the value is not valid YAML") from None
     if key in SHORTHANDS and not isinstance(value, dict):

@@ -35,7 +35,8 @@ class Data(Files):
     target: str | list[str] = "auto"  # a column; a list of columns for multi-label
     kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
     group: str | None = None  # rows of one group stay in one fold
-    time: str | None = None  # the column that folds.kind=time sorts by
+    time: str | None = None  # when each row is from: folds.kind=auto then validates later rows than it trains on
+    time_format: str | None = None  # of its dates, such as "%d/%m/%Y"; null: as found, refused where it could be two
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
     frame: Literal["none", "square", "native"] = "none"  # gray to a square; native: small images keep their scale

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from vision.small import picture
 
 from comp.vision.data.read import read_tables
+from comp.vision.folds import duplicates
+from comp.vision.folds.alignment import one_picture
 from comp.vision.folds.duplicates import find_duplicates, in_sets, united
-from comp.vision.folds.looks import look_at
+from comp.vision.folds.looks import GRAY_PX, LOOK, look_at
 from comp.vision.schema import Data
 
 WHITE = (255, 255, 255)
@@ -49,6 +51,23 @@ COPIES = {
     "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
     "of more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
     "cropped, shrunk and a JPEG": lambda image: as_jpeg(image.crop((1, 0, 119, 89)).resize((80, 60)), 70),
+    "mirrored": ImageOps.mirror,
+    "upside down": ImageOps.flip,
+    "a quarter turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "half a turn": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "three quarter turns": lambda image: image.transpose(Image.Transpose.ROTATE_270),
+    "transposed": lambda image: image.transpose(Image.Transpose.TRANSPOSE),
+    "transversed": lambda image: image.transpose(Image.Transpose.TRANSVERSE),
+    "the upper left 95 %": lambda image: image.crop((0, 0, 114, 86)),
+    "the lower right 92 %": lambda image: image.crop((10, 7, 120, 90)),
+    "the upper right 90 %": lambda image: image.crop((12, 0, 120, 81)),
+    "the middle 90 %": lambda image: image.crop((6, 4, 114, 86)),
+    "mirrored, and the lower left 93 %": lambda image: ImageOps.mirror(image).crop((0, 6, 112, 90)),
+    "half as bright": lambda image: ImageEnhance.Brightness(image).enhance(0.5),
+    "gray": lambda image: image.convert("L"),
+    "in a black frame": lambda image: ImageOps.expand(image, 3, (0, 0, 0)),
+    "in a white frame": lambda image: ImageOps.expand(image, 4, (255, 255, 255)),
+    "rotated by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255)),
 }
 
 
@@ -76,6 +95,74 @@ def test_a_copy_is_found(repo, change):
     assert found.near[:10].tolist() == found.near[10:].tolist()
     assert len(set(found.near)) == 10
     assert not len(in_sets(found.exact))
+
+
+def icon(seed, turn=0.0):
+    """A transparent drawing on 40 × 40 px: a disc of its own color with some marks, as icons of one set have it."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((3, 3, 37, 37), fill=(*rng.integers(30, 226, 3).tolist(), 255))
+    for _ in range(3):
+        left, top = (rng.random(2) * 20 + 8).tolist()
+        draw.rectangle((left, top, left + 5, top + 4), fill=(*rng.integers(30, 226, 3).tolist(), 255))
+    return image.rotate(turn)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180])
+def test_icons_of_one_set_are_no_copies_unless_they_are(repo, turn):
+    icons = [icon(seed) for seed in range(60)]
+    assert not len(in_sets(found_among(icons, repo).near))
+    found = found_among([*icons, *(ImageOps.mirror(icon(seed, turn)) for seed in range(10))], repo)
+    assert found.near[:10].tolist() == found.near[60:].tolist()
+    assert len(set(found.near)) == 60
+
+
+def test_icons_that_differ_in_one_mark_or_in_color_are_no_copies(repo):
+    plain, marked, blue = (Image.new("RGB", (60, 60), WHITE) for _ in range(3))
+    for image, color in ((plain, (200, 40, 40)), (marked, (200, 40, 40)), (blue, (40, 40, 200))):
+        ImageDraw.Draw(image).ellipse((5, 5, 55, 55), fill=color)
+        ImageDraw.Draw(image).rectangle((15, 30, 45, 36), fill=WHITE)
+    ImageDraw.Draw(marked).rectangle((20, 16, 26, 22), fill=WHITE)
+    assert len(set(found_among([plain, marked, blue], repo).near)) == 3
+
+
+def test_a_copy_that_is_cut_off_at_white_is_found(repo):
+    grays = [scene(seed).convert("L") for seed in range(10)]
+    found = found_among([*grays, *(ImageEnhance.Brightness(image).enhance(1.3) for image in grays)], repo)
+    assert found.near[:10].tolist() == found.near[10:].tolist()
+
+
+def test_the_search_is_the_same_each_time_and_in_any_order(repo):
+    images = [scene(seed) for seed in range(8)]
+    images += [ImageOps.mirror(image) for image in images[:5]]
+    order = np.random.default_rng(0).permutation(len(images))
+    one, again = found_among(images, repo).near, found_among(images, repo).near
+    other = found_among([images[number] for number in order], repo).near
+    assert one.tolist() == again.tolist()
+    assert ((one[order][:, None] == one[order]) == (other[:, None] == other)).all()
+
+
+def test_not_all_pairs_are_compared(monkeypatch):
+    """Hashes of 3,000 images that have nothing to do with each other, and ten mirrored ones."""
+    rng = np.random.default_rng(0)
+    looks = np.zeros(3000, LOOK)
+    looks["pixels"] = np.arange(3000).astype("S32")
+    small = rng.integers(0, 256, (3000, 6, 6)).astype(np.float32)
+    spread = np.stack([np.interp(np.linspace(0, 5, GRAY_PX), np.arange(6), one) for one in np.eye(6)], axis=1)
+    looks["gray"] = (spread @ small @ spread.T).clip(0, 255)
+    looks["gray"][-10:] = looks["gray"][:10, :, ::-1]
+    compared = []
+
+    def counting(gray, color, proposals):
+        compared.append(len(proposals))
+        return one_picture(gray, color, proposals)
+
+    monkeypatch.setattr(duplicates, "one_picture", counting)
+    train, _ = duplicates._joined(np.arange(3000), looks, 3000, 8)
+    assert train[:10].tolist() == train[-10:].tolist()
+    assert len(set(train)) == 2990
+    assert sum(compared) < 3000
 
 
 def test_different_images_are_no_copies(repo):

@@ -135,3 +135,51 @@ def test_folds_over_time_train_on_the_past_only(competition, configure, comp):
     oof, _, _ = read_predictions(competition.parent / "runs" / "small" / "oof.parquet")
     assert list(oof["id"]) == [f"{number:04d}" for number in range(12, 36)]
     assert list(oof["fold"]) == [0] * 12 + [1] * 12
+
+
+@pytest.mark.parametrize("kind", ["auto", "time"])
+def test_a_named_time_means_folds_over_time_and_day_first_dates_are_read(competition, configure, comp, kind):
+    days = pd.date_range("2020-11-20", periods=36).strftime("%d/%m/%Y")
+    changed(competition, lambda train: train.assign(day=days).sample(frac=1, random_state=0))
+    config = configure(data={"time": "day"}, folds={"kind": kind})
+    status, out, _ = comp("split")
+    assert status == 0
+    assert "time    'day' read as %d/%m/%Y" in out
+    assert ("as data.time is set (folds.kind=auto)" in out) == (kind == "auto")
+    for number in range(2):
+        trained, validated = open_competition(config).rows(number)
+        when = pd.to_datetime(pd.read_csv(competition / "train.csv")["day"], format="%d/%m/%Y")
+        assert when[trained].max() < when[validated].min()
+
+
+def test_dates_that_could_be_two_are_refused_and_the_key_decides(competition, configure, comp):
+    days = [f"{number % 12 + 1:02d}/{number // 12 + 1:02d}/2020" for number in range(36)]
+    changed(competition, lambda train: train.assign(day=days))
+    configure(data={"time": "day"})
+    status, _, err = comp("split")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "data.time_format" in err
+    folds = []
+    for time_format in ("%d/%m/%Y", "%m/%d/%Y"):
+        assert comp("split", f"data.time_format={time_format}", "--force")[0] == 0
+        folds.append(pd.read_csv(competition / "folds.csv", skiprows=1)["fold"].tolist())
+    assert folds[0] != folds[1]
+    status, _, err = comp("split", "data.time_format=%d/%m/%Y")
+    assert status == 1
+    assert "times or folds changed since it was written" in err
+
+
+def test_time_and_group_together_need_a_kind(competition, configure, comp):
+    changed(
+        competition,
+        lambda train: train.assign(
+            day=[str(number) for number in range(36)], patient=[f"p{number // 4}" for number in range(36)]
+        ),
+    )
+    configure(data={"time": "day", "group": "patient"})
+    status, _, err = comp("split")
+    assert status == 1
+    assert "data.time and data.group are both set" in err
+    assert "set folds.kind to time, or to stratified_group" in err
+    for kind in ("time", "stratified_group"):
+        assert comp("split", f"folds.kind={kind}", "--force")[0] == 0

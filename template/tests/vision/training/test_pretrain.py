@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -63,6 +63,27 @@ def test_images_that_the_competition_has_are_left_out_whichever_table_they_stand
     status, out, _ = comp("pretrain")
     assert status == 0
     assert "pretrain  42 rows with classes of this competition; 3 left out: it has the same images" in out
+
+
+CHANGES = {
+    "mirrored": ImageOps.mirror,
+    "a quarter turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "the upper left 95 %": lambda image: image.crop((0, 0, 91, 86)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("table", ["train", "test"])
+def test_changed_copies_of_its_images_are_left_out_too(other, configure, comp, change, table):
+    rng = np.random.default_rng(0)
+    scene = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((96, 90), Image.Resampling.BICUBIC)
+    scene.save({"train": "data/train/0000.png", "test": "data/test/05000.png"}[table])
+    CHANGES[change](scene).save("other/images/rouge/copy.png")
+    configure(pretrain=pretraining(train={"epochs": 1}))
+    comp("split")
+    status, out, _ = comp("pretrain")
+    assert status == 0
+    assert "pretrain  42 rows with classes of this competition; 1 left out: it has the same images" in out
 
 
 def test_metadata_of_the_competition_is_no_hindrance(other, configure, comp):

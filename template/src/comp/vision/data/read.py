@@ -8,7 +8,9 @@ from comp.errors import CompError, shown
 from comp.registry import find
 from comp.tables import Tables, Targets, find_targets, read_csv, refuse_twice
 from comp.vision.data.find_images import find_images, image_files
+from comp.vision.data.groups import one_spelling
 from comp.vision.data.sample import read_sample
+from comp.vision.data.times import read_times
 from comp.vision.schema import Data
 
 ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
@@ -56,13 +58,19 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> 
         if column is not None:
             train[role] = _column(train, column, f"data.{role}")
     if data.group is not None:
-        blank = train["group"].str.strip() == ""
+        train["group"], joined = one_spelling(train["group"])
+        if joined:
+            notes.append(f"groups  {data.group!r} has groups in several spellings, read as one: {joined}")
+        blank = train["group"] == ""
         train.loc[blank, "group"] = "of no group: " + train["id"][blank]
         if blank.any():
             notes.append(f"groups  {blank.sum()} rows have no {data.group!r}: each is a group of its own")
+    if data.time is not None:
+        train["time"], how = read_times(train["time"], data.time_format)
+        notes.append(f"time    {data.time!r} read as {how}")
     train, targets = find_targets(train, labels, data.kind)
-    unasked = [role for role in ("group", "time") if getattr(data, role) is None]
-    train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
+    unasked = {role: f"column {role}" for role in ("group", "time") if getattr(data, role) is None}
+    train = train.rename(columns=unasked)  # one that only happens to be called so steps aside
     return train.reset_index(drop=True), targets, id_column
 
 

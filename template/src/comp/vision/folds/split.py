@@ -9,6 +9,7 @@ from comp.folds import Split, split_rows
 from comp.tables import Tables
 from comp.vision.data.read import read_tables
 from comp.vision.folds.duplicates import find_duplicates, joined_groups, print_duplicates
+from comp.vision.folds.group_hint import group_hint
 from comp.vision.schema import ImageConfig
 
 
@@ -19,10 +20,14 @@ def split(config: ImageConfig, force: bool = False) -> Split:
         CompError: the file there fits other rows or other settings, and `force` is off.
     """
     tables = read_tables(config.data)
+    print("\n".join(tables.notes))
 
     def group(folder: Path) -> np.ndarray:
         found = find_duplicates(tables, config.data, config.folds.near_duplicates, folder / "cache")
         print_duplicates(found, tables)
+        hint = None if config.data.group or config.data.time else group_hint(tables, config.folds.n, found.near)
+        if hint:
+            print(f"        hint: {hint}")
         return joined_groups(tables.train, found.near)
 
     result = split_rows(config, tables, group, force)
