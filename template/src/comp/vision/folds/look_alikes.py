@@ -16,13 +16,11 @@ from comp.vision.folds.looks import GRAY_PX
 
 Part = tuple[float, float, float]  # left, top and side of a square part, as shares of the whole's side
 WHOLE: Part = (0.0, 0.0, 1.0)
+CORNERS, MIDDLES = (0.95, 0.9), (0.975, 0.95, 0.925, 0.9)  # sides of parts; a middle is also what a frame leaves
 PARTS: list[Part] = [
     WHOLE,
-    *(
-        ((1 - side) * x, (1 - side) * y, side)
-        for side in (0.95, 0.9)
-        for x, y in ((0, 0), (0, 1), (1, 0), (1, 1), (0.5, 0.5))
-    ),
+    *(((1 - side) * x, (1 - side) * y, side) for side in CORNERS for x in (0, 1) for y in (0, 1)),
+    *(((1 - side) / 2, (1 - side) / 2, side) for side in MIDDLES),
 ]
 ORIENTATIONS = 8  # bits of the number: 1 mirrored left to right, 2 top to bottom, and 4, before these, transposed
 COARSE, FINE = range(1, 8), range(8, 12)  # half waves along a side
@@ -61,7 +59,7 @@ def proposed(gray: np.ndarray, rows: np.ndarray, distance: int) -> Iterator[Prop
 
     `gray` (N, 48, 48) uint8; `rows` are numbers of it.
     """
-    parts = _hashes(gray, rows, [(0, part) for part in PARTS]).reshape(-1, 2)  # (N * 11, 2)
+    parts = _hashes(gray, rows, [(0, part) for part in PARTS]).reshape(-1, 2)  # (N * 13, 2)
     turned = _hashes(gray, rows, [(orientation, WHOLE) for orientation in range(ORIENTATIONS)]).reshape(-1, 2)
     random = np.random.RandomState(0)  # whose numbers never change
     for _ in range(SHUFFLES):
@@ -72,7 +70,7 @@ def proposed(gray: np.ndarray, rows: np.ndarray, distance: int) -> Iterator[Prop
 
 
 def _neighbors(parts: np.ndarray, turned: np.ndarray, shuffle: np.ndarray, distance: int) -> Proposals:
-    """The pairs among `turned` (N * 8, 2) and `parts` (N * 11, 2) that are neighbors once bits are in another order."""
+    """The pairs among `turned` (N * 8, 2) and `parts` (N * 13, 2) that are neighbors once bits are in another order."""
     keys, wanted = _shuffled(parts[:, 0], shuffle), _shuffled(turned[:, 0], shuffle)
     order, queries = np.argsort(keys, kind="stable"), np.argsort(wanted, kind="stable")
     place = np.searchsorted(keys[order], wanted[queries])
