@@ -113,9 +113,15 @@ class RunDir:
                     f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
                     "give this one another name (name=…), or run comp train --fresh to train it again"
                 )
+        if started and self.made_with.is_file():
+            write_text(self.config, to_yaml(config))
+        else:
+            self.record(config)
+
+    def record(self, config: Experiment) -> None:
+        """Writes the configuration of a new run, and which template makes it."""
         write_text(self.config, to_yaml(config))
-        if not (started and self.made_with.is_file()):
-            write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
+        write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
 
     def bind_to_folds(self, digest: str) -> None:
         """Remembers the hash of the folds that the run is trained with.

@@ -232,7 +232,7 @@ def test_labels_that_do_not_fit_the_kind_are_named(files):
 
 def test_one_class_is_refused(files):
     files(TRAIN | TEST | {"train.csv": "id,label\n01,cat\n02,cat\n"})
-    assert "one value only" in refusal()
+    assert "only one value" in refusal()
 
 
 def test_an_empty_test_folder_is_named(repo, files):
