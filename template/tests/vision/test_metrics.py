@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics as sk
 
 from comp.errors import CompError
-from comp.tables import Targets
 from comp.registry import greater_is_better
+from comp.tables import Targets
 from comp.vision.metrics import score
 
 NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc", "quadratic_kappa")
