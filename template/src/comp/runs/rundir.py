@@ -16,7 +16,6 @@ from comp.updating.origin import Origin
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
-UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}

@@ -10,6 +10,7 @@ COMMANDS = {
     "verify": Command(
         "comp.align.report.verify:verify_run",
         "compare predictions with the truth, random and shuffled pairs, and simple baselines, in several galleries",
+        step="result",
     ),
     "blend": Command(
         "comp.align.submission.blend:blend",

@@ -16,7 +16,6 @@ COMMANDS = {
         "comp.vision.training.pretrain:pretrain",
         "train on another data set first (pretrain:); every fold starts from these weights",
         next="train",
-        step="experiment",
         needs="pretrain",
         launches=True,
     ),
@@ -26,7 +25,6 @@ COMMANDS = {
         "comp.vision.training.pseudo:pseudo",
         "retrain with confident test predictions as pseudo-labels",
         next="blend",
-        step="experiment",
         makes="comp.vision.training.pseudo:students",
     ),
     "blend": Command(

@@ -11,7 +11,7 @@ from comp.registry import find, needs_probabilities
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv
-from comp.vision.data.sample import read_sample
+from comp.vision.data.sample_submission import read_sample
 from comp.vision.schema import ImageConfig
 
 FILLERS = {"0", "1", "-1", "none", "null", "unknown", "label", "class", "?", "xxx"}
