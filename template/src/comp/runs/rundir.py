@@ -19,6 +19,7 @@ FORMAT = 1  # of a run's folder; a release that changes what is in it counts on,
 UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
+TRAINING_ALSO = {"predict.resize"}  # training and prediction see the same part of an image, in the same shape
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
 FREE_KEYS |= {
     "data.test_path",
@@ -156,7 +157,7 @@ def _template_version() -> str:
 
 
 def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    of_training = key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS
+    of_training = key in TRAINING_ALSO or (key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS)
     return of_training and before.get(key) != now.get(key)
 
 
