@@ -8,6 +8,7 @@ from comp.errors import CompError
 from comp.tables import Targets
 from comp.vision.batches import EvalDataset, TrainDataset, TrainingBatches, balancing_weights, loader, to_device
 from comp.vision.data.samples import Samples
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import Augment, RandAugment
 
 ROWS = np.arange(100, 123)
@@ -166,9 +167,10 @@ def test_a_batch_pairs_each_image_with_its_own_target():
 
 
 def test_validation_sees_the_whole_image_as_it_is():
-    batch = EvalDataset(samples(np.zeros((30, 0), np.float32)), 10, "squash").__getitems__([3, 1])
+    batch = EvalDataset(samples(np.zeros((30, 0), np.float32)), Evaluation("squash", 10)).__getitems__([3, 1])
     assert batch.images.shape == (2, 3, 10, 10)
     assert torch.equal(batch.rows, torch.tensor([3, 1]))
     assert torch.equal(
-        batch.images, EvalDataset(samples(np.zeros((30, 0), np.float32)), 10, "squash").__getitems__([3, 1]).images
+        batch.images,
+        EvalDataset(samples(np.zeros((30, 0), np.float32)), Evaluation("squash", 10)).__getitems__([3, 1]).images,
     )

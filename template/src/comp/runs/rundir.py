@@ -18,6 +18,7 @@ SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
+TRAINING_ALSO = {"predict.resize"}  # training and prediction see the same part of an image, in the same shape
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
 FREE_KEYS |= {
     "data.test_path",
@@ -161,7 +162,7 @@ def _template_version() -> str:
 
 
 def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    of_training = key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS
+    of_training = key in TRAINING_ALSO or (key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS)
     return of_training and before.get(key) != now.get(key)
 
 

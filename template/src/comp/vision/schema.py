@@ -23,6 +23,18 @@ from comp.vision.inference.views import check_view
 View = Annotated[str, AfterValidator(check_view)]
 
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _rising(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] >= values[1]:
+        raise ValueError("the first number must be below the second")
+    return values
+
+
+Range = Annotated[tuple[Finite, Finite], AfterValidator(_rising)]
+
+
 class Data(Files):
     reader: str = "auto"  # auto, or a reader registered in custom.py
     train: str = "auto"  # a CSV, or a folder with a subfolder per class
@@ -36,6 +48,9 @@ class Data(Files):
     time: str | None = None  # the column that folds.kind=time sorts by
     on_bad_image: Literal["error", "drop"] = "error"
     background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
+    # What becomes black and white in images that are not 8-bit, alike for all of them; auto: decided by comp split.
+    scale: Literal["auto", "8-bit", "16-bit", "unit"] | Range = "auto"  # unit: 0 to 1; or [low, high]
+    fill_nan: Finite | None = None  # for NaN and inf; null: such an image is bad
     frame: Literal["none", "square", "native"] = "none"  # gray to a square; native: small images keep their scale
     cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
 
@@ -60,6 +75,10 @@ class Model(Section):
     metadata_args: dict[str, Any] = {}  # hidden: 64, dropout: 0.1, drop: 0.15 (how often the whole vector is hidden)
     mean: tuple[float, float, float] | None = None  # null: what the backbone was trained with
     std: tuple[float, float, float] | None = None
+    # The same, of predict.resize=pretrained: how images are resized, and the share of their short side that is seen.
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = None
+    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = None
+    crop_mode: Literal["center", "squash"] | None = None  # squash: both sides become as long
 
 
 class Train(Training):
@@ -93,7 +112,7 @@ class Augment(Section):
     on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
 
     crop_scale: tuple[Share, Share] = (0.7, 1.0)  # share of the image's area that a random crop keeps
-    crop_ratio: tuple[AboveZero, AboveZero] = (0.8, 1.25)  # its width by its height, relative to the image's own
+    crop_ratio: tuple[AboveZero, AboveZero] = (0.8, 1.25)  # width by height; with resize=squash relative to the image's
     hflip: Share = 0.5
     vflip: Share = 0.0
     rotate_deg: NotNegative = 0.0
@@ -126,7 +145,8 @@ class Predict(Section):
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]  # test-time augmentation (TTA), see View above
     batch_size: Positive = 64
     average: Literal["probabilities", "logits"] = "probabilities"  # over views
-    resize: Literal["squash", "crop"] = "squash"  # how an image that is not square becomes so
+    # How an image becomes square, in training too: squeezed; its middle; pretrained: as timm evaluates the weights.
+    resize: Literal["squash", "crop", "pretrained"] = "squash"
 
 
 class Pretrain(Section):

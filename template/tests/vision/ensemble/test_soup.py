@@ -16,6 +16,7 @@ from comp.vision.batches import EvalDataset
 from comp.vision.data.competition import open_competition
 from comp.vision.ensemble.soup import mean_weights
 from comp.vision.model import load_checkpoint
+from comp.vision.pixels import Evaluation
 
 MEMBERS = "soup.members=[small,twin]"
 
@@ -74,7 +75,7 @@ def test_batch_statistics_of_a_soup_are_those_of_its_activations(twin, comp, con
     model, _ = load_checkpoint(config.model, Path("runs/soup/fold0/best.safetensors"))
     competition = open_competition(config, quiet=True)
     images = (
-        EvalDataset(competition.samples("train", None), 16, "squash")
+        EvalDataset(competition.samples("train", None), Evaluation("squash", 16))
         .__getitems__(competition.rows(0)[0].tolist())
         .images
     )

@@ -2,6 +2,7 @@
 
 from comp.vision.data.competition import open_images
 from comp.vision.data.read import read_tables
+from comp.vision.data.settle import settled
 from comp.vision.schema import ImageConfig
 
 
@@ -13,4 +14,4 @@ def cache(config: ImageConfig) -> None:
     """
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
-    open_images(config, tables, quiet=False)
+    open_images(settled(config, tables.train["path"].tolist(), quiet=False), tables, quiet=False)

@@ -14,6 +14,7 @@ from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
 from comp.vision.data.read import read_tables
 from comp.vision.data.samples import Samples
+from comp.vision.data.settle import settled
 from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.vision.schema import ImageConfig
 
@@ -62,6 +63,7 @@ def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
     tables = read_tables(config.data)
     if not quiet:
         print("\n".join(tables.notes))
+    config = settled(config, tables.train["path"].tolist())
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
     both = {"train": tables.train, "test": tables.test}
@@ -71,6 +73,7 @@ def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
 
 
 def open_images(config: ImageConfig, tables: Tables, quiet: bool) -> tuple[Pixels | Streamed, Pixels | Streamed]:
+    """Of a configuration that is settled."""
     data, decoding = config.data, Decoding.of(config)
     folder = Path(data.work or data.root) / "cache"
     train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))

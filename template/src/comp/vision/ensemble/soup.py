@@ -18,6 +18,7 @@ from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.settle import PREPARATION, prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
@@ -38,8 +39,8 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     runs = [RunDir.of_name(name) for name in config.soup.members]
     _refuse_unlike(config, runs)
     first = runs[0].trained_config()
-    data = config.data.model_copy(update={"background": first.data.background, "frame": first.data.frame})
-    merged = config.model_copy(update={"model": first.model, "data": data, "augment": first.augment})
+    data = prepared_as(config.data, first.data)
+    merged = settled(config.model_copy(update={"model": first.model, "data": data, "augment": first.augment}))
     flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
     unscored = [f"a member is unscored: {each.unscored}" for each in runs if each.unscored]
     run = RunDir.of(config)
@@ -90,7 +91,7 @@ def _likeness(run: RunDir) -> dict[str, Any]:
     if not folds:
         raise CompError(f"no fold of {run.path} has finished training: run comp train name={run.path.name}")
     model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
-    data = {"data.background": trained.data.background, "data.frame": trained.data.frame}
+    data = {f"data.{key}": getattr(trained.data, key) for key in PREPARATION}
     rows = run.folds.read_text(encoding="utf-8") if run.folds.is_file() else ""
     return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
 

@@ -6,7 +6,7 @@ so both thumbnails are compared as well.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,11 @@ from comp.errors import CompError, shown
 from comp.files import digest, written_whole
 from comp.folds import group_names
 from comp.tables import Tables
+from comp.vision.data.settle import settled_data
 from comp.vision.parallel import in_parallel
-from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import PIXELS_VERSION, BadImage, Rgb, decode
+from comp.vision.pixels.decoding import states, values_of
+from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, BadImage, Rgb, decode
+from comp.vision.pixels.numbers import Values
 from comp.vision.schema import Data
 
 THUMBNAIL_PX = 16
@@ -44,16 +46,25 @@ class Duplicates:
     in_test: np.ndarray  # (M,) for each test row a training row that it (nearly) repeats, or -1
 
 
-def find_duplicates(tables: Tables, data: Data, distance: int | None, folder: Path) -> Duplicates:
+def find_duplicates(
+    tables: Tables, data: Data, distance: int | None, folder: Path, test_data: Data | None = None
+) -> Duplicates:
     """Looks at all images of both tables; what was seen is remembered in `folder`.
 
+    `data` says how they are read; `test_data` those of the test table, if otherwise.
     `distance`: the number of bits, of 64, in which the hashes of near-duplicates may differ; None: exact ones only.
     An unreadable image is nobody's duplicate.
     """
     n = len(tables.train)
-    paths = [*tables.train["path"], *tables.test["path"]]
+    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    data = settled_data(data, train_paths)
     print(f"split   looking for duplicates among {n} training and {len(tables.test)} test images", flush=True)
-    looks = look_at(paths, data.background, folder / "duplicates.npy")
+    if test_data is None:
+        looks = look_at([*train_paths, *test_paths], data.background, folder / "duplicates.npy", values_of(data))
+    else:
+        first = look_at(train_paths, data.background, folder / "duplicates.npy", values_of(data))
+        memory, test_data = folder / "duplicates-other.npy", settled_data(test_data, test_paths)
+        looks = np.concatenate([first, look_at(test_paths, test_data.background, memory, values_of(test_data))])
     exact = _same_pixels(looks["pixels"])
     train = all_rows = exact
     if distance is not None:
@@ -108,12 +119,15 @@ def in_sets(numbers: np.ndarray) -> np.ndarray:
     return sizes[sizes > 1]
 
 
-def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarray:
+def look_at(paths: list[str], background: Rgb | None, memory: Path, values: Values = AS_16_BIT) -> np.ndarray:
     """(N,) of `LOOK`. Only files that are new or changed since the last time are read.
 
     Not seen: another content of equal size and time.
     """
-    files = np.array([digest([*state, background, DEAD_ZONE, PIXELS_VERSION]) for state in states(paths)], dtype="S16")
+    files = np.array(
+        [digest([*state, PIXELS_VERSION, background, *astuple(values), DEAD_ZONE]) for state in states(paths)],
+        dtype="S16",
+    )
     known = {look["file"]: look for look in _remembered(memory)}
     looks = np.zeros(len(paths), LOOK)
     for row, file in enumerate(files):
@@ -121,17 +135,17 @@ def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarra
             looks[row] = known[file]
     new: list[int] = np.flatnonzero(looks["file"] == b"").tolist()
     if new:
-        seen = in_parallel(lambda row: _look(paths[row], background), new, "looking at images")
+        seen = in_parallel(lambda row: _look(paths[row], background, values), new, "looking at images")
         for row, look in zip(new, seen, strict=True):
             looks[row] = (files[row], *look)
         _remember(memory, looks[looks["pixels"] != b""])
     return looks
 
 
-def _look(path: str, background: Rgb | None) -> tuple[bytes, int, np.ndarray]:
+def _look(path: str, background: Rgb | None, values: Values) -> tuple[bytes, int, np.ndarray]:
     """Hash of the pixels, perceptual hash and thumbnail of one image."""
     try:
-        image = decode(Path(path), background)
+        image = decode(Path(path), background, values=values)
     except BadImage:
         return b"", 0, np.zeros(THUMBNAIL_PX**2 * 3, np.uint8)
     pixels = hashlib.sha256(str(image.shape).encode())

@@ -8,6 +8,7 @@ from comp.errors import shown
 from comp.folds import Split, split_rows
 from comp.tables import Tables
 from comp.vision.data.read import read_tables
+from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates, joined_groups, print_duplicates
 from comp.vision.schema import ImageConfig
 
@@ -20,8 +21,10 @@ def split(config: ImageConfig, force: bool = False) -> Split:
     """
     tables = read_tables(config.data)
 
+    data = settled_data(config.data, tables.train["path"].tolist(), quiet=False)
+
     def group(folder: Path) -> np.ndarray:
-        found = find_duplicates(tables, config.data, config.folds.near_duplicates, folder / "cache")
+        found = find_duplicates(tables, data, config.folds.near_duplicates, folder / "cache")
         print_duplicates(found, tables)
         return joined_groups(tables.train, found.near)
 

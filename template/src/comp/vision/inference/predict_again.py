@@ -11,6 +11,7 @@ from comp.files import write_json, write_text
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.settle import prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
@@ -34,14 +35,16 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     trained = run.trained_config()
     if not run.done_folds():
         raise CompError(f"no fold of {run.path} has finished training: run comp train")
-    data = config.data.model_copy(update={"background": trained.data.background, "frame": trained.data.frame})
-    merged = config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment})
+    data = prepared_as(config.data, trained.data)
+    merged = settled(config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment}))
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
         for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
             _predict(merged, competition, left_out, run, accelerator)
         if accelerator.is_main_process:
-            write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict})))
+            # What it was trained for stays; how it was predicted stands in the folds' metrics.json.
+            predict = config.predict.model_copy(update={"resize": trained.predict.resize})
+            write_text(run.config, to_yaml(trained.model_copy(update={"predict": predict})))
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 

@@ -10,7 +10,6 @@ import timm
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 import comp.vision.model.heads  # noqa: F401  (registers them)
@@ -20,6 +19,7 @@ from comp.registry import find, names
 from comp.vision.data.metadata import MetadataEncoder
 from comp.vision.model.described import described, is_described_elsewhere
 from comp.vision.model.metadata_branch import MetadataBranch
+from comp.vision.model.preparation import preparation
 from comp.vision.model.weights import read_weights
 from comp.vision.schema import Model
 
@@ -76,7 +76,6 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
         backbone = find("model", settings.backbone)(settings)
     else:
         backbone, architecture = _timm_backbone(settings, load)
-    found = resolve_model_data_config(backbone)
     features = _n_features(backbone, settings.image_size)
     branch = None
     if encoder is not None:
@@ -89,8 +88,11 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
         head = find("head", settings.head)(features, classes, **settings.head_args)
     except TypeError as error:
         raise CompError(f"model.head_args do not fit the head {settings.head!r}: {error}") from None
-    mean, std = settings.mean or found["mean"], settings.std or found["std"]
-    model = Classifier(backbone, head, mean, std, branch, encoder)
+    wanted = preparation(
+        settings if load else settings.model_copy(update={"weights": None}),  # else a checkpoint says it
+        getattr(backbone, "pretrained_cfg", None) or {"custom": True},
+    )
+    model = Classifier(backbone, head, wanted["mean"], wanted["std"], branch, encoder)
     model.architecture = architecture
     return model
 
@@ -149,7 +151,7 @@ def _timm_backbone(settings: Model, load: bool) -> tuple[nn.Module, tuple[str, d
     name, architecture, its_arguments = settings.backbone, None, dict[str, Any]()
     arguments: dict[str, Any] = {"num_classes": 0, **settings.args}
     if is_described_elsewhere(name):
-        name, its_arguments = described(name)
+        name, its_arguments, _ = described(name)
         arguments = {**its_arguments, **arguments}
         architecture = name, arguments
     else:

@@ -23,7 +23,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CompError: nothing is there, it is damaged, or it holds code instead of tensors.
     """
-    file = _file_in(path)
+    file = file_in(path)
     try:
         if file.suffix == ".safetensors":
             tensors = load_file(file)
@@ -38,7 +38,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return _bare_names(tensors)
 
 
-def _file_in(path: Path) -> Path:
+def file_in(path: Path) -> Path:
+    """The weights file at `path`, or in the folder there.
+
+    Raises:
+        CompError: there is none, or there are several.
+    """
     if path.is_file():
         return path
     if not path.is_dir():

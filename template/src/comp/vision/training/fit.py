@@ -21,6 +21,7 @@ from comp.vision.folds.fold import Fold
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.metrics import log_loss, score
 from comp.vision.model import Classifier, save_checkpoint
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
 from comp.vision.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from comp.vision.training.setup import (
@@ -70,7 +71,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     accelerator.gradient_accumulation_steps = progress.micro_batches
     batches = batches_for(setup, progress.micro_batches)
     progress.augment_on = progress.augment_on or place_to_augment(setup, progress.micro_batches)
-    dataset = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on)
+    geometry = Evaluation.of(config).geometry
+    dataset = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on, geometry)
     loading = loader(dataset, batches, workers_for(config, accelerator, fold.samples.pixels.streamed), device)
     augment = BatchAugment(config.augment)
 

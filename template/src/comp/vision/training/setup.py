@@ -17,6 +17,7 @@ from comp.vision.batches import TrainingBatches, balancing_weights, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.model import Classifier, build_model, load_weights
 from comp.vision.parallel import cores
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
 from comp.vision.training.losses import Loss, balanced_weights, build_loss
 from comp.vision.training.memory import fewest_micro_batches, step_fits, unchanged
@@ -162,7 +163,8 @@ def place_to_augment(setup: Setup, micro_batches: int) -> Literal["cpu", "device
     workers = max(1, min(cores(), workers_for(config, accelerator, pixels.streamed)))
 
     def supply_per_s() -> float:
-        return workers * cpu_images_per_s(pixels, config.model.image_size, config.augment)
+        geometry = Evaluation.of(config).geometry
+        return workers * cpu_images_per_s(pixels, config.model.image_size, config.augment, geometry)
 
     def demand_per_s() -> float:
         step = dry_run_step(setup, setup.model)

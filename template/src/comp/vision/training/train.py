@@ -15,6 +15,7 @@ from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.batches import TrainingBatches
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.settle import settled
 from comp.vision.folds.cluster import executor_for
 from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
@@ -23,6 +24,7 @@ from comp.vision.inference.collect import collect
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
+from comp.vision.model.preparation import weights_note
 from comp.vision.schema import ImageConfig
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import build_loss
@@ -44,6 +46,11 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
     run = RunDir.of(config)
     if is_job() and not is_launched():
         end_with_starter()
+    config = settled(config)
+    if not is_job() and not is_launched():
+        note = weights_note(config.model)
+        if note:
+            print(note, flush=True)
     if config.pretrain is not None and not is_launched() and not is_job():
         run.start(config, fresh)
         fresh = False
