@@ -251,7 +251,7 @@ def test_a_sample_of_a_few_rows_shows_the_form_only(predicted, repo, capsys):
     sample = repo / "data/sample_submission.csv"
     sample.write_text("".join(sample.read_text(encoding="utf-8").splitlines(keepends=True)[:4]), encoding="utf-8")
     submit(configured())
-    assert "it shows 3 of 20 ids: taken for the form" in capsys.readouterr().out
+    assert "has 3 of 20 ids: used for the format" in capsys.readouterr().out
     assert len(submission()[1]) == TESTS
 
 

@@ -77,7 +77,7 @@ def test_a_filler_in_the_sample_shows_no_spelling(submitted, filler):
 
 def test_columns_of_classes_are_filled_in_the_order_of_the_sample(submitted):
     text = accepted(submitted(CATS, "id,dog,bird,cat\n01,0,0,0\n02,0,0,0\n"))
-    assert text == "id,dog,bird,cat\n01,0.200000,0.500000,0.300000\n02,0.700000,0.100000,0.200000\n"
+    assert text == "id,dog,bird,cat\n01,0.2,0.5,0.3\n02,0.7,0.1,0.2\n"
 
 
 def test_columns_may_carry_a_prefix(submitted):

@@ -46,7 +46,12 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     if config.pretrain is None:
         raise CompError("pretrain: is not set: name its data, such as pretrain.data={root: external, train: images}")
     settings = config.pretrain
-    inherited = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
+    inherited = {
+        "classes": None,
+        "frame": config.data.frame,
+        "background": config.data.background,
+        "cache": config.data.cache,
+    }
     data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
     train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
     other = changed(config, data=data, train=train, augment=settings.augment)

@@ -24,6 +24,7 @@ from comp.vision.inference.predict_fold import how_predicted, other_predictions,
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import build_loss
 from comp.vision.training.memory import release_memory, step_errors_explained
@@ -54,7 +55,7 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
         config,
         arguments,
         Work(
-            open=lambda quiet: open_competition(config, quiet),
+            open=lambda quiet: open_competition(config, quiet, expected_form),
             prepare=lambda: _prepare(config, run, fresh),
             check=lambda competition, processes: _check(config, competition, processes),
             do=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
