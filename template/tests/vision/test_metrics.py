@@ -102,7 +102,7 @@ def test_kappa_of_given_classes_weighs_ranks():
 
 def test_kappa_of_words_is_refused_with_the_line_to_add():
     targets = Targets("multiclass", ("Mild", "No", "Severe"))
-    with pytest.raises(CompError, match=r"add the line `data: \{classes: \[Mild, 'No', Severe\]\}`"):
+    with pytest.raises(CompError, match=r"add the line `classes: \[Mild, 'No', Severe\]` under `data:`"):
         score("quadratic_kappa", np.eye(3), np.eye(3), targets)
     two = Targets("multiclass", ("No", "Yes"))
     assert score("quadratic_kappa", np.eye(2), np.eye(2), two) == 1

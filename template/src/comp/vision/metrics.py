@@ -33,7 +33,7 @@ def refuse_unordered(names: Iterable[str], targets: Targets) -> None:
         if targets.kind == "multiclass" and targets.positions is None and needs_order(name):
             raise CompError(
                 f"the metric {name} needs the order of the classes, which words do not tell: add the line "
-                f"`data: {{classes: {quoted(targets.classes)}}}` with the lowest first, or choose another metric"
+                f"`classes: {quoted(targets.classes)}` under `data:`, the lowest first, or choose another metric"
             )
 
 

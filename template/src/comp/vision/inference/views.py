@@ -1,10 +1,18 @@
 """Test-time augmentation (TTA): views of a batch, turned, mirrored or cropped on the device from one decode."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+EPOCH_VIEWS = ["identity"]  # what the epochs of a training are scored on: it costs least
+
+
+def epochs_measured_on(views: Sequence[str]) -> str:
+    """To be said beside the score of an epoch, where the run predicts with other `views`."""
+    return "" if not views or list(views) == EPOCH_VIEWS else f" (view {EPOCH_VIEWS[0]})"
 
 
 def apply_view(images: Tensor, view: str) -> Tensor:

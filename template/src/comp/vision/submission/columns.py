@@ -37,10 +37,10 @@ def positive_class(column: str, targets: Targets, given: str | None) -> tuple[in
     for no, yes in NO_AND_YES:
         if set(keys) == {no, yes}:
             return keys.index(yes), f"not of {classes[keys.index(no)]!r}"
-    lines = [f"`submit: {{positive: {quoted(name)}}}`" for name in classes]
+    lines = [f"`positive: {quoted(name)}`" for name in classes]
     raise CompError(
         f"the sample submission has one column, {column!r}, for the classes {shown(classes)}, and its name does not "
-        f"say whose probability it holds: add the line {lines[0]} or {lines[1]}"
+        f"say whose probability it holds: add the line {lines[0]} or {lines[1]} under `submit:`"
     )
 
 

@@ -106,12 +106,20 @@ def _values(sample: pd.DataFrame, targets: Targets, config: ImageConfig) -> Lite
     shows = sample.iloc[:, 1:]
     numbers = shows.apply(pd.to_numeric, errors="coerce")
     fractions = bool((numbers.notna() & (numbers % 1 != 0)).any(axis=None))
+    wanted = needs_probabilities(config.metric)
     if targets.kind == "multiclass":
-        one = shows.shape[1] == 1
-        spelled = one and shows.iloc[:, 0].isin(targets.classes).all()
-        wanted = len(targets.classes) == 2 and needs_probabilities(config.metric)
-        return "labels" if one and (spelled or not (fractions or wanted)) else "probabilities"
-    return "probabilities" if fractions or needs_probabilities(config.metric) else "labels"
+        if shows.shape[1] > 1:
+            return "probabilities"
+        if _shows_labels(shows.iloc[:, 0], targets):
+            return "labels"
+        wanted = wanted and len(targets.classes) == 2  # more do not fit into one column
+    return "probabilities" if fractions or wanted else "labels"
+
+
+def _shows_labels(values: pd.Series, targets: Targets) -> bool:
+    """Whether a column holds labels of the training rows, or words where probabilities would be numbers."""
+    strange = set(values) - set(targets.classes)
+    return not strange or any(number_of(value) is None and value.lower() not in {"", *FILLERS} for value in strange)
 
 
 def _about(columns: list[str], places: list[int], values: str, targets: Targets) -> str:

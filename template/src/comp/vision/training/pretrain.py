@@ -29,6 +29,7 @@ from comp.vision.pixels import Decoding, open_pixels
 from comp.vision.schema import ImageConfig, Pretrain
 from comp.vision.training.fit import fit
 from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.setup import note_on_random_weights
 
 VALIDATED = 0.1  # share of the rows that tell how well it goes
 
@@ -74,6 +75,8 @@ def _pretrain(
     other: ImageConfig, settings: Pretrain, competition: Competition, run: RunDir, accelerator: Accelerator
 ) -> None:
     folder, targets = run.pretrained.parent, competition.tables.targets
+    if accelerator.is_main_process:
+        note_on_random_weights(other)
     with accelerator.local_main_process_first():
         fold = _other_rows(other, settings, competition, quiet=not accelerator.is_main_process)
     with step_errors_explained():
