@@ -21,7 +21,8 @@ from comp.vision import Data, Model, Train
 def top3_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """`y` (N, K) ones and zeros, `p` (N, K) probabilities. Set `.greater_is_better = False` on it for an error.
 
-    And `.needs_probabilities = True` where labels cannot be scored, so that `comp submit` writes probabilities.
+    And `.needs_probabilities = True` where labels cannot be scored, so that `comp submit` writes probabilities; and
+    `.needs_order = True` where classes are grades: `targets.positions` (K,) then says where each stands.
     """
     best = np.argsort(-p, axis=1)[:, :3]
     return float((best == y.argmax(axis=1)[:, None]).any(axis=1).mean())

@@ -27,6 +27,7 @@ from comp.vision.folds.fold import Fold
 from comp.vision.model import save_checkpoint
 from comp.vision.pixels import Decoding, open_pixels
 from comp.vision.schema import ImageConfig, Pretrain
+from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.memory import release_memory, step_errors_explained
 from comp.vision.training.setup import note_on_random_weights
@@ -64,7 +65,7 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
         other,
         arguments,
         Work(
-            open=lambda quiet: open_competition(config, quiet),
+            open=lambda quiet: open_competition(config, quiet, expected_form),
             prepare=lambda: run.start(config),
             do=lambda competition, accelerator: _pretrain(other, settings, competition, run, accelerator),
         ),
