@@ -14,7 +14,7 @@ from questions import constants, questions_in
 from rendering import RECIPES, ROOT, commit, copy_of_the_tree, git
 
 NEXT = "v999.0.0"
-BEFORE_THE_FIRST = "c40635cbd3ec221d27c28bdbc5edabc353b83ec3"
+BEFORE_THE_FIRST = "0501de62f70dbcef4906ebcea2c9959289d67bdb"
 
 
 def last_release() -> str | None:

@@ -20,6 +20,7 @@ FLOORS = (
     ("loop",),
     ("vision", "align"),
     ("emotion", "clip"),
+    ("tasks.usual",),
     ("tasks.vision",),
     ("tasks.*", "custom"),
     ("run", "cli", "__main__"),

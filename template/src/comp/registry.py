@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from comp.errors import CompError
 from comp.tasks import registering
 
-KINDS = ("reader", "model", "head", "loss", "metric", "augment", "postprocess")
+KINDS = ("reader", "model", "head", "loss", "optimizer", "metric", "augment", "postprocess")
 _parts: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 
 Part = TypeVar("Part", bound=Callable[..., Any])

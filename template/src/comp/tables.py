@@ -207,7 +207,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     return table
 
 
-def refuse_twice(ids: pd.Series, where: str) -> None:
+def refuse_duplicates(ids: pd.Series, where: str) -> None:
     """Raises CompError where an id appears more than once."""
     twice = ids[ids.duplicated()].unique()
     if len(twice):

@@ -16,7 +16,7 @@ from align.small import IMAGE, TESTS, arrays, configured, write
 
 from comp.align.baselines.compare import baseline_scores, fitted
 from comp.align.data.pairs import EMBEDDING, open_competition, split
-from comp.align.data.sample import vectors_of
+from comp.align.data.sample_submission import vectors_of
 from comp.align.ranking.metrics import scores
 from comp.align.ranking.retrieval import unit
 from comp.align.submission.submit import submit

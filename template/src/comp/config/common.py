@@ -45,7 +45,7 @@ class Folding(Section):
 
 class EarlyStop(Section):
     patience: Positive = 3  # epochs without improvement
-    watch: Literal["loss", "metric"] = "loss"  # of the validation rows
+    watch: Literal["metric", "loss"] = "metric"  # of the validation rows
 
 
 class Plateau(Section):
@@ -73,6 +73,7 @@ class Training(Section):
     early_stop: EarlyStop | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_every: Annotated[str, Field(pattern=EVERY)] = "10 minutes"  # … minutes, epochs or updates; and when stopped
+    checkpoint_epochs: Count = 0  # also fold<k>/epoch<n>.safetensors every so many epochs; 0: none
     log_every: Positive = 50  # updates between two readings of the loss
     processes: Literal["auto"] | Positive = "auto"  # auto: one per visible GPU
 

@@ -76,6 +76,15 @@ class Epochs:
             }
             self.accelerator.log(named, step)
 
+    def checkpoint(self) -> Path | None:
+        """Where the weights of the epoch that was recorded last are also kept (`train.checkpoint_epochs`), if they are.
+
+        On the first process only.
+        """
+        every, epoch = self.config.train.checkpoint_epochs, len(self.state.progress.history)
+        wanted = every and epoch % every == 0 and self.accelerator.is_main_process
+        return self.folder / f"epoch{epoch}.safetensors" if wanted else None
+
     def end(self) -> None:
         """The epoch is over: the next one starts at its first batch."""
         progress = self.state.progress

@@ -1,11 +1,13 @@
-"""`runs/leaderboard.csv`: a line for each experiment, the best first."""
+"""`runs/leaderboard.csv`: a line per experiment, the best first."""
 
 import csv
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from comp.config import Experiment
 from comp.files import write_text
 from comp.registry import greater_is_better, names
 from comp.runs.rundir import RUNS
@@ -13,8 +15,27 @@ from comp.runs.rundir import RUNS
 UNSCORED = "unscored"  # instead of a score that would flatter
 
 
+def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of one experiment, from what its `metrics.json` says."""
+    scores, hidden = metrics["scores"][config.metric], bool(metrics.get("unscored"))
+    combines = metrics.get("combines")
+    model = f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.about_model
+    return {
+        "name": config.name,
+        "metric": config.metric,
+        "cv": UNSCORED if hidden else f"{scores['oof']:.5f}",
+        "mean": UNSCORED if hidden else f"{scores['mean']:.5f}",
+        "std": UNSCORED if hidden else "" if scores["std"] is None else f"{scores['std']:.5f}",
+        **({"views": " ".join(metrics["views"])} if metrics.get("views") else {}),
+        "n_folds": metrics["folds"],
+        "folds": UNSCORED if hidden else " ".join(f"{value:.5f}" for value in scores["folds"].values()),
+        "minutes": f"{metrics['seconds'] / 60:.1f}",
+        "model": model,
+    }
+
+
 def note_in_leaderboard(line: dict[str, Any]) -> Path:
-    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. The best stand first."""
+    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first."""
     path = RUNS / "leaderboard.csv"
     lines = [line]
     if path.is_file():

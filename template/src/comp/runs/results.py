@@ -11,13 +11,13 @@ from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
 from comp.registry import metric_label
-from comp.runs.leaderboard import UNSCORED, note_in_leaderboard
+from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
 from comp.runs.predictions import read_predictions, values_of, with_values, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 
 Score = Callable[[str, pd.DataFrame, Targets], float]  # of a metric's name and out-of-fold rows
-LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that are no scores
+LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that are not scores
 
 
 def join_folds(
@@ -67,7 +67,7 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
     """The mean of several test tables; of vectors, its direction.
 
     Raises:
-        CompError: they speak of different rows.
+        CompError: they have different rows.
     """
     if any(not table["id"].equals(tables[0]["id"]) for table in tables):
         raise CompError("the folds' test predictions have different rows: run comp predict to make them again")
@@ -97,26 +97,10 @@ def _scores(
     return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}
 
 
-def _made_of(config: Experiment, metrics: dict[str, Any]) -> str:
-    combines = metrics.get("combines")
-    return f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.about_model
-
-
 def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int, kind: str) -> None:
-    main, unscored, views = metrics["scores"][config.metric], metrics.get("unscored"), metrics.get("views")
-    line = {
-        "name": config.name,
-        "metric": config.metric,
-        "cv": UNSCORED if unscored else f"{main['oof']:.5f}",
-        "mean": UNSCORED if unscored else f"{main['mean']:.5f}",
-        "std": UNSCORED if unscored else "" if main["std"] is None else f"{main['std']:.5f}",
-        **({"views": " ".join(views)} if views else {}),
-        "n_folds": metrics["folds"],
-        "folds": UNSCORED if unscored else " ".join(f"{value:.5f}" for value in main["folds"].values()),
-        "minutes": f"{metrics['seconds'] / 60:.1f}",
-        "model": _made_of(config, metrics),
-    }
-    board = note_in_leaderboard(line)
+    """Adds the run to the leaderboard and prints its scores."""
+    board = note_in_leaderboard(leaderboard_line(config, metrics))
+    unscored, views = metrics.get("unscored"), metrics.get("views")
     if unscored:
         print(f"cv      unscored: {unscored}")
     for name, values in ({} if unscored else metrics["scores"]).items():
@@ -127,5 +111,6 @@ def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: in
     if views:
         print(f"        predicted with the views {', '.join(views)}")
     if metrics["rows"] < n_rows:
-        print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {metrics['folds']} folds")
+        folds = f"{metrics['folds']} fold{'s' * (metrics['folds'] > 1)}"
+        print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {folds}")
     print(f"wrote   {run.oof}, {run.test}, {run.metrics}, {board}")

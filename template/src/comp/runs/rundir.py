@@ -16,7 +16,6 @@ from comp.updating.origin import Origin
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
-UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
@@ -113,9 +112,15 @@ class RunDir:
                     f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
                     "give this one another name (name=…), or run comp train --fresh to train it again"
                 )
+        if started and self.made_with.is_file():
+            write_text(self.config, to_yaml(config))
+        else:
+            self.record(config)
+
+    def record(self, config: Experiment) -> None:
+        """Writes the configuration of a new run, and which template makes it."""
         write_text(self.config, to_yaml(config))
-        if not (started and self.made_with.is_file()):
-            write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
+        write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
 
     def bind_to_folds(self, digest: str) -> None:
         """Remembers the hash of the folds that the run is trained with.

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from comp.config.common import (
     AboveZero,
@@ -17,12 +17,10 @@ from comp.config.common import (
     Submission,
     Training,
 )
+from comp.vision.inference.views import check_view
 
-TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
-CROPPED = r"(top_left|top_right|bottom_left|bottom_right|center)_[1-9]\d"
-View = Annotated[
-    str, Field(pattern=f"^({TURNED}|{CROPPED})$")
-]  # rotate+5: degrees; center_85: % of each side, enlarged
+# identity, hflip, vflip, rot90, rot180, rot270, rotate+5 (degrees), center_85 or top_left_90 (% of each side, enlarged)
+View = Annotated[str, AfterValidator(check_view)]
 
 
 class Data(Files):
@@ -67,7 +65,7 @@ class Model(Section):
 
 
 class Train(Training):
-    optimizer: str = "adamw"  # any that timm knows
+    optimizer: str = "adamw"  # a name that timm knows, or a registered one
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
     freeze_epochs: Count = 0  # first epochs that train the head alone
     freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
@@ -127,7 +125,7 @@ class Jobs(Section):
 
 
 class Predict(Section):
-    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]  # test-time augmentation (TTA), see View above
     batch_size: Positive = 64
     average: Literal["probabilities", "logits"] = "probabilities"  # over views
     resize: Literal["squash", "crop"] = "squash"  # how an image that is not square becomes so

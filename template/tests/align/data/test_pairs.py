@@ -93,8 +93,8 @@ def test_without_labels_five_in_a_row_are_one_images(data):
         (lambda of: of + 1, "captions/label has '60'"),
         (lambda of: of - 1, "captions/label has '-1'"),
         (lambda of: of[:-1], "captions/label is (299,)"),
-        (lambda of: np.zeros((len(of), IMAGES)), "not zeros and a single one"),
-        (lambda of: np.eye(IMAGES)[of] + np.eye(IMAGES)[0], "not zeros and a single one"),
+        (lambda of: np.zeros((len(of), IMAGES)), "not one-hot"),
+        (lambda of: np.eye(IMAGES)[of] + np.eye(IMAGES)[0], "not one-hot"),
         (lambda of: np.array(["who.jpg"] * len(of)), "names unknown images: 'who.jpg'"),
     ],
 )

@@ -281,7 +281,7 @@ def test_inner_predictions_of_other_folds_are_refused(nested_runs, comp):
     [
         (["stack.features=[color]"], "no such column"),
         (["stack.args={num_leaves: none}"], "stack.args"),
-        (["stack.args={random_state: 3}"], "stack.args: random_state is not yours to set"),
+        (["stack.args={random_state: 3}"], "stack.args: random_state cannot be set"),
         (["stack.kind=logistic", "stack.args={c: 1}"], "stack.args"),
         (["stack.kind=forest"], "stack.kind"),
     ],

@@ -218,7 +218,7 @@ def test_nothing_to_resume_from_is_left_of_a_finished_fold(trained):
         ("train.lr=0.5", "train.lr was 0.003, is 0.5"),
         ("seed=1", "seed was 42, is 1"),
         ("model.head_args={dropout: 0.1}", "model.head_args was {}, is {'dropout': 0.1}"),
-        ("train.early_stop={patience: 2}", "train.early_stop was None, is {'patience': 2, 'watch': 'loss'}"),
+        ("train.early_stop={patience: 2}", "train.early_stop was None, is {'patience': 2, 'watch': 'metric'}"),
         ("augment.hflip=0", "augment.hflip was 0.5, is 0.0"),
     ],
 )

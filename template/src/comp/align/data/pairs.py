@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from comp.align.data.npz import Archive
-from comp.align.data.sample import read_form
+from comp.align.data.sample_submission import read_form
 from comp.align.schema import AlignConfig, Data
 from comp.errors import CompError, shown
 from comp.folds import Split, load_split, split_rows

@@ -10,10 +10,9 @@ from comp.align.data.pairs import EMBEDDING, open_competition
 from comp.align.ranking.retrieval import finite, unit
 from comp.align.schema import AlignConfig
 from comp.align.training.train import collect
-from comp.config import to_yaml
 from comp.config.load import members_of
 from comp.errors import CompError, shown
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.runs.combinable import check_ids, member_of_run, runs_of_these_folds
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
@@ -39,7 +38,7 @@ def blend(config: AlignConfig) -> None:
     print(f"blend   the mean direction of {', '.join([*names, *baselines])}")
     if run.path.exists():
         shutil.rmtree(run.path)
-    write_text(run.config, to_yaml(config))
+    run.record(config)
     for number in range(split.n):
         rows = competition.rows(number)[1]
         ids = pairs.tables.train["id"].iloc[rows]

@@ -7,7 +7,7 @@ import numpy as np
 from comp.align.baselines.compare import fitted_to_all
 from comp.align.data.npz import Archive
 from comp.align.data.pairs import open_competition
-from comp.align.data.sample import vectors_of
+from comp.align.data.sample_submission import vectors_of
 from comp.align.ranking.metrics import scores
 from comp.align.ranking.retrieval import finite
 from comp.align.schema import AlignConfig

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from comp.align.data.sample import Form, read_form, vectors_of
+from comp.align.data.sample_submission import Form, read_form, vectors_of
 from comp.align.schema import AlignConfig
 from comp.errors import CompError, shown
 from comp.files import written_whole

@@ -14,7 +14,7 @@ from comp.align.data.fold import open_fold, unit_images
 from comp.align.data.pairs import EMBEDDING, Competition, open_competition
 from comp.align.ranking.metrics import scores
 from comp.align.schema import AlignConfig
-from comp.align.training.fit import batches_of, facts_of, fit
+from comp.align.training.fit import batches_of, fit
 from comp.align.training.projector import Projector, predicted, save_projector
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
@@ -118,8 +118,7 @@ def _train_fold(
     model = fit(config, fold, folder, accelerator)
     if accelerator.is_main_process:
         measured = predict_fold(config, competition, number, model, run, accelerator)
-        facts = {**facts_of(fold), "folds": competition.split.digest}
-        save_projector(model, folder / "best.safetensors", facts)
+        save_projector(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
         rows = {"rows": len(fold.valid_rows), "seconds": seconds}
         write_json(folder / "metrics.json", {**measured, **rows})  # marks it as done

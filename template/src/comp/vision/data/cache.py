@@ -6,7 +6,7 @@ from comp.vision.schema import ImageConfig
 
 
 def cache(config: ImageConfig) -> None:
-    """`comp cache`: decodes the images of both tables ahead of training, and tells of the unreadable ones.
+    """`comp cache`: decodes the images of both tables ahead of training, and names the unreadable ones.
 
     Raises:
         CompError: whatever is wrong with files or images.

@@ -1,4 +1,4 @@
-"""What is known of an image beside its pixels: its size, and any column of the table, as numbers for a network."""
+"""What is known about an image besides its pixels: its size, and any column of the table, as numbers for a network."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +72,7 @@ class MetadataEncoder:
 
 
 def read_metadata(table: pd.DataFrame, names: Sequence[str], which: str) -> pd.DataFrame:
-    """The columns `names` of `table`; those of IMAGE_FACTS that it has not are read from the images at its `path`.
+    """The columns `names` of `table`; those of IMAGE_FACTS that it lacks are read from the images at its `path`.
 
     Raises:
         CompError: a column is missing.

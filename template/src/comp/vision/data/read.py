@@ -7,9 +7,9 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import find
-from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_twice
+from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_duplicates
 from comp.vision.data.find_images import find_images, image_files
-from comp.vision.data.sample import read_sample
+from comp.vision.data.sample_submission import read_sample
 from comp.vision.schema import Data
 
 ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
@@ -29,7 +29,7 @@ def read_tables(data: Data) -> Tables:
     notes = [line]
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
-    refuse_twice(test["id"], "test")
+    refuse_duplicates(test["id"], "test")
     return Tables(train, test.reset_index(drop=True), sample, targets, notes)
 
 
@@ -55,7 +55,7 @@ def _read_by_custom_reader(data: Data) -> Tables:
 def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame, Targets, str]:
     root = Path(data.root)
     train, labels, id_column = _read_train(data, root, sample, notes)
-    refuse_twice(train["id"], "train")
+    refuse_duplicates(train["id"], "train")
     for role in ("group", "time"):
         column = getattr(data, role)
         if column is not None:
@@ -69,7 +69,7 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> 
     targets = in_given_order(targets, data.classes) if data.classes else targets
     notes.append(f"target  {targets.kind}: {_classes(targets)}{_how_read(labels, targets)}")
     unasked = [role for role in ("group", "time") if getattr(data, role) is None]
-    train = train.drop(columns=unasked, errors="ignore")  # a column that only happens to be called so
+    train = train.drop(columns=unasked, errors="ignore")  # a column that just has that name
     return train.reset_index(drop=True), targets, id_column
 
 

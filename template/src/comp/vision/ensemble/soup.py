@@ -13,10 +13,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from comp.config import to_yaml
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.folds.fold import fold_name
@@ -57,7 +56,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
             collect(merged, competition.tables.train["id"], run, facts)
 
     def prepare() -> None:
-        write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
+        run.record(first.model_copy(update={"name": config.name, "soup": config.soup}))
 
     return on_all_devices(
         merged,

@@ -10,7 +10,7 @@ from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import BadImage, Rgb, decode
+from comp.vision.pixels.image_file import PIXELS_VERSION, BadImage, Rgb, decode
 from comp.vision.schema import ImageConfig
 
 STATISTICS = (
@@ -55,7 +55,7 @@ def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tupl
 
 def image_statistics(paths: list[str], background: Rgb | None, folder: Path, table: str) -> np.ndarray:
     """STATISTICS of each image, (N, 13); NaN for an unreadable one. Remembered in `folder` until a file changes."""
-    memory = folder / f"{table}-statistics-{digest([FORMAT, background, *states(paths)])}.npy"
+    memory = folder / f"{table}-statistics-{digest([FORMAT, PIXELS_VERSION, background, *states(paths)])}.npy"
     if memory.is_file():
         return np.load(memory, allow_pickle=False)
     rows = in_parallel(lambda path: statistics_of(Path(path), background), paths, f"statistics of {table} images")

@@ -19,7 +19,7 @@ from comp.folds import group_names
 from comp.tables import Tables
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import BadImage, Rgb, decode
+from comp.vision.pixels.image_file import PIXELS_VERSION, BadImage, Rgb, decode
 from comp.vision.schema import Data
 
 THUMBNAIL_PX = 16
@@ -113,7 +113,7 @@ def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarra
 
     Not seen: another content of equal size and time.
     """
-    files = np.array([digest([*state, background, DEAD_ZONE]) for state in states(paths)], dtype="S16")
+    files = np.array([digest([*state, background, DEAD_ZONE, PIXELS_VERSION]) for state in states(paths)], dtype="S16")
     known = {look["file"]: look for look in _remembered(memory)}
     looks = np.zeros(len(paths), LOOK)
     for row, file in enumerate(files):

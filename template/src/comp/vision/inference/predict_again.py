@@ -16,6 +16,7 @@ from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.predict_fold import how_predicted, predict_fold
 from comp.vision.model import load_checkpoint
+from comp.vision.pixels.image_file import PIXELS_VERSION
 from comp.vision.schema import ImageConfig
 
 
@@ -63,6 +64,9 @@ def _predict(
         raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
     if facts["folds"] != competition.split.digest:
         raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
+    if facts["pixels"] != PIXELS_VERSION and accelerator.is_main_process:
+        trained_on = f"version {facts['pixels']} of decoded images, now they are version {PIXELS_VERSION}"
+        print(f"note    {fold_name(left_out)} was trained on {trained_on}: predictions may differ")
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

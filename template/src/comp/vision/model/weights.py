@@ -46,7 +46,7 @@ def _file_in(path: Path) -> Path:
     for pattern in IN_A_FOLDER:
         found = sorted(path.glob(pattern))
         if len(found) > 1:
-            raise CompError(f"model.weights={path} has several: set it to one of {shown(file.name for file in found)}")
+            raise CompError(f"model.weights={path} has several: set it to one of {shown(found)}")
         if found:
             return found[0]
     raise CompError(f"model.weights={path} has no weights file ({', '.join(IN_A_FOLDER)})")

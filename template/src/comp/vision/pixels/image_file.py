@@ -16,7 +16,7 @@ class BadImage(Exception):
     """A file that is not a readable image, and why."""
 
 
-PIXELS_VERSION = 2  # of what `decode` and `framed` give: count on where that changes, and caches are rebuilt
+PIXELS_VERSION = 2  # of what `decode` and `framed` give: increment it when that changes, and caches are rebuilt
 
 
 def decode(path: Path, background: Rgb | None = (255, 255, 255), short_side_px: int | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from comp.runs.page import Table, curves, saved, write_page
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
-from comp.vision.data.sample import read_sample
+from comp.vision.data.sample_submission import read_sample
 from comp.vision.inference.views import epochs_measured_on
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig

@@ -13,7 +13,7 @@ import pandas as pd
 from comp.errors import CompError, shown
 from comp.registry import needs_probabilities
 from comp.tables import Tables, Targets, number_of
-from comp.vision.data.sample import read_sample
+from comp.vision.data.sample_submission import read_sample
 from comp.vision.metrics import refuse_unordered
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class

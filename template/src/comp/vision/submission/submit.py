@@ -11,7 +11,7 @@ from comp.registry import find
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv
-from comp.vision.data.sample import read_sample
+from comp.vision.data.sample_submission import read_sample
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import Form, form_of, refuse_other_ids
 from comp.vision.submission.numbers import changed_scores, written

@@ -21,7 +21,7 @@ from comp.vision.folds.fold import Fold
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.inference.views import EPOCH_VIEWS, epochs_measured_on
 from comp.vision.metrics import log_loss, score
-from comp.vision.model import Classifier
+from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.schema import ImageConfig
 from comp.vision.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from comp.vision.training.setup import (
@@ -138,6 +138,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
 
             # Keep
             epochs.record(scores, eval_model)
+            if (path := epochs.checkpoint()) is not None:
+                save_checkpoint(accelerator.unwrap_model(eval_model, keep_fp32_wrapper=False), path, fold.facts)
             del eval_model  # a full copy of a sharded model would take the next epoch's memory
             own_fold = fold.left_out[0] if len(fold.left_out) == 1 else None
             epochs.log(scores, ("train_loss", "val_loss", config.metric), own_fold)

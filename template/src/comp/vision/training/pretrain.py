@@ -75,7 +75,7 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
 def _pretrain(
     other: ImageConfig, settings: Pretrain, competition: Competition, run: RunDir, accelerator: Accelerator
 ) -> None:
-    folder, targets = run.pretrained.parent, competition.tables.targets
+    folder = run.pretrained.parent
     if accelerator.is_main_process:
         note_on_random_weights(other)
     with accelerator.local_main_process_first():
@@ -83,7 +83,7 @@ def _pretrain(
     with step_errors_explained():
         model = fit(other, fold, folder, accelerator)
     if accelerator.is_main_process:
-        save_checkpoint(model, run.pretrained, {"kind": targets.kind, "classes": targets.classes})
+        save_checkpoint(model, run.pretrained, fold.facts)
         shutil.rmtree(folder / "last", ignore_errors=True)
         print(f"wrote   {run.pretrained}", flush=True)
     release_memory(accelerator)
@@ -119,7 +119,9 @@ def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition
     # The network has the metadata's part already, and learns to do without: the other images have none.
     encoder = competition.encoder(np.arange(len(competition.y)))
     samples = Samples(pixels, targets, y)
-    return Fold((competition.split.n,), train_rows, valid_rows, samples, encoder, name="pretrain")
+    return Fold(
+        (competition.split.n,), train_rows, valid_rows, samples, competition.split.digest, encoder, name="pretrain"
+    )
 
 
 def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import build_loss
 from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
 from comp.vision.training.pseudo_labels import with_pseudo_labels
 from comp.vision.training.setup import note_on_random_weights
@@ -84,6 +85,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
     for name in [config.metric, *config.metrics]:
         score(name, competition.y, competition.y, targets)
     build_loss(config.train, targets, None)
+    check_optimizer(config.train.optimizer)
     augment = config.augment
     mixes = (augment.mixup or augment.cutmix) and augment.mix_prob == 1 and not augment.mix_off_epochs
     if config.model.metadata and mixes:
@@ -211,20 +213,15 @@ def _train_fold(
     train_rows, valid_rows = competition.rows(*left_out)
     encoder = competition.encoder(train_rows)
     start = run.pretrained if config.pretrain else None
-    fold = Fold(left_out, train_rows, valid_rows, competition.samples("train", encoder), encoder, start=start)
+    samples = competition.samples("train", encoder)
+    fold = Fold(left_out, train_rows, valid_rows, samples, competition.split.digest, encoder, start=start)
     if config.student is not None:
         with accelerator.main_process_first():
             fold = with_pseudo_labels(fold, config.student, competition, folder)
     model = fit(config, fold, folder, accelerator)
     scores = predict_fold(config, competition, left_out, model, folder, accelerator)
     if accelerator.is_main_process:
-        facts = {
-            "kind": fold.samples.targets.kind,
-            "classes": fold.samples.targets.classes,
-            "left_out": left_out,
-            "folds": competition.split.digest,
-        }
-        save_checkpoint(model, folder / "best.safetensors", facts)
+        save_checkpoint(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
         about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done

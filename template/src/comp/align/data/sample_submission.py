@@ -26,7 +26,7 @@ class Form:
 
 
 def read_form(data: Files) -> tuple[Form | None, str]:
-    """The form of the sample submission, or None where there is none, and a line that tells of it.
+    """The form of the sample submission, or None where there is none, and a line describing it.
 
     Raises:
         CompError: the file that `data.sample_submission` names is missing, empty or of neither form.
