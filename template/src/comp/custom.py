@@ -20,7 +20,10 @@ from comp.vision import Data, Model, Train
 
 @register("metric", "top3_accuracy")  # metrics: [top3_accuracy]
 def top3_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
-    """`y` (N, K) ones and zeros, `p` (N, K) probabilities. An error metric says `.greater_is_better = False`."""
+    """`y` (N, K) ones and zeros, `p` (N, K) probabilities. An error metric says `.greater_is_better = False`.
+
+    One of grades says `.needs_order = True`: `targets.positions` (K,) tells where each class stands.
+    """
     best = np.argsort(-p, axis=1)[:, :3]
     return float((best == y.argmax(axis=1)[:, None]).any(axis=1).mean())
 

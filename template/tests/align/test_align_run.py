@@ -232,6 +232,28 @@ def test_a_submission_holds_the_vectors_in_the_samples_order_with_so_many_digits
     assert all(len(str(number).partition(".")[2]) <= digits for number in json.loads(fields[1]))
 
 
+@pytest.mark.parametrize("form", ["list", "columns"])
+def test_vectors_are_written_with_all_their_digits_unless_told_otherwise(predicted, repo, capsys, form):
+    rng = np.random.default_rng(0)
+    vectors = predicted((rng.normal(size=(TESTS, IMAGE)) * 10.0 ** rng.integers(-12, 3, (TESTS, IMAGE))).astype("f4"))
+    (repo / "data/sample_submission.csv").unlink()
+    submit(configured(submit={"form": form}))
+    assert np.array_equal(np.stack(list(submission()[1].values())), vectors)
+    assert "degrees" not in capsys.readouterr().out
+    text = Path("submissions/small.csv").read_text(encoding="utf-8")
+    assert max(len(number.strip('[]" ')) for number in text.splitlines()[1].split(",")[1:]) <= 15
+
+
+def test_how_far_rounding_turns_vectors_is_told(predicted, capsys):
+    vectors = predicted(np.random.default_rng(0).normal(size=(TESTS, IMAGE)).astype(np.float32))
+    submit(configured(submit={"digits": 1}))
+    rounded = np.stack(list(submission()[1].values())).astype(np.float64)
+    cosines = (vectors * rounded).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(rounded, axis=1)
+    widest = np.degrees(np.arccos(cosines.min()))
+    assert widest > 0.5
+    assert f"note    submit.digits=1 turns vectors by up to {widest:.2f} degrees" in capsys.readouterr().out
+
+
 def test_a_submission_has_columns_where_the_sample_has(predicted, repo):
     vectors = predicted(np.random.default_rng(0).normal(size=(TESTS, IMAGE)).astype(np.float32))
     header = ["caption_id", *(f"dim_{number}" for number in range(IMAGE))]

@@ -105,7 +105,7 @@ class Training(Section):
 
 
 class Submission(Section):
-    digits: Annotated[int, Field(ge=1, le=17)] = 6  # decimal places of a number
+    digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
 
 
 class Experiment(Section):

@@ -25,6 +25,7 @@ class Epochs:
     folder: Path
     accelerator: Accelerator
     unit: str  # what is counted: images, captions
+    measured_on: str = ""  # said after the scores
 
     def resume(self) -> None:
         """Takes over the state that was saved last, if there is one."""
@@ -67,7 +68,7 @@ class Epochs:
         if self.accelerator.is_main_process:
             figures = "  ".join(f"{name} {scores[name]:.4f}" for name in dict.fromkeys(shown))
             speed = f"{scores[f'{self.unit}_per_s']:.0f} {self.unit}/s"
-            tqdm.write(f"{self.label}  epoch {scores['epoch']:>3}  {figures}  {speed}")
+            tqdm.write(f"{self.label}  epoch {scores['epoch']:>3}  {figures}{self.measured_on}  {speed}")
         if self.config.tracker != "none" and fold is not None:
             step = fold * self.config.train.epochs + scores["epoch"]  # trackers drop what goes back in steps
             named = {

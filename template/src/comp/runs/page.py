@@ -44,6 +44,7 @@ def write_page(
         tables=tables,
         configuration=to_yaml(trained),
         unscored=metrics.get("unscored"),
+        views=metrics.get("views"),
         **{key: metrics[key] for key in ("rows", "flatters", "scores")},
     )
     path = run.path / "report.html"
@@ -52,8 +53,8 @@ def write_page(
     return path
 
 
-def curves(run: RunDir, config: Experiment) -> Figure:
-    """Loss and metric after each epoch, of every fold."""
+def curves(run: RunDir, config: Experiment, measured_on: str = "") -> Figure:
+    """Loss and metric after each epoch, of every fold; `measured_on` joins the title."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number in run.done_folds():
@@ -62,7 +63,7 @@ def curves(run: RunDir, config: Experiment) -> Figure:
         left.plot(history["epoch"], history["val_loss"], color=line.get_color(), label=f"fold {number}")
         right.plot(history["epoch"], history[config.metric], color=line.get_color(), label=f"fold {number}")
     left.set(xlabel="epoch", ylabel="loss", title="loss: training dotted, validation solid")
-    right.set(xlabel="epoch", ylabel=config.metric, title=f"validation {config.metric}")
+    right.set(xlabel="epoch", ylabel=config.metric, title=f"validation {config.metric}{measured_on}")
     right.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)

@@ -59,7 +59,7 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():
         raise CompError(f"{path}: the model gave NaN or infinity for {wrong.sum()} rows: {shown(table['id'][wrong])}")
-    facts = {"kind": targets.kind, "classes": targets.classes, "folds": folds}
+    facts = {"kind": targets.kind, "classes": targets.classes, "ordered": targets.ordered, "folds": folds}
     if targets.kind == "embedding":
         lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
         arrow = pa.Table.from_pandas(table.drop(columns="embedding"), preserve_index=False)
@@ -84,4 +84,5 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, Targets, str]:
     if b"comp" not in metadata:
         raise CompError(f"{path} is not a predictions table of this tool")
     facts = json.loads(metadata[b"comp"])
-    return arrow.to_pandas(), Targets(facts["kind"], tuple(facts["classes"])), facts["folds"]
+    targets = Targets(facts["kind"], tuple(facts["classes"]), facts.get("ordered", False))
+    return arrow.to_pandas(), targets, facts["folds"]

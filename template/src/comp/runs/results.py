@@ -1,7 +1,7 @@
 """Joins the folds' predictions into the run's two tables, scores them and notes them in the leaderboard."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
+from comp.registry import metric_label
 from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
 from comp.runs.predictions import read_predictions, values_of, with_values, write_predictions
 from comp.runs.rundir import RunDir
@@ -20,11 +21,17 @@ LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that a
 
 
 def join_folds(
-    config: Experiment, train_ids: pd.Series, run: RunDir, score: Score, facts: Mapping[str, Any] | None = None
+    config: Experiment,
+    train_ids: pd.Series,
+    run: RunDir,
+    score: Score,
+    facts: Mapping[str, Any] | None = None,
+    views: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
 
     `facts` join the last; without any, those that it had: to predict again does not change how a run was made.
+    `views` are those that the rows were predicted with, where there are any.
     The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
 
     Raises:
@@ -46,9 +53,13 @@ def join_folds(
     oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
     write_predictions(run.oof, oof, targets, folds)
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
-    metrics = {**_scores(config, oof, targets, score, run, done), **(_facts_of(run) if facts is None else facts)}
+    metrics = {
+        **_scores(config, oof, targets, score, run, done),
+        **({"views": list(views)} if views else {}),
+        **(_facts_of(run) if facts is None else facts),
+    }
     write_json(run.metrics, metrics)
-    _record(config, metrics, run, len(train_ids))
+    _record(config, metrics, run, len(train_ids), targets.kind)
     return metrics
 
 
@@ -77,7 +88,8 @@ def _scores(
     scores: dict[str, Any] = {}
     for name in dict.fromkeys([config.metric, *config.metrics]):
         each = [score(name, oof[oof["fold"] == number], targets) for number in done]
-        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": float(np.std(each))}
+        std = float(np.std(each, ddof=1)) if len(each) > 1 else None  # of one fold nothing is known
+        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": std}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
     seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
@@ -85,15 +97,19 @@ def _scores(
     return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}
 
 
-def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
+def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int, kind: str) -> None:
     """Adds the run to the leaderboard and prints its scores."""
     board = note_in_leaderboard(leaderboard_line(config, metrics))
-    unscored = metrics.get("unscored")
+    unscored, views = metrics.get("unscored"), metrics.get("views")
     if unscored:
         print(f"cv      unscored: {unscored}")
     for name, values in ({} if unscored else metrics["scores"]).items():
         each = " ".join(f"{value:.4f}" for value in values["folds"].values())
-        print(f"cv      {name} {values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}")
+        measured = f"{values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}"
+        spread = "" if values["std"] is None else f", std {values['std']:.4f}"
+        print(f"cv      {metric_label(name, kind)} {measured}{spread}")
+    if views:
+        print(f"        predicted with the views {', '.join(views)}")
     if metrics["rows"] < n_rows:
         folds = f"{metrics['folds']} fold{'s' * (metrics['folds'] > 1)}"
         print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {folds}")

@@ -43,7 +43,9 @@ class Data(Files):
     path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
     test_path: str = "auto"  # the same for the test images, where it differs
     target: str | list[str] = "auto"  # a column; a list of columns for multi-label
+    # auto: 0/1 in one column is binary; several 0/1 columns are multiclass if each row has exactly one 1
     kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
+    classes: Annotated[list[str], Field(min_length=2)] | None = None  # all, lowest grade first; null: numbers by value
     group: str | None = None  # rows of one group stay in one fold
     time: str | None = None  # the column that folds.kind=time sorts by
     on_bad_image: Literal["error", "drop"] = "error"
@@ -221,6 +223,7 @@ class Soup(Section):
 
 class Submit(Submission):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
+    positive: str | None = None  # of two classes, the one that a single probability column is for; null: by its name
     postprocess: list[str] = []  # registered in custom.py
 
 

@@ -1,6 +1,9 @@
 """Predictions: each row once and in order, views averaged, and a run directory that predicts wherever it is."""
 
+import json
+import re
 import shutil
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,3 +240,34 @@ def test_a_test_row_without_an_image_gets_the_training_prior(competition, config
     trained_on = train["label"][~train["id"].isin(oof["id"])].value_counts(normalize=True)
     prior = test.set_index("id").loc["05000", targets.columns].to_numpy(dtype=float)
     assert np.allclose(prior, trained_on[list(targets.classes)], atol=1e-6)
+
+
+def test_a_score_names_the_views_that_it_was_measured_with(competition, configure, comp):
+    configure(predict={"views": ["identity", "hflip"]}, steps=["split", "train", "report"])
+    _, out, _ = comp("run")
+    score = r"\d\.\d{4}"
+    assert len(re.findall(rf"epoch   1 .* accuracy {score} \(view identity\)", out)) == 2
+    assert len(re.findall(rf"fold \d  done in \d+ s: accuracy {score} \(views identity, hflip\)", out)) == 2
+    assert "predicted with the views identity, hflip" in out
+    assert json.loads(Path("runs/small/metrics.json").read_text())["views"] == ["identity", "hflip"]
+    assert set(pd.read_csv("runs/leaderboard.csv")["views"]) == {"identity hflip"}
+    assert "predicted with the views identity, hflip" in Path("runs/small/report.html").read_text(encoding="utf-8")
+    assert "predicted with the views vflip" in comp("predict", "predict.views=[vflip]")[1]
+    assert json.loads(Path("runs/small/metrics.json").read_text())["views"] == ["vflip"]
+
+
+def test_one_fold_has_no_spread_and_several_have_that_of_a_sample(competition, configure, comp):
+    configure(metrics=["log_loss"], steps=["split", "train", "report"], folds={"n": 3})
+    _, out, _ = comp("run")
+    scores = json.loads(Path("runs/small/metrics.json").read_text())["scores"]["log_loss"]
+    spread = statistics.stdev(scores["folds"].values())
+    assert scores["std"] == pytest.approx(spread)
+    assert f"mean {scores['mean']:.4f}, std {spread:.4f}" in out
+    _, out, _ = comp("run", "folds=[1]", "name=one")
+    assert json.loads(Path("runs/one/metrics.json").read_text())["scores"]["log_loss"]["std"] is None
+    assert "std" not in out
+    assert pd.read_csv("runs/leaderboard.csv").set_index("name")["std"].isna().to_dict() == {
+        "small": False,
+        "one": True,
+    }
+    assert "<td>–</td>" in Path("runs/one/report.html").read_text(encoding="utf-8")

@@ -491,3 +491,26 @@ def test_an_unknown_optimizer_is_refused_before_any_image_is_trained_on(competit
     assert (status, err.count("\n")) == (1, 1)
     assert "train.optimizer=adamww: no such optimizer: did you mean 'adamw'?" in err
     assert "epoch" not in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["train.lr=1e-4"], True),
+        (["train.lr=3e-4"], False),
+        (["train.lr=1e-4", "model.weights=weights.safetensors"], False),
+    ],
+)
+def test_random_weights_and_a_rate_for_pretrained_ones_are_told_once_at_the_start(
+    competition, configure, comp, settings, told
+):
+    from safetensors.torch import save_file
+    from timm import create_model
+
+    save_file(create_model("test_resnet").state_dict(), "weights.safetensors")
+    configure(folds={"kind": "holdout"})
+    comp("split")
+    status, out, err = comp("train", *settings)
+    assert (status, err) == (0, "")
+    assert out.count("note    model.pretrained=false: the weights are random, and train.lr=0.0001 is a rate") == told
+    assert "note" not in out.partition("epoch")[2]

@@ -47,6 +47,24 @@ def test_a_row_of_several_labels_is_chosen_when_every_label_is_sure():
     assert labels.tolist() == [[0], [1]]
 
 
+@pytest.mark.parametrize("targets", [ABC, Targets("multilabel", ("a", "b", "c"))])
+@pytest.mark.parametrize("quota", [None, 2])
+def test_a_row_that_nobody_has_seen_is_never_taken(targets, quota):
+    seen = np.array([True, False, True, False, True])
+    rows, _ = select(P, targets, Selection(threshold=0, quota=quota), seen)
+    assert set(rows) <= {0, 2, 4}
+    assert quota or rows.tolist() == [0, 2, 4]
+
+
+def test_at_threshold_0_unreadable_test_images_join_no_training(trained, comp):
+    Path("data/test/05003.png").write_bytes(b"no picture")
+    drop = "data.on_bad_image=drop"
+    assert comp("predict", drop)[0] == 0
+    status, _, err = comp("pseudo", *QUICK[::2], "pseudo.threshold=0", drop)
+    assert status == 0, err
+    assert sorted(chosen("small-pseudo", 0)["id"]) == [f"0500{k}" for k in range(9) if k != 3]
+
+
 def chosen(run: str, fold: int) -> pd.DataFrame:
     return read_predictions(Path(f"runs/{run}/fold{fold}/pseudo.parquet"))[0]
 

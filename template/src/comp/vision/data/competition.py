@@ -1,5 +1,6 @@
 """A competition ready to train on: its tables, its folds and its decoded images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -54,8 +55,12 @@ class Competition:
         return by_id[(readable & trained)[by_id]], np.flatnonzero(readable & validated)
 
 
-def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
+def open_competition(
+    config: ImageConfig, quiet: bool = False, expected: Callable[[ImageConfig, Tables], str] | None = None
+) -> Competition:
     """Reads, checks and decodes what `config.data` names; the images of both tables once.
+
+    `expected` says what is to come of the tables, or refuses them, before anything is decoded.
 
     Raises:
         CompError: whatever is wrong with files, folds or images.
@@ -63,6 +68,9 @@ def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
     tables = read_tables(config.data)
     if not quiet:
         print("\n".join(tables.notes))
+    about = expected(config, tables) if expected else ""
+    if about and not quiet:
+        print(f"submit  {about}")
     config = settled(config, tables.train["path"].tolist())
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)

@@ -1,12 +1,13 @@
 """Reads a competition's files: finds its layout, tells what it found, and checks ids and labels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import find
-from comp.tables import Tables, Targets, find_targets, read_csv, refuse_duplicates
+from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_duplicates
 from comp.vision.data.find_images import find_images, image_files
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.schema import Data
@@ -23,13 +24,12 @@ def read_tables(data: Data) -> Tables:
         CompError: files, columns, images or labels are missing, or an id appears twice.
     """
     if data.reader != "auto":
-        return find("reader", data.reader)(data)
+        return _read_by_custom_reader(data)
     sample, line = read_sample(data)
     notes = [line]
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
     refuse_duplicates(test["id"], "test")
-    notes.append(f"target  {targets.kind}: {_classes(targets)}")
     return Tables(train, test.reset_index(drop=True), sample, targets, notes)
 
 
@@ -41,10 +41,15 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
     """
     notes: list[str] = []
     if data.reader != "auto":
-        tables = find("reader", data.reader)(data)
+        tables = _read_by_custom_reader(data)
         return tables.train, tables.targets, tables.notes
     train, targets, _ = _read_labeled(data, None, notes)
     return train, targets, notes
+
+
+def _read_by_custom_reader(data: Data) -> Tables:
+    tables: Tables = find("reader", data.reader)(data)
+    return replace(tables, targets=in_given_order(tables.targets, data.classes)) if data.classes else tables
 
 
 def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame, Targets, str]:
@@ -61,6 +66,8 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> 
         if blank.any():
             notes.append(f"groups  {blank.sum()} rows have no {data.group!r}: each is a group of its own")
     train, targets = find_targets(train, labels, data.kind)
+    targets = in_given_order(targets, data.classes) if data.classes else targets
+    notes.append(f"target  {targets.kind}: {_classes(targets)}{_how_read(labels, targets)}")
     unasked = [role for role in ("group", "time") if getattr(data, role) is None]
     train = train.drop(columns=unasked, errors="ignore")  # a column that just has that name
     return train.reset_index(drop=True), targets, id_column
@@ -196,6 +203,12 @@ def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
     if column not in table.columns:
         raise CompError(f"{key}={column}: no such column; there are {shown(table.columns, 12)}")
     return table[column]
+
+
+def _how_read(labels: list[str], targets: Targets) -> str:
+    if targets.kind == "multiclass" and len(labels) > 1:
+        return "; one per row, as each row has exactly one 1 (data.kind=multilabel makes them independent)"
+    return "; in the order of data.classes" if targets.ordered else ""
 
 
 def _classes(targets: Targets) -> str:

@@ -11,15 +11,19 @@ from comp.vision.data.read import read_tables
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates, joined_groups, print_duplicates
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.form import expected_form
 
 
 def split(config: ImageConfig, force: bool = False) -> Split:
     """Writes `folds.csv` where there is none yet, and prints what stands in it.
 
     Raises:
-        CompError: the file there fits other rows or other settings, and `force` is off.
+        CompError: the file there fits other rows or other settings, and `force` is off; or the sample submission, the
+            targets and the metrics do not fit together.
     """
     tables = read_tables(config.data)
+    print("\n".join(tables.notes))
+    print(f"submit  {expected_form(config, tables)}")
 
     data = settled_data(config.data, tables.train["path"].tolist(), quiet=False)
 

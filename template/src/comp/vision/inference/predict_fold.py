@@ -46,6 +46,12 @@ def how_predicted(config: ImageConfig) -> dict[str, Any]:
     return config.predict.model_dump(include={"views", "average", "resize"})
 
 
+def views_of(run: RunDir) -> list[str]:
+    """The views that all of the run's models predicted with; none where they differ, or nothing tells."""
+    views: list[list[str]] = [each["views"] for each in _remembered(run)]
+    return views[0] if views and views.count(views[0]) == len(views) else []
+
+
 def other_predictions(config: ImageConfig, run: RunDir) -> str:
     """Which settings the folds that are done were predicted with otherwise than `config` says; empty if with none."""
     now = how_predicted(config)

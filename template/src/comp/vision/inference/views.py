@@ -5,11 +5,18 @@ A view is an entry of VIEWS. The configuration knows their names from here, so t
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+EPOCH_VIEWS = ["identity"]  # what the epochs of a training are scored on: it costs least
+
+
+def epochs_measured_on(views: Sequence[str]) -> str:
+    """To be said beside the score of an epoch, where the run predicts with other `views`."""
+    return "" if not views or list(views) == EPOCH_VIEWS else f" (view {EPOCH_VIEWS[0]})"
 
 
 def apply_view(images: "Tensor", view: str) -> "Tensor":

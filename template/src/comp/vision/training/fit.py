@@ -19,6 +19,7 @@ from comp.vision.augment import BatchAugment
 from comp.vision.batches import TrainDataset, loader, to_device, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.inference.predict_rows import predict_rows
+from comp.vision.inference.views import EPOCH_VIEWS, epochs_measured_on
 from comp.vision.metrics import log_loss, score
 from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.pixels import Evaluation
@@ -60,7 +61,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
 
     # Setup: where it stands
     state = State(model, ema, optimizer, torch.zeros((), device=device), Progress())
-    epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images")
+    measured_on = epochs_measured_on(config.predict.views)
+    epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images", measured_on=measured_on)
     epochs.resume()
     progress = state.progress
     freeze_unused(setup)
@@ -169,7 +171,7 @@ def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -
 
 def _validate(model: nn.Module, config: ImageConfig, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
     """The loss and the metrics of the validation rows, without test-time augmentation."""
-    p = predict_rows(model, fold.samples, fold.valid_rows, config, accelerator, ["identity"])
+    p = predict_rows(model, fold.samples, fold.valid_rows, config, accelerator, EPOCH_VIEWS)
     y, targets = fold.samples.y[fold.valid_rows], fold.samples.targets
     metrics = {name: score(name, y, p, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
     return {"val_loss": log_loss(y, p, targets), **metrics}

@@ -28,8 +28,10 @@ from comp.vision.folds.fold import Fold
 from comp.vision.model import save_checkpoint
 from comp.vision.pixels import Decoding, open_pixels
 from comp.vision.schema import Data, ImageConfig
+from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.setup import note_on_random_weights
 
 VALIDATED = 0.1  # share of the rows that tell how well it goes
 
@@ -49,6 +51,7 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     settings = config.pretrain
     config = settled(config)
     inherited = {key: getattr(config.data, key) for key in ("frame", "background", "fill_nan", "cache")}
+    inherited["classes"] = None  # those of the competition come from pretrain.map
     data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
     train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
     other = changed(config, data=data, train=train, augment=settings.augment)
@@ -60,7 +63,7 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
         other,
         arguments,
         Work(
-            open=lambda quiet: open_competition(config, quiet),
+            open=lambda quiet: open_competition(config, quiet, expected_form),
             prepare=lambda: run.start(config),
             do=lambda competition, accelerator: _pretrain(other, config.data, competition, run, accelerator),
         ),
@@ -69,6 +72,8 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
 
 def _pretrain(other: ImageConfig, own: Data, competition: Competition, run: RunDir, accelerator: Accelerator) -> None:
     folder = run.pretrained.parent
+    if accelerator.is_main_process:
+        note_on_random_weights(other)
     with accelerator.local_main_process_first():
         fold = _other_rows(other, own, competition, quiet=not accelerator.is_main_process)
     with step_errors_explained():

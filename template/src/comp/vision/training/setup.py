@@ -22,6 +22,7 @@ from comp.vision.schema import ImageConfig, Train
 from comp.vision.training.losses import Loss, balanced_weights, build_loss
 from comp.vision.training.memory import fewest_micro_batches, step_fits, unchanged
 
+LEAST_LR_FROM_RANDOM = 3e-4  # below it, recipes mean pretrained weights
 MEASURED_STEPS = 5  # with which it is found how fast the model trains
 
 
@@ -42,6 +43,15 @@ class Setup:
         order = memory_format(config.train)
         on_device = model.to(accelerator.device, memory_format=order)  # type: ignore[call-overload]
         return cls(config, fold, accelerator, on_device.train(), criterion)
+
+
+def note_on_random_weights(config: ImageConfig) -> None:
+    """Prints a note where a network that knows nothing yet is to learn at a rate for pretrained weights."""
+    if not config.model.pretrained and config.model.weights is None and config.train.lr < LEAST_LR_FROM_RANDOM:
+        print(
+            f"note    model.pretrained=false: the weights are random, and train.lr={config.train.lr:g} is a rate for "
+            f"pretrained ones: {config.train.epochs} epochs may learn little; train.lr=1e-3 is where to start"
+        )
 
 
 def build_classifier(config: ImageConfig, fold: Fold) -> Classifier:

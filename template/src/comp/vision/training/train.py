@@ -22,16 +22,19 @@ from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
+from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
 from comp.vision.model.preparation import weights_note
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import build_loss
 from comp.vision.training.memory import release_memory, step_errors_explained
 from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
 from comp.vision.training.pseudo_labels import with_pseudo_labels
+from comp.vision.training.setup import note_on_random_weights
 
 
 @for_each_member
@@ -62,7 +65,7 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
         config,
         arguments,
         Work(
-            open=lambda quiet: open_competition(config, quiet),
+            open=lambda quiet: open_competition(config, quiet, expected_form),
             prepare=lambda: _prepare(config, run, fresh),
             check=lambda competition, processes: _check(config, competition, processes),
             do=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
@@ -136,9 +139,10 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
             continue
         started = time.perf_counter()
         with step_errors_explained():
-            _train_fold(config, competition, left_out, run, accelerator)
+            scores = _train_fold(config, competition, left_out, run, accelerator)
         release_memory(accelerator)
-        say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s")
+        measured = "" if "unscored" in _facts(config) else f": {_measured(config, scores)}"
+        say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s{measured}")
     if accelerator.is_main_process and not is_job():
         _collect(config, competition, run)
     accelerator.wait_for_everyone()
@@ -186,12 +190,21 @@ def _facts(config: ImageConfig) -> dict[str, str]:
     return {"unscored": f"it learned from an unscored run: {unscored[0]}"} if unscored else {}
 
 
+def _measured(config: ImageConfig, scores: dict[str, float]) -> str:
+    views = config.predict.views
+    return f"{config.metric} {scores[config.metric]:.4f}" + (
+        "" if views == EPOCH_VIEWS else f" (views {', '.join(views)})"
+    )
+
+
 def _note(config: ImageConfig) -> None:
     why = config.train.chooses_on_validated_rows
     if why:
         print(f"note    {why}: each fold's score is measured on rows that chose its epoch or rates, so it flatters")
     if config.train.freeze_epochs >= config.train.epochs:
         print(f"note    train.freeze_epochs={config.train.freeze_epochs}: only the head learns, in all epochs")
+    if config.pretrain is None and config.student is None:
+        note_on_random_weights(config)
 
 
 def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) -> list[tuple[int, ...]]:
@@ -201,7 +214,8 @@ def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) 
 
 def _train_fold(
     config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
-) -> None:
+) -> dict[str, float]:
+    """Trains, predicts, saves; the metrics of the fold's validation rows."""
     started, folder = time.perf_counter(), run.fold(*left_out)
     train_rows, valid_rows = competition.rows(*left_out)
     encoder = competition.encoder(train_rows)
@@ -220,3 +234,4 @@ def _train_fold(
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
+    return scores
