@@ -77,7 +77,8 @@ def _scores(
     scores: dict[str, Any] = {}
     for name in dict.fromkeys([config.metric, *config.metrics]):
         each = [score(name, oof[oof["fold"] == number], targets) for number in done]
-        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": float(np.std(each))}
+        spread = float(np.std(each, ddof=1)) if len(each) > 1 else 0.0  # of folds as a sample of such folds
+        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": spread}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
     seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)

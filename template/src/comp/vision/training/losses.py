@@ -9,7 +9,6 @@ into micro-batches or processes has the gradient of the whole; balanced weights 
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
