@@ -10,6 +10,7 @@ import pandas as pd
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
+from comp.runs.flags import Flags, flags_of_metrics, flags_of_training
 from comp.runs.leaderboard import UNSCORED, note_in_leaderboard
 from comp.runs.predictions import read_predictions, values_of, with_values, write_predictions
 from comp.runs.rundir import RunDir
@@ -24,7 +25,8 @@ def join_folds(
 ) -> dict[str, Any]:
     """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
 
-    `facts` join the last; without any, those that it had: to predict again does not change how a run was made.
+    `facts` join the last; without any, those that it had: to predict again does not change how a run was made. Of the
+    flags (see flags.py) none is ever lost: the runs that they come from may be gone by then.
     The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
 
     Raises:
@@ -46,7 +48,12 @@ def join_folds(
     oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
     write_predictions(run.oof, oof, targets, folds)
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
-    metrics = {**_scores(config, oof, targets, score, run, done), **(_facts_of(run) if facts is None else facts)}
+    before = _facts_of(run)
+    facts = before if facts is None else facts
+    flags = flags_of_metrics(facts)
+    if "combines" not in facts:
+        flags = flags.or_else(flags_of_metrics(before)).or_else(flags_of_training(run.trained_config()))
+    metrics = {**_scores(config, oof, targets, score, run, done), **facts, **vars(flags)}
     write_json(run.metrics, metrics)
     _record(config, metrics, run, len(train_ids))
     return metrics
@@ -83,7 +90,7 @@ def _scores(
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
     seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
-    return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}
+    return {**facts, "scores": scores}
 
 
 def _made_of(config: Experiment, metrics: dict[str, Any]) -> str:
@@ -92,7 +99,7 @@ def _made_of(config: Experiment, metrics: dict[str, Any]) -> str:
 
 
 def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
-    main, unscored = metrics["scores"][config.metric], metrics.get("unscored")
+    main, unscored, flatters = metrics["scores"][config.metric], metrics["unscored"], metrics["flatters"]
     line = {
         "name": config.name,
         "metric": config.metric,
@@ -101,6 +108,7 @@ def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: in
         "std": UNSCORED if unscored else f"{main['std']:.5f}",
         "n_folds": metrics["folds"],
         "folds": UNSCORED if unscored else " ".join(f"{value:.5f}" for value in main["folds"].values()),
+        "flags": str(Flags(flatters, unscored)),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
         "model": _made_of(config, metrics),
     }
@@ -110,6 +118,8 @@ def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: in
     for name, values in ({} if unscored else metrics["scores"]).items():
         each = " ".join(f"{value:.4f}" for value in values["folds"].values())
         print(f"cv      {name} {values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}")
+    if flatters and not unscored:
+        print(f"        the score flatters: {flatters}")
     if metrics["rows"] < n_rows:
         print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {metrics['folds']} folds")
     print(f"wrote   {run.oof}, {run.test}, {run.metrics}, {board}")

@@ -16,7 +16,6 @@ from comp.updating.origin import Origin
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
-UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
@@ -82,14 +81,6 @@ class RunDir:
     def done_folds(self) -> list[int]:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
-
-    @property
-    def unscored(self) -> str | None:
-        """Why the run has no score that could be trusted."""
-        if not self.metrics.is_file():
-            return None
-        why: str | None = json.loads(self.metrics.read_text(encoding="utf-8")).get("unscored")
-        return why
 
     def start(self, config: Experiment, fresh: bool = False) -> None:
         """Makes the folder, or goes on in it.

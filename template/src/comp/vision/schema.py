@@ -228,3 +228,7 @@ class ImageConfig(Experiment):
     @property
     def about_model(self) -> str:
         return self.model.backbone
+
+    @property
+    def learns_from(self) -> list[str]:
+        return [] if self.student is None else [self.student.start, *self.student.teachers]

@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
+from comp.runs.flags import flags_of, flags_of_members
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.folds.fold import fold_name
@@ -40,8 +41,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     first = runs[0].trained_config()
     data = config.data.model_copy(update={"background": first.data.background, "frame": first.data.frame})
     merged = config.model_copy(update={"model": first.model, "data": data, "augment": first.augment})
-    flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
-    unscored = [f"a member is unscored: {each.unscored}" for each in runs if each.unscored]
+    flags = flags_of_members(map(flags_of, runs))
     run = RunDir.of(config)
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
@@ -52,8 +52,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
         if accelerator.is_main_process:
             write_inner(run, competition.split)
             run.bind_to_folds(competition.split.digest)
-            facts = {"flatters": flatters, "combines": combines, **({"unscored": unscored[0]} if unscored else {})}
-            collect(merged, competition.tables.train["id"], run, facts)
+            collect(merged, competition.tables.train["id"], run, {"combines": combines, **vars(flags)})
 
     def prepare() -> None:
         run.record(first.model_copy(update={"name": config.name, "soup": config.soup}))

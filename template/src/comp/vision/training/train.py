@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -23,6 +24,7 @@ from comp.vision.inference.collect import collect
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
+from comp.vision.model.weights import facts_in
 from comp.vision.schema import ImageConfig
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import build_loss
@@ -163,18 +165,18 @@ def _collect(config: ImageConfig, competition: Competition, run: RunDir) -> None
     if stale:
         print(f"note    the folds were predicted with another {stale}: comp predict predicts them again")
     write_inner(run, competition.split)
-    collect(config, competition.tables.train["id"], run, _facts(config))
+    collect(config, competition.tables.train["id"], run, _facts(config, competition))
 
 
-def _facts(config: ImageConfig) -> dict[str, str]:
+def _facts(config: ImageConfig, competition: Competition) -> dict[str, str]:
     """What the run's metrics have to say beside the scores."""
-    if config.student is None:
-        return {}
-    if config.student.teacher == "ensemble":
+    if config.student is not None and config.student.teacher == "ensemble":
         return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
-    learned_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
-    unscored = [why for why in learned_from if why]
-    return {"unscored": f"it learned from an unscored run: {unscored[0]}"} if unscored else {}
+    weights = config.model.weights
+    facts = facts_in(Path(weights)) if weights is not None and Path(weights).exists() else {}
+    if "left_out" in facts and facts["classes"] == list(competition.tables.targets.classes):
+        return {"unscored": f"model.weights={weights} was trained on rows that are scored: use student.start"}
+    return {}
 
 
 def _note(config: ImageConfig) -> None:
