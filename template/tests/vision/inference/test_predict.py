@@ -237,3 +237,17 @@ def test_a_test_row_without_an_image_gets_the_training_prior(competition, config
     trained_on = train["label"][~train["id"].isin(oof["id"])].value_counts(normalize=True)
     prior = test.set_index("id").loc["05000", targets.columns].to_numpy(dtype=float)
     assert np.allclose(prior, trained_on[list(targets.classes)], atol=1e-6)
+
+
+COPIED = "is the model of fold 0: it was trained on the rows of fold 1"
+
+
+@pytest.mark.parametrize("command", [["predict"], ["soup", "soup.members=[small,twin]", "name=soup"], ["pseudo"]])
+def test_a_checkpoint_that_was_copied_to_another_fold_is_refused(command, trained, comp):
+    shutil.copy("runs/small/fold0/best.safetensors", "runs/small/fold1/best.safetensors")
+    shutil.copytree("runs/small", "runs/twin")
+    before = pd.read_parquet("runs/small/oof.parquet")
+    status, _, err = comp(*command)
+    assert status == 1
+    assert COPIED in err
+    assert pd.read_parquet("runs/small/oof.parquet").equals(before)

@@ -22,9 +22,10 @@ from comp.vision.data.competition import Competition, open_competition
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import model_of_fold
 from comp.vision.inference.predict_fold import predict_fold
 from comp.vision.inference.predict_rows import predict_rows
-from comp.vision.model import Classifier, load_checkpoint, save_checkpoint
+from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.schema import ImageConfig
 
 ORIGIN = {"pretrained", "weights"}  # of a network; these settings may differ
@@ -103,12 +104,10 @@ def _average_fold(
     accelerator: Accelerator,
 ) -> None:
     started = time.perf_counter()
-    loaded = [load_checkpoint(config.model, each.fold(*left_out) / "best.safetensors") for each in runs]
+    loaded = [model_of_fold(config.model, each, left_out, competition) for each in runs]
     (model, facts), folder = loaded[0], run.fold(*left_out)
     if any(other != facts for _, other in loaded):
         raise CompError(f"{fold_name(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
-    if facts["folds"] != competition.split.digest:
-        raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
     model.load_state_dict(mean_weights([each for each, _ in loaded]))
     model.to(accelerator.device)
     _refresh_batch_statistics(model, config, competition, left_out, accelerator)

@@ -14,8 +14,8 @@ from comp.vision.data.competition import Competition, open_competition
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import model_of_fold
 from comp.vision.inference.predict_fold import how_predicted, predict_fold
-from comp.vision.model import load_checkpoint
 from comp.vision.schema import ImageConfig
 
 
@@ -58,11 +58,7 @@ def _predict(
     config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
 ) -> None:
     folder = run.fold(*left_out)
-    model, facts = load_checkpoint(config.model, folder / "best.safetensors")
-    if facts["classes"] != list(competition.tables.targets.classes):
-        raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
-    if facts["folds"] != competition.split.digest:
-        raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
+    model, _ = model_of_fold(config.model, run, left_out, competition)
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

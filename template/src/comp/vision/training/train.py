@@ -21,6 +21,7 @@ from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import refuse_another_fold
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
@@ -106,6 +107,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
             start = RunDir.of_name(config.student.start).fold(*left_out) / "best.safetensors"
             if not start.is_file():
                 raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
+            refuse_another_fold(start, facts_in(start), left_out, competition)
         TrainingBatches(
             train_rows,
             config.train.effective_batch_size,
