@@ -76,6 +76,7 @@ class Train(Training):
     sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
     channels_last: bool = True
     grad_checkpointing: bool = False
+    sync_batchnorm: bool = True  # several processes: batch norm over the whole batch, as one has it; false is faster
     compile: bool | str = False  # true, or the name of a torch.compile backend
     workers: Literal["auto"] | Count = "auto"
 
