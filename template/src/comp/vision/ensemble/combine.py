@@ -157,7 +157,9 @@ def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.zeros((len(x), 0, y.shape[1]))
 
 
-def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.ndarray:
+def parts_of_folds(
+    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, seed: int = Folds().seed
+) -> np.ndarray:
     """The part (T,) of its fold that each row is in; classes are spread, groups and duplicates stay together.
 
     Raises:
@@ -172,7 +174,7 @@ def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.nd
             raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
         in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
         in_fold = train.iloc[rows].assign(group=split.group[rows])
-        part[rows] = assign_folds(in_fold, targets, Folds(n=min(PARTS, n_groups)), in_groups)
+        part[rows] = assign_folds(in_fold, targets, Folds(n=min(parts, n_groups), seed=seed), in_groups)
     return part
 
 
