@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import tracemalloc
 from importlib import import_module
 from importlib.util import find_spec
@@ -389,3 +390,11 @@ def test_another_loss_is_another_run_and_pictures_are_not(trained, comp):
     assert status == 1
     assert "runs/one was trained with another configuration (loss.temperature was" in err
     assert comp("train", "name=one", "train.epochs=1", "data.pictures=images")[0] == 0
+
+
+def test_a_checkpoint_that_was_copied_to_another_fold_is_refused(trained, comp):
+    run = trained("small")
+    shutil.copy(run.fold(0) / "best.safetensors", run.fold(1) / "best.safetensors")
+    status, _, err = comp("predict")
+    assert status == 1
+    assert "is the model of fold 0: it was trained on the captions of fold 1" in err

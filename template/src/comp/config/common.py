@@ -131,6 +131,11 @@ class Experiment(Section):
         """What the leaderboard calls the model."""
         raise NotImplementedError
 
+    @property
+    def learns_from(self) -> list[str]:
+        """Names of the runs whose weights or predictions it begins with."""
+        return []
+
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Experiment":
         if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):

@@ -10,6 +10,7 @@ from typing import Any
 from comp.config import Experiment
 from comp.files import write_text
 from comp.registry import greater_is_better, names
+from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
 
 UNSCORED = "unscored"  # instead of a score that would flatter
@@ -29,6 +30,7 @@ def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str
         **({"views": " ".join(metrics["views"])} if metrics.get("views") else {}),
         "n_folds": metrics["folds"],
         "folds": UNSCORED if hidden else " ".join(f"{value:.5f}" for value in scores["folds"].values()),
+        "flags": str(flags_of_metrics(metrics)),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
         "model": model,
     }

@@ -43,9 +43,8 @@ def write_page(
         pictures={title: _embedded(path) for title, path in plots.items()},
         tables=tables,
         configuration=to_yaml(trained),
-        unscored=metrics.get("unscored"),
         views=metrics.get("views"),
-        **{key: metrics[key] for key in ("rows", "flatters", "scores")},
+        **{key: metrics[key] for key in ("rows", "flatters", "unscored", "scores")},
     )
     path = run.path / "report.html"
     write_text(path, text)

@@ -11,6 +11,7 @@ from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
 from comp.registry import metric_label
+from comp.runs.flags import flags_of_metrics, flags_of_training
 from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
 from comp.runs.predictions import read_predictions, values_of, with_values, write_predictions
 from comp.runs.rundir import RunDir
@@ -30,7 +31,8 @@ def join_folds(
 ) -> dict[str, Any]:
     """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
 
-    `facts` join the last; without any, those that it had: to predict again does not change how a run was made.
+    `facts` join the last; without any, those that it had: to predict again does not change how a run was made. Of the
+    flags (see flags.py) none is ever lost: the runs that they come from may be gone by then.
     `views` are those that the rows were predicted with, where there are any.
     The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
 
@@ -53,11 +55,13 @@ def join_folds(
     oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
     write_predictions(run.oof, oof, targets, folds)
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
-    metrics = {
-        **_scores(config, oof, targets, score, run, done),
-        **({"views": list(views)} if views else {}),
-        **(_facts_of(run) if facts is None else facts),
-    }
+    before = _facts_of(run)
+    facts = before if facts is None else facts
+    flags = flags_of_metrics(facts)
+    if "combines" not in facts:
+        flags = flags.or_else(flags_of_metrics(before)).or_else(flags_of_training(run.trained_config()))
+    measured_on = {"views": list(views)} if views else {}
+    metrics = {**_scores(config, oof, targets, score, run, done), **measured_on, **facts, **vars(flags)}
     write_json(run.metrics, metrics)
     _record(config, metrics, run, len(train_ids), targets.kind)
     return metrics
@@ -94,13 +98,13 @@ def _scores(
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
     seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
-    return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}
+    return {**facts, "scores": scores}
 
 
 def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int, kind: str) -> None:
     """Adds the run to the leaderboard and prints its scores."""
     board = note_in_leaderboard(leaderboard_line(config, metrics))
-    unscored, views = metrics.get("unscored"), metrics.get("views")
+    unscored, flatters, views = metrics["unscored"], metrics["flatters"], metrics.get("views")
     if unscored:
         print(f"cv      unscored: {unscored}")
     for name, values in ({} if unscored else metrics["scores"]).items():
@@ -110,6 +114,8 @@ def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: in
         print(f"cv      {metric_label(name, kind)} {measured}{spread}")
     if views:
         print(f"        predicted with the views {', '.join(views)}")
+    if flatters and not unscored:
+        print(f"        the score flatters: {flatters}")
     if metrics["rows"] < n_rows:
         folds = f"{metrics['folds']} fold{'s' * (metrics['folds'] > 1)}"
         print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {folds}")

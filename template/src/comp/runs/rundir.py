@@ -83,14 +83,6 @@ class RunDir:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
 
-    @property
-    def unscored(self) -> str | None:
-        """Why the run has no score that could be trusted."""
-        if not self.metrics.is_file():
-            return None
-        why: str | None = json.loads(self.metrics.read_text(encoding="utf-8")).get("unscored")
-        return why
-
     def start(self, config: Experiment, fresh: bool = False) -> None:
         """Makes the folder, or goes on in it.
 

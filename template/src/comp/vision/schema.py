@@ -95,6 +95,7 @@ class Train(Training):
     sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
     channels_last: bool = True
     grad_checkpointing: bool = False
+    sync_batchnorm: bool = True  # several processes: batch norm over the whole batch, as one has it; false is faster
     compile: bool | str = False  # true, or the name of a torch.compile backend
     workers: Literal["auto"] | Count = "auto"
 
@@ -249,3 +250,7 @@ class ImageConfig(Experiment):
     @property
     def about_model(self) -> str:
         return self.model.backbone
+
+    @property
+    def learns_from(self) -> list[str]:
+        return [] if self.student is None else [self.student.start, *self.student.teachers]

@@ -131,7 +131,9 @@ def test_the_best_epochs_weights_are_kept_and_the_score_says_that_it_flatters(da
     status, out, _ = comp("train")
     assert status == 0
     assert "so it flatters" in out
-    assert '"flatters": true' in Path("runs/small/metrics.json").read_text(encoding="utf-8")
+    assert '"flatters": "keep=best chose by the rows that are scored"' in Path("runs/small/metrics.json").read_text(
+        encoding="utf-8"
+    )
     history = pd.read_csv("runs/small/fold0/history.csv")
     oof = pd.read_parquet("runs/small/fold0/oof.parquet")
     competition = open_competition(configured(), quiet=True)

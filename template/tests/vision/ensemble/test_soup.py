@@ -117,6 +117,13 @@ def test_with_an_unscored_member_the_soup_is_unscored(twin, comp):
     assert "cv      unscored: a member is unscored: it saw too much" in out
 
 
+def test_a_soup_of_a_student_flatters_as_its_teacher_does(twin, comp):
+    metrics = Path("runs/twin/metrics.json")
+    metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "flatters": "it learned from …"}))
+    assert comp("soup", MEMBERS, "name=soup")[0] == 0
+    assert json.loads(Path("runs/soup/metrics.json").read_text())["flatters"] == "a member flatters: it learned from …"
+
+
 def test_a_soup_of_twice_the_same_run_is_that_run(trained, comp):
     shutil.copytree("runs/small", "runs/twin")
     assert comp("soup", MEMBERS, "name=soup")[0] == 0

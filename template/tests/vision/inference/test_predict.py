@@ -271,3 +271,17 @@ def test_one_fold_has_no_spread_and_several_have_that_of_a_sample(competition, c
         "one": True,
     }
     assert "<td>–</td>" in Path("runs/one/report.html").read_text(encoding="utf-8")
+
+
+COPIED = "is the model of fold 0: it was trained on the rows of fold 1"
+
+
+@pytest.mark.parametrize("command", [["predict"], ["soup", "soup.members=[small,twin]", "name=soup"], ["pseudo"]])
+def test_a_checkpoint_that_was_copied_to_another_fold_is_refused(command, trained, comp):
+    shutil.copy("runs/small/fold0/best.safetensors", "runs/small/fold1/best.safetensors")
+    shutil.copytree("runs/small", "runs/twin")
+    before = pd.read_parquet("runs/small/oof.parquet")
+    status, _, err = comp(*command)
+    assert status == 1
+    assert COPIED in err
+    assert pd.read_parquet("runs/small/oof.parquet").equals(before)

@@ -14,6 +14,7 @@ from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.runs.combinable import check_ids, member_of_run, runs_of_these_folds
+from comp.runs.flags import flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
 
@@ -60,10 +61,10 @@ def blend(config: AlignConfig) -> None:
         tests = test_table(pairs.tables.test, unit(mean_test), EMBEDDING)
         write_predictions(folder / "test.parquet", tests, EMBEDDING, split.digest)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
-    flatters = any((member.metrics or {}).get("flatters") for member in members)
+    flags = flags_of_members(flags_of_metrics(member.metrics or {}) for member in members)
     also = [f"{weight} × {name}" for name, weight in baselines.items()]
     combines = {"kind": "blend", "members": [*(member.name for member in members), *also]}
-    collect(config, competition, run, {"flatters": flatters, "combines": combines})
+    collect(config, competition, run, {"combines": combines, **vars(flags)})
 
 
 def _vectors(table: pd.DataFrame, ids: pd.Series) -> np.ndarray:

@@ -37,6 +37,11 @@ def predict_again(config: AlignConfig, arguments: list[str]) -> int:
                 raise CompError(f"{path} was trained on texts of {facts['texts']} numbers, the data has others")
             if facts["folds"] != competition.split.digest:
                 raise CompError(f"{path} was trained with other folds than folds.csv has now: train again")
+            if int(facts["fold"]) != number:
+                raise CompError(
+                    f"{path} is the model of fold {facts['fold']}: it was trained on the captions of fold {number}. "
+                    f"Put back the file that belongs there, or train {path.parent} again"
+                )
             measured = predict_fold(config, competition, number, model.to(accelerator.device), run, accelerator)
             before = json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8"))
             write_json(run.fold(number) / "metrics.json", {**before, **measured})

@@ -15,6 +15,7 @@ from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
 from comp.registry import greater_is_better
+from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
@@ -156,7 +157,9 @@ def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.zeros((len(x), 0, y.shape[1]))
 
 
-def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.ndarray:
+def parts_of_folds(
+    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, seed: int = Folds().seed
+) -> np.ndarray:
     """The part (T,) of its fold that each row is in; classes are spread, groups and duplicates stay together.
 
     Raises:
@@ -171,7 +174,7 @@ def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.nd
             raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
         in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
         in_fold = train.iloc[rows].assign(group=split.group[rows])
-        part[rows] = assign_folds(in_fold, targets, Folds(n=min(PARTS, n_groups)), in_groups)
+        part[rows] = assign_folds(in_fold, targets, Folds(n=min(parts, n_groups), seed=seed), in_groups)
     return part
 
 
@@ -195,7 +198,7 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
             write_predictions(folder / "inner_oof.parquet", table, targets, split.digest)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(output.tests)})
     facts = _facts(config, kind, given, output, targets)
-    if "unscored" not in facts:
+    if not facts["unscored"]:
         _print_table(config, given, output, targets)
     collect(config, tables.train["id"], run, facts)
 
@@ -226,16 +229,14 @@ def _print_table(config: ImageConfig, given: Input, output: Output, targets: Tar
 def _facts(config: ImageConfig, kind: str, given: Input, output: Output, targets: Targets) -> dict[str, Any]:
     """What `metrics.json` says beside the scores."""
     members, rows = given.members, given.members.oof.rows
-    below = [metrics.get("combines", {}) for metrics in members.metrics]
-    flatters = any(metrics.get("flatters") for metrics in members.metrics)
-    met = any(facts.get("met_scored_fold") for facts in below)
+    met = any(metrics.get("combines", {}).get("met_scored_fold") for metrics in members.metrics.values())
+    flags = flags_of_members(flags_of_metrics(metrics) for metrics in members.metrics.values())
     if met and given.scheme == "own fold":
         print("warning: a member was fitted within the folds too: the score flatters; combine its members instead")
+        flags = flags.or_else(Flags(flatters="a member was fitted within the folds too"))
     names = dict.fromkeys([config.metric, *config.metrics])
-    unscored = [metrics["unscored"] for metrics in members.metrics if metrics.get("unscored")]
     return {
-        **({"unscored": f"a member is unscored: {unscored[0]}"} if unscored else {}),
-        "flatters": flatters or (met and given.scheme == "own fold"),
+        **vars(flags),
         "in_sample": {name: score(name, given.known.y[rows], output.in_sample, targets) for name in names},
         "combines": {
             "kind": kind,

@@ -16,15 +16,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
+from comp.runs.flags import flags_of, flags_of_members
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import PREPARATION, prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import model_of_fold
 from comp.vision.inference.predict_fold import how_predicted, predict_fold
 from comp.vision.inference.predict_rows import predict_rows
-from comp.vision.model import Classifier, load_checkpoint, save_checkpoint
+from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.schema import ImageConfig
 
 ORIGIN = {"pretrained", "weights"}  # of a network; these settings may differ
@@ -41,8 +43,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     first = runs[0].trained_config()
     data = prepared_as(config.data, first.data)
     merged = settled(config.model_copy(update={"model": first.model, "data": data, "augment": first.augment}))
-    flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
-    unscored = [f"a member is unscored: {each.unscored}" for each in runs if each.unscored]
+    flags = flags_of_members(map(flags_of, runs))
     run = RunDir.of(config)
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
@@ -53,8 +54,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
         if accelerator.is_main_process:
             write_inner(run, competition.split)
             run.bind_to_folds(competition.split.digest)
-            facts = {"flatters": flatters, "combines": combines, **({"unscored": unscored[0]} if unscored else {})}
-            collect(merged, competition.tables.train["id"], run, facts)
+            collect(merged, competition.tables.train["id"], run, {"combines": combines, **vars(flags)})
 
     def prepare() -> None:
         run.record(first.model_copy(update={"name": config.name, "soup": config.soup}))
@@ -105,12 +105,10 @@ def _average_fold(
     accelerator: Accelerator,
 ) -> None:
     started = time.perf_counter()
-    loaded = [load_checkpoint(config.model, each.fold(*left_out) / "best.safetensors") for each in runs]
+    loaded = [model_of_fold(config.model, each, left_out, competition) for each in runs]
     (model, facts), folder = loaded[0], run.fold(*left_out)
     if any(other != facts for _, other in loaded):
         raise CompError(f"{fold_name(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
-    if facts["folds"] != competition.split.digest:
-        raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
     model.load_state_dict(mean_weights([each for each, _ in loaded]))
     model.to(accelerator.device)
     _refresh_batch_statistics(model, config, competition, left_out, accelerator)

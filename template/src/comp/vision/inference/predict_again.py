@@ -15,8 +15,8 @@ from comp.vision.data.settle import prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import model_of_fold
 from comp.vision.inference.predict_fold import how_predicted, predict_fold
-from comp.vision.model import load_checkpoint
 from comp.vision.pixels.image_file import PIXELS_VERSION
 from comp.vision.schema import ImageConfig
 
@@ -62,11 +62,7 @@ def _predict(
     config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
 ) -> None:
     folder = run.fold(*left_out)
-    model, facts = load_checkpoint(config.model, folder / "best.safetensors")
-    if facts["classes"] != list(competition.tables.targets.classes):
-        raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
-    if facts["folds"] != competition.split.digest:
-        raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
+    model, facts = model_of_fold(config.model, run, left_out, competition)
     if facts["pixels"] != PIXELS_VERSION and accelerator.is_main_process:
         trained_on = f"version {facts['pixels']} of decoded images, now they are version {PIXELS_VERSION}"
         print(f"note    {fold_name(left_out)} was trained on {trained_on}: predictions may differ")

@@ -18,6 +18,7 @@ from comp.files import written_whole
 from comp.registry import find, names
 from comp.vision.data.metadata import MetadataEncoder
 from comp.vision.model.described import described, is_described_elsewhere
+from comp.vision.model.hub import reachable_or_offline
 from comp.vision.model.metadata_branch import MetadataBranch
 from comp.vision.model.preparation import preparation
 from comp.vision.model.weights import read_weights
@@ -172,7 +173,8 @@ def _with_weights(settings: Model, arguments: dict[str, Any], load: bool) -> nn.
     if not settings.pretrained:
         return _created(name, arguments)
     try:
-        return timm.create_model(name, pretrained=True, **arguments)
+        with reachable_or_offline():
+            return timm.create_model(name, pretrained=True, **arguments)
     except Exception as error:  # whatever the hub's client raises: network, no such file, no weights
         _created(name, arguments)  # was it the arguments?
         raise CompError(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from comp.errors import CompError
+from comp.vision.model.hub import reachable_or_offline
 
 SCHEMES = ("hf-hub", "hf_hub", "local-dir")
 
@@ -23,7 +24,8 @@ def described(backbone: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     scheme, _, place = backbone.partition(":")
     read = load_model_config_from_path if scheme == "local-dir" else load_model_config_from_hf
     try:
-        pretrained_cfg, name, arguments = read(place)
+        with reachable_or_offline():
+            pretrained_cfg, name, arguments = read(place)
     except KeyError as error:
         raise CompError(
             f"model.backbone={backbone}: its config.json describes no model of timm (no {error})"

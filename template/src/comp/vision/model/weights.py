@@ -1,10 +1,12 @@
 """Weights from a local file or folder: data, never code."""
 
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -36,6 +38,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, RuntimeError, EOFError, OSError) as error:
         raise CompError(f"{file} is not a readable weights file: {str(error).splitlines()[0]}") from None
     return _bare_names(tensors)
+
+
+def facts_in(path: Path) -> dict[str, Any]:
+    """What a checkpoint of this tool says of itself; nothing of any other file."""
+    file = file_in(path)
+    if file.suffix != ".safetensors":
+        return {}
+    with safe_open(file, framework="pt") as opened:
+        facts: dict[str, Any] = json.loads((opened.metadata() or {}).get("comp", "{}"))
+    return facts
 
 
 def file_in(path: Path) -> Path:

@@ -163,7 +163,7 @@ def _set_training_mode(model: Classifier, frozen: bool) -> None:
 
 
 def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -> None:
-    """Each process has batch statistics of its own share: their mean is what is validated, kept and saved."""
+    """Without train.sync_batchnorm, each process has statistics of its share: their mean is validated and kept."""
     if accelerator.num_processes > 1:
         for model in models:
             distribute_bn(model, accelerator.num_processes, reduce=True)

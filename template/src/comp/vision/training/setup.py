@@ -19,6 +19,7 @@ from comp.vision.model import Classifier, build_model, load_weights
 from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
+from comp.vision.training.batch_norm import synchronize_batch_norm
 from comp.vision.training.losses import Loss, balanced_weights, build_loss
 from comp.vision.training.memory import fewest_micro_batches, step_fits, unchanged
 
@@ -110,6 +111,9 @@ def wrapped_for_training(setup: Setup, backbone: list[nn.Parameter], frozen: boo
     for weight in backbone:
         weight.requires_grad_(not frozen)
     accelerator, wrapped = setup.accelerator, setup.model
+    if accelerator.num_processes > 1 and setup.config.train.sync_batchnorm:
+        # Not before: of the dry runs until here, a process may do one alone.
+        synchronize_batch_norm(setup.model, accelerator.device)
     if not is_sharded(accelerator):
         wrapped = accelerator.prepare_model(accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False))
     return _compiled(setup, wrapped, micro_batches) if setup.config.train.compile else wrapped

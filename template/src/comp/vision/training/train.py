@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -11,6 +12,7 @@ from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_to_train
 from comp.loop.trackers import start_tracker
+from comp.runs.flags import flags_of_training
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.batches import TrainingBatches
@@ -21,11 +23,13 @@ from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import refuse_another_fold
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
 from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
 from comp.vision.model.preparation import weights_note
+from comp.vision.model.weights import facts_in
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
@@ -116,6 +120,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
             start = RunDir.of_name(config.student.start).fold(*left_out) / "best.safetensors"
             if not start.is_file():
                 raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
+            refuse_another_fold(start, facts_in(start), left_out, competition)
         TrainingBatches(
             train_rows,
             config.train.effective_batch_size,
@@ -141,7 +146,8 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
         with step_errors_explained():
             scores = _train_fold(config, competition, left_out, run, accelerator)
         release_memory(accelerator)
-        measured = "" if "unscored" in _facts(config) else f": {_measured(config, scores)}"
+        unscored = flags_of_training(config).unscored or "unscored" in _facts(config, competition)
+        measured = "" if unscored else f": {_measured(config, scores)}"
         say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s{measured}")
     if accelerator.is_main_process and not is_job():
         _collect(config, competition, run)
@@ -176,18 +182,18 @@ def _collect(config: ImageConfig, competition: Competition, run: RunDir) -> None
     if stale:
         print(f"note    the folds were predicted with another {stale}: comp predict predicts them again")
     write_inner(run, competition.split)
-    collect(config, competition.tables.train["id"], run, _facts(config))
+    collect(config, competition.tables.train["id"], run, _facts(config, competition))
 
 
-def _facts(config: ImageConfig) -> dict[str, str]:
+def _facts(config: ImageConfig, competition: Competition) -> dict[str, str]:
     """What the run's metrics have to say beside the scores."""
-    if config.student is None:
-        return {}
-    if config.student.teacher == "ensemble":
+    if config.student is not None and config.student.teacher == "ensemble":
         return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
-    learned_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
-    unscored = [why for why in learned_from if why]
-    return {"unscored": f"it learned from an unscored run: {unscored[0]}"} if unscored else {}
+    weights = config.model.weights
+    facts = facts_in(Path(weights)) if weights is not None and Path(weights).exists() else {}
+    if "left_out" in facts and facts["classes"] == list(competition.tables.targets.classes):
+        return {"unscored": f"model.weights={weights} was trained on rows that are scored: use student.start"}
+    return {}
 
 
 def _measured(config: ImageConfig, scores: dict[str, float]) -> str:
