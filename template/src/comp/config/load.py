@@ -9,12 +9,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from comp.config.common import Experiment
-from comp.errors import CompError
+from comp.config.yaml12 import MOST_BYTES, Dumper, parsed
+from comp.errors import CompError, shortened
+from comp.files import is_file
 from comp.tasks import imported, steps_of, task_called
 
 COMMAND_LINE = "the command line"
 Config = TypeVar("Config", bound=Experiment)
 SHORTHANDS = {"folds": "folds.use"}  # `folds=[0,2]` means `folds.use=[0,2]`
+MOST_BASES = 20  # files that one inherits from
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> Any:
@@ -54,7 +57,7 @@ def members_of(config: Config) -> list[Config]:
     return [_member(config, number, member) for number, member in enumerate(config.members)]
 
 
-def changed(config: Config, **sections: Any) -> Config:
+def changed(config: Config, /, **sections: Any) -> Config:
     """A copy with other values; a dictionary changes what it names of its section.
 
     Raises:
@@ -82,19 +85,21 @@ def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
 
 def to_yaml(config: Experiment) -> str:
     """The resolved configuration: `load_config` of this text gives the same again."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(config.model_dump(mode="json"), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _inherit(path: Path, source: dict[str, str], seen: list[Path]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise CompError(f"{path}: base: files inherit from each other in a circle")
+    if len(seen) > MOST_BASES:
+        raise CompError(f"{path}: base: more than {MOST_BASES} files inherit from each other")
     values = _read(path)
     base = values.pop("base", None)
     inherited: dict[str, Any] = {}
     if base is not None:
         if not isinstance(base, str):
             raise CompError(f"{path}: base: must be the path of one YAML file, relative to this one")
-        if not (path.parent / base).is_file():
+        if not is_file(path.parent / base):
             raise CompError(f"{path}: base: {base} does not exist (looked for {path.parent / base})")
         inherited = _inherit(path.parent / base, source, [*seen, path.resolve()])
     _merge(inherited, values, source, str(path))
@@ -103,7 +108,8 @@ def _inherit(path: Path, source: dict[str, str], seen: list[Path]) -> dict[str, 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1).decode("utf-8")
     except FileNotFoundError:
         raise CompError(
             f"{path} does not exist: run comp in the repository's folder, or name a configuration"
@@ -112,10 +118,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise CompError(f"{path} is a folder: name a YAML file") from None
     except UnicodeDecodeError:
         raise CompError(f"{path}: not UTF-8: save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" line {where.line + 1}" if where else ""
-        raise CompError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    except OSError as error:
+        raise CompError(f"{shortened(str(path))} cannot be read: {error.strerror}") from None
+    values = parsed(text, str(path))
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -146,11 +151,8 @@ def _dotted_keys(value: Any, prefix: str) -> list[str]:
 def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise CompError(f"{override!r} is neither a configuration file nor key=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise CompError(f"{override!r}: the value is not valid YAML") from None
+        raise CompError(f"{shortened(repr(override))} is neither a configuration file nor key=value")
+    value = parsed(text, shortened(repr(override)))
     if key in SHORTHANDS and not isinstance(value, dict):
         key = SHORTHANDS[key]
     *parents, last = key.split(".")
@@ -187,7 +189,7 @@ def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: 
         return f"{file}: {message}"
     if fault["type"] == "value_error":
         return f"{file}: {message}"
-    return f"{file}: {dotted}: {message[0].lower()}{message[1:]}, not {fault['input']!r}"
+    return f"{file}: {dotted}: {message[0].lower()}{message[1:]}, not {shortened(repr(fault['input']))}"
 
 
 def _known_part(location: tuple[int | str, ...], schema: type[BaseModel]) -> tuple[list[str], list[str]]:

@@ -1,7 +1,5 @@
 """The table at the end of `comp run`: each model's score out of fold, and what combining them brought."""
 
-import json
-
 from comp.config import Experiment
 from comp.runs.leaderboard import UNSCORED
 from comp.runs.rundir import RunDir
@@ -12,7 +10,7 @@ def print_summary(config: Experiment, names: list[str]) -> None:
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {config.metric:>12}  folds")
     for name in dict.fromkeys(names):
-        metrics = json.loads(RunDir.of_name(name).metrics.read_text(encoding="utf-8"))
+        metrics = RunDir.of_name(name).read_metrics()
         scores = metrics["scores"][config.metric]
         main = UNSCORED if metrics.get("unscored") else f"{scores['oof']:.4f}"
         folds = "" if metrics.get("unscored") else " ".join(f"{value:.4f}" for value in scores["folds"].values())

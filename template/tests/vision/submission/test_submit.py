@@ -11,7 +11,7 @@ import torch
 
 from comp.errors import CompError
 from comp.files import write_text, written_whole
-from comp.loop.state import write_tensors
+from comp.loop.tensors import write_tensors
 from comp.registry import register
 from comp.runs.predictions import test_table as table_of
 from comp.runs.predictions import write_predictions

@@ -39,7 +39,7 @@ def read_form(data: Files) -> tuple[Form | None, str]:
         name = here[0].name
     path = root / name
     rows = vectors_of(path)
-    header, _ = next(rows)
+    header, _ = next(rows, ([], None))
     first, vector = next(rows, (None, None))
     if first is None or vector is None:
         raise CompError(f"{path} has a header and no rows")
@@ -75,9 +75,9 @@ def _vector(name: str, fields: list[str], path: Path) -> np.ndarray:
     try:
         numbers = json.loads(fields[0]) if fields[0].lstrip().startswith("[") else [float(field) for field in fields]
         vector = np.array(numbers, dtype=np.float32)
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise CompError(f"{path}: row {name!r} is not a vector: {error}") from None
-    if vector.ndim != 1 or not np.isfinite(vector).all():
+    if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
         raise CompError(f"{path}: row {name!r} holds a value that is not a number")
     return vector
 

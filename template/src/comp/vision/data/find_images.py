@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from comp.errors import CompError, shown
+from comp.files import is_file
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif"}
 PROBED = 200  # rows that a guess is tried on
@@ -43,7 +44,7 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
             raise CompError(f"data.path={path}: no such column in the {split} table; it has {shown(table.columns, 12)}")
         columns = _likely_columns(table, id_column) if path == "auto" else [path]
         found = _by_guess(table, root, split, columns)
-    missing = ~found.paths.map(lambda name: Path(name).is_file())
+    missing = ~found.paths.map(lambda name: is_file(Path(name)))
     if missing.any():
         rows = table[id_column][missing]
         raise CompError(
@@ -61,7 +62,7 @@ def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str, id_co
             )
             for _, row in table.iterrows()
         ]
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise CompError(f"data.path={pattern}: {error} is not a column of the {split} table") from None
     return Found(pd.Series(paths, index=table.index, dtype=object), pattern)
 

@@ -13,10 +13,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from comp.config import to_yaml
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.folds.fold import fold_name
@@ -57,7 +56,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
             collect(merged, competition.tables.train["id"], run, facts)
 
     def prepare() -> None:
-        write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
+        run.write_config(first.model_copy(update={"name": config.name, "soup": config.soup}))
 
     return on_all_devices(
         merged,
@@ -92,7 +91,7 @@ def _likeness(run: RunDir) -> dict[str, Any]:
         raise CompError(f"no fold of {run.path} has finished training: run comp train name={run.path.name}")
     model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
     data = {"data.background": trained.data.background, "data.frame": trained.data.frame}
-    rows = run.folds.read_text(encoding="utf-8") if run.folds.is_file() else ""
+    rows = run.read_folds() or ""
     return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
 
 
@@ -109,7 +108,7 @@ def _average_fold(
     (model, facts), folder = loaded[0], run.fold(*left_out)
     if any(other != facts for _, other in loaded):
         raise CompError(f"{fold_name(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
-    if facts["folds"] != competition.split.digest:
+    if facts.get("folds") != competition.split.digest:
         raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
     model.load_state_dict(mean_weights([each for each, _ in loaded]))
     model.to(accelerator.device)

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from comp.files import digest, written_whole
+from comp.readback import AGAIN, read_array, remembered
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
 from comp.vision.parallel import in_parallel
@@ -56,8 +57,9 @@ def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tupl
 def image_statistics(paths: list[str], background: Rgb | None, folder: Path, table: str) -> np.ndarray:
     """STATISTICS of each image, (N, 13); NaN for an unreadable one. Remembered in `folder` until a file changes."""
     memory = folder / f"{table}-statistics-{digest([FORMAT, background, *states(paths)])}.npy"
-    if memory.is_file():
-        return np.load(memory, allow_pickle=False)
+    known = remembered(memory, lambda: read_array(memory, (len(paths), len(STATISTICS)), np.dtype(np.float64), AGAIN))
+    if known is not None:
+        return known
     rows = in_parallel(lambda path: statistics_of(Path(path), background), paths, f"statistics of {table} images")
     numbers = np.array(list(rows), dtype=np.float64).reshape(-1, len(STATISTICS))
     with written_whole(memory) as temporary, temporary.open("wb") as file:

@@ -1,13 +1,10 @@
 """`comp predict`: predicts again from a run's checkpoints, with other views or for other test images."""
 
-import json
-
 from accelerate import Accelerator
 
-from comp.config import to_yaml
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
@@ -40,7 +37,7 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
         for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
             _predict(merged, competition, left_out, run, accelerator)
         if accelerator.is_main_process:
-            write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict})))
+            run.write_config(trained.model_copy(update={"predict": config.predict}))
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 
@@ -61,10 +58,10 @@ def _predict(
     model, facts = load_checkpoint(config.model, folder / "best.safetensors")
     if facts["classes"] != list(competition.tables.targets.classes):
         raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
-    if facts["folds"] != competition.split.digest:
+    if facts.get("folds") != competition.split.digest:
         raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
-        before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        before = run.read_fold_metrics(*left_out)
         write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
         print(f"{fold_name(left_out)}  predicted again")

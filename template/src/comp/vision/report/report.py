@@ -1,6 +1,5 @@
 """`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from comp.runs.page import Table, curves, saved, write_page
-from comp.runs.predictions import read_predictions
+from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.metrics import score
@@ -26,8 +25,8 @@ def report(config: ImageConfig) -> Path:
     """
     run = RunDir.of(config)
     trained = run.trained_config()
-    oof, targets, _ = read_predictions(run.oof)
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    oof, targets, _ = read_oof(run.oof)
+    metrics = run.read_metrics()
     plots = {}
     if metrics.get("combines") is None:  # what is combined was not trained
         plots["Training"] = saved(curves(run, trained), run.path / "curves.png")
