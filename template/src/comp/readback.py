@@ -62,10 +62,14 @@ def read_rows(path: Path, columns: Sequence[str], way_out: str) -> list[dict[str
         CompError: it has not, or the file is damaged.
     """
     with reading(path, way_out), path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, strict=True))
+        reader = csv.DictReader(file, strict=True)
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]}")
+        rows = list(reader)
         for number, row in enumerate(rows, start=2):
-            if None in row or None in row.values() or not set(columns) <= set(row):
-                raise ValueError(f"row {number} has other columns")
+            if None in row or None in row.values():
+                raise ValueError(f"row {number} has other columns than the header")
         return rows
 
 

@@ -119,7 +119,7 @@ class RunDir:
         return self.path / f"fold{'+'.join(map(str, numbers))}"
 
     def is_done(self, *numbers: int) -> bool:
-        return (self.fold(*numbers) / "metrics.json").is_file()
+        return (self.fold(*numbers) / "metrics.json").exists()
 
     def done_folds(self) -> list[int]:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
@@ -203,7 +203,7 @@ class RunDir:
 
     def trained_config(self) -> Any:
         """The configuration that the run was trained with."""
-        if not self.config.is_file():
+        if not self.config.exists():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))
             raise CompError(f"there is no run {self.path} (there are {shown(known) or 'none yet'}): run comp train")
         made = read_json(self.made_with, MadeWith, "copy it from another run of this repository")
