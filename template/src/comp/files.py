@@ -27,7 +27,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise CompError(f"{path} is a folder, and a file is to be written there: move it away")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_dead_leftovers(path.parent.absolute())
-    temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}.tmp")
+    temporary = beside(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -39,6 +39,11 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Where this process writes what is to become `path`."""
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}.tmp")
 
 
 def _is_no_space(error: BaseException | None) -> bool:
