@@ -15,6 +15,11 @@ def shown(items: object, most: int = 3) -> str:
     return head if len(everything) <= most else f"{head} and {len(everything) - most} more"
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, never empty."""
+    return shortened(" ".join(str(error).split()) or type(error).__name__)
+
+
 def shortened(text: str) -> str:
     """The beginning of a long text."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from comp.errors import CompError, shortened
+from comp.errors import CompError, one_line, shortened
 
 AGAIN = "it is made again"  # the way out of what is remembered
 Found = TypeVar("Found")
@@ -121,4 +121,4 @@ def _why(error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
         return f"{'.'.join(map(str, fault['loc'])) or 'its content'}: {fault['msg']}"
-    return shortened(" ".join(str(error).split()) or type(error).__name__)
+    return one_line(error)

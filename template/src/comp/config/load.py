@@ -37,8 +37,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     try:
         config = schema.model_validate(values)
     except ValidationError as error:
-        faults = {_explain(dict(fault), source, path, schema) for fault in error.errors()}
-        raise CompError("\n".join(sorted(faults))) from None
+        raise CompError(_explained(error, source, path, schema)) from None
     _check_steps(config, source.get("steps", str(path)))
     members = {str(member.get("name")): each for member, each in zip(config.members, members_of(config), strict=True)}
     if config.member is None:
@@ -68,8 +67,7 @@ def changed(config: Config, /, **sections: Any) -> Config:
     try:
         return type(config).model_validate(values)
     except ValidationError as error:
-        faults = sorted({_explain(dict(fault), {}, Path(config.name), type(config)) for fault in error.errors()})
-        raise CompError("\n".join(faults)) from None
+        raise CompError(_explained(error, {}, Path(config.name), type(config))) from None
 
 
 def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
@@ -171,8 +169,20 @@ def _check_steps(config: Experiment, file: str) -> None:
             raise CompError(f"{file}: steps: {step!r} is not a step of the task {config.task}: {hint}")
 
 
-def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: type[BaseModel]) -> str:
-    """One line for one of pydantic's faults."""
+def _explained(error: ValidationError, source: dict[str, str], path: Path, schema: type[BaseModel]) -> str:
+    """A line for each key that is wrong: where it may be one of several things, pydantic has a fault for each."""
+    lines: dict[str, tuple[list[str], str]] = {}
+    for fault in sorted(error.errors(), key=lambda fault: len(fault["loc"])):
+        where, message, given = _explain(dict(fault), source, path, schema)
+        messages, _ = lines.setdefault(where, ([], given))
+        messages += [message] if message not in messages else []
+    return "\n".join(sorted(f"{where}{' or '.join(each)}{given}" for where, (each, given) in lines.items()))
+
+
+def _explain(
+    fault: dict[str, Any], source: dict[str, str], path: Path, schema: type[BaseModel]
+) -> tuple[str, str, str]:
+    """One of pydantic's faults: where it is, what it is, and what was given."""
     keys, known = _known_part(fault["loc"], schema)
     dotted = ".".join(keys)
     file = next(
@@ -183,13 +193,12 @@ def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: 
         elsewhere = [name for name in _all_keys(schema) if name.split(".")[-1] == keys[-1]]
         nearest = [".".join([*keys[:-1], near[0]])] if near else []
         hint = f"did you mean {(elsewhere + nearest)[0]!r}?" if elsewhere or near else f"known here: {', '.join(known)}"
-        return f"{file}: unknown key {dotted!r}: {hint}"
+        return f"{file}: unknown key {shortened(repr(dotted))}: {hint}", "", ""
     message = fault["msg"].removeprefix("Value error, ")
-    if not keys:
-        return f"{file}: {message}"
-    if fault["type"] == "value_error":
-        return f"{file}: {message}"
-    return f"{file}: {dotted}: {message[0].lower()}{message[1:]}, not {shortened(repr(fault['input']))}"
+    if not keys or fault["type"] == "value_error":
+        return f"{file}: {message}", "", ""
+    given = f", not {shortened(repr(fault['input']))}"
+    return f"{file}: {dotted}: ", f"{message[0].lower()}{message[1:]}", given
 
 
 def _known_part(location: tuple[int | str, ...], schema: type[BaseModel]) -> tuple[list[str], list[str]]:

@@ -17,7 +17,7 @@ CORE = "tag:yaml.org,2002:"
 SCALARS = (  # pattern, first characters. Longer integers, and those that begin with 0 as ids do, are text.
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]{0,17})|0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}", list("-+0123456789")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]{0,99})|0x[0-9a-fA-F]{1,99}|0o[0-7]{1,99}", list("-+0123456789")),
     (
         "float",
         r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
@@ -84,6 +84,7 @@ CONSTRUCTORS: dict[str, Callable[[_Loader, Any], Any]] = {
 }
 for _name, _construct in CONSTRUCTORS.items():
     _Loader.add_constructor(f"{CORE}{_name}", _construct)
+_Loader.yaml_constructors[None] = _Loader.construct_undefined  # else what is not known is taken for text
 
 
 def parsed(text: str, where: str) -> Any:
@@ -107,7 +108,8 @@ def parsed(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        why = " ".join(str(getattr(error, "problem", None) or error).split())
+        said = [getattr(error, name, None) for name in ("context", "problem")]
+        why = " ".join((": ".join(filter(None, said)) or str(error)).split())
         raise CompError(f"{where}{line}: not valid YAML: {why}") from None
     except ValueError as error:  # an explicit tag on what it does not fit: !!int x
         raise CompError(f"{where}: not valid YAML: {error}") from None

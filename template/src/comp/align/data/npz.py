@@ -11,7 +11,7 @@ from tokenize import TokenError
 
 import numpy as np
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, one_line, shown
 
 LOCAL_HEADER = 30  # bytes of a zip member's own header before its name
 # What zipfile, zlib, lzma and numpy raise of files that are damaged, locked or packed in a way that Python cannot read.
@@ -38,7 +38,7 @@ class Archive:
         except FileNotFoundError:
             raise CompError(f"{path} does not exist") from None
         except BROKEN as error:
-            raise CompError(f"{path} is not an npz, or is incomplete: {error}") from None
+            raise CompError(f"{path} is not an npz, or is incomplete: {one_line(error)}") from None
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -141,7 +141,7 @@ class Archive:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, error: Exception) -> CompError:
-        return CompError(f"{self.path}: {name} is damaged: {error or type(error).__name__}")
+        return CompError(f"{self.path}: {name} is damaged: {one_line(error)}")
 
     def texts(self, name: str) -> np.ndarray:
         """An array as text: names, or numbers.
@@ -155,4 +155,4 @@ class Archive:
         try:
             return (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(str)).astype(object)
         except ValueError as error:
-            raise CompError(f"{self.path}: {name} is not text in UTF-8: {error}") from None
+            raise CompError(f"{self.path}: {name} is not text in UTF-8: {one_line(error)}") from None

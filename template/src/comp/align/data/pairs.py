@@ -146,7 +146,7 @@ def _file(root: Path, name: str, likely: tuple[str, ...], key: str) -> Path:
 
 def embeddings(archive: Archive, name: str) -> np.ndarray:
     array = archive.read(name)
-    if array.ndim != 2 or not len(array) or array.dtype.kind != "f":
+    if array.ndim != 2 or not array.size or array.dtype.kind != "f":
         raise CompError(f"{archive.path}: {name} is {array.dtype} {array.shape}, expected floats (rows, numbers)")
     return array
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, shortened, shown
 from comp.files import is_file
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif"}
@@ -49,7 +49,7 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
         rows = table[id_column][missing]
         raise CompError(
             f"{missing.sum()} of {len(table)} {split} images are missing ({found.how}): ids {shown(rows)}, "
-            f"such as {found.paths[missing].iloc[0]}"
+            f"such as {shortened(found.paths[missing].iloc[0])}"
         )
     return found
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from comp.errors import CompError, shortened, shown
+from comp.errors import CompError, one_line, shown
 
 IN_A_FOLDER = ("model.safetensors", "*.safetensors", "pytorch_model.bin", "*.pth", "*.pt", "*.bin")
 WRAPPERS = (
@@ -42,8 +42,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{file} contains more than tensors and was not loaded: save its state_dict as safetensors"
         ) from None
     except Exception as error:  # torch, zipfile and pickle each have their own, for whatever bytes they meet
-        why = shortened(" ".join((str(error) or type(error).__name__).splitlines()[0].split()))
-        raise CompError(f"{file} is not a readable weights file: {why}") from None
+        raise CompError(f"{file} is not a readable weights file: {one_line(error)}") from None
     return _unwrapped(loaded, file)
 
 
