@@ -21,7 +21,8 @@ ALIASES = (
     b"data: &d {root: x}\ntrain: {lr: 1e-4, epochs: 3}\nfolds: {use: [0, 1]}\nmembers:\n  - name: a\n    data: *d\n"
 )
 KEYS = sorted({key for task in tasks_here().values() for key in imported(task.schema).model_fields})
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+WORDS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\u2028\u2029\ufeff"), max_size=20)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(SCALARS, inner, max_size=4), max_leaves=12
 )
@@ -74,7 +75,7 @@ def test_any_override(repo, key, below, value):
 @given(VALUES)
 def test_what_is_written_is_read_as_the_same(value):
     try:
-        found = parsed(yaml.dump({"k": value}, Dumper=Dumper, allow_unicode=True), "x")
+        found = parsed(yaml.dump({"k": value}, Dumper=Dumper, sort_keys=False, allow_unicode=True), "x")
     except CompError:
         return
     assert repr(found) == repr({"k": value})

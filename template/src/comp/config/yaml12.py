@@ -25,7 +25,9 @@ SCALARS = (  # pattern, first characters. Longer integers, and those that begin 
         list("-+.0123456789"),
     ),
 )
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no path, name or file may hold them
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+)  # no path, name or file may hold them
 
 
 class _Loader(yaml.SafeLoader):

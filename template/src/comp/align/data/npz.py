@@ -50,9 +50,8 @@ class Archive:
             CompError: there is none of that name, it is damaged, or it holds Python objects.
         """
         info, (shape, fortran, dtype, start) = self._info(name), self._header(name)
-        if 0 in shape or not dtype.itemsize:
-            return np.zeros(shape, dtype)
-        if info.compress_type == zipfile.ZIP_STORED:
+        empty = 0 in shape or not dtype.itemsize
+        if info.compress_type == zipfile.ZIP_STORED and not empty:
             try:
                 with self.path.open("rb") as file:
                     file.seek(info.header_offset)
@@ -66,6 +65,8 @@ class Archive:
             array = np.empty(shape, dtype, "F" if fortran else "C")
         except BROKEN as error:
             raise self._damaged(name, error) from None
+        if empty:
+            return array
         flat = array.reshape(-1, order="A")
         done = 0
         for chunk in self._numbers(name, max(1, CHUNK_BYTES // max(1, dtype.itemsize))):
@@ -105,6 +106,8 @@ class Archive:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, fortran, dtype = read(file)
                 start = file.tell()
+            if min(shape, default=0) < 0:
+                raise ValueError(f"its shape is {shape}")
             if not dtype.hasobject:
                 self._refuse_absurd(info, start + math.prod(shape) * dtype.itemsize)
         except BROKEN as error:
@@ -153,6 +156,8 @@ class Archive:
         if array.dtype.kind not in "USiufb":
             raise CompError(f"{self.path}: {name} is {array.dtype}, expected text or numbers")
         try:
-            return (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(str)).astype(object)
+            words = (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(str)).astype(object)
+            "".join(words.ravel()).encode().decode()  # of its four bytes per letter, numpy takes any
+            return words
         except ValueError as error:
             raise CompError(f"{self.path}: {name} is not text in UTF-8: {one_line(error)}") from None

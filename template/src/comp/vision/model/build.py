@@ -36,7 +36,7 @@ class Facts(TypedDict):
     classes: list[str]
     folds: NotRequired[str]
     metadata: NotRequired[Any]
-    architecture: NotRequired[list[Any]]
+    architecture: NotRequired[tuple[str, dict[str, Any]]]
 
 
 class Classifier(nn.Module):
@@ -129,7 +129,7 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
     tensors, metadata = _read(path)
     with reading(path, AGAIN.format(folder=path.parent)):
         facts = json.loads(metadata["comp"])
-        TypeAdapter(Facts).validate_python(facts, strict=True)
+        TypeAdapter(Facts).validate_json(metadata["comp"], strict=True)
         encoder = MetadataEncoder.from_facts(facts["metadata"]) if "metadata" in facts else None
     architecture = facts.get("architecture")
     if architecture:
