@@ -20,13 +20,17 @@ class Found:
 
 
 def image_files(folder: Path) -> list[str]:
-    """All images below `folder`, relative to it with forward slashes, sorted; hidden folders are passed over."""
+    """All images below `folder`, relative to it with forward slashes, sorted; what systems hide there is none."""
     found = []
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         inside = Path(place).relative_to(folder)
-        found += [(inside / name).as_posix() for name in files if Path(name).suffix.lower() in SUFFIXES]
+        found += [(inside / name).as_posix() for name in files if _is_image(name)]
     return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith("._")  # macOS keeps what it knows there
 
 
 def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_column: str) -> Found:
