@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, one_line, shown
 
 Kind = Literal["multiclass", "binary", "multilabel", "embedding"]
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -201,7 +201,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise CompError(f"{path} is empty") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise CompError(f"{path} is not a CSV in UTF-8: {error}") from None
+        raise CompError(f"{path} is not a CSV in UTF-8: {one_line(error)}") from None
     if table.empty:
         raise CompError(f"{path} has a header and no rows")
     return table

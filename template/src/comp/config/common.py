@@ -5,17 +5,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
+LARGEST = 2**31 - 1  # what every library underneath takes as a count or a seed
+LONGEST_NAME = 100  # bytes: file systems take 255, and endings join it
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values do not change once read."""
+    """A part of the configuration: unknown keys are refused, numbers are finite, values do not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class Recipe(Section):
@@ -36,9 +40,10 @@ class Files(Section):
 
 
 class Folding(Section):
-    n: Annotated[int, Field(ge=2)] = 5
+    n: Annotated[int, Field(ge=2, le=LARGEST)] = 5
     kind: str = "auto"
-    use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
+    # Train only these; `folds=[0,2]` on the command line.
+    use: Literal["all"] | Annotated[list[Count], Field(min_length=1)] = "all"
     seed: Count = 42  # apart from the run's seed: all runs share one split
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
 
@@ -103,6 +108,17 @@ class Training(Section):
             raise ValueError("train.keep: ema needs train.ema_decay, such as 0.998")
         return self
 
+    @model_validator(mode="after")
+    def _the_schedule_fits(self) -> "Training":
+        if self.min_lr > self.lr:
+            raise ValueError(f"train.min_lr={self.min_lr:g} is above train.lr={self.lr:g}: set one of the two")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"train.warmup_epochs={self.warmup_epochs:g} is longer than train.epochs={self.epochs}: set one of "
+                "the two"
+            )
+        return self
+
 
 class Submission(Section):
     digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
@@ -138,6 +154,8 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Experiment":
-        if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):
+        if not self.name.isprintable() or self.name in {"", ".", ".."} or set(self.name) & set('/\\:*?"<>|'):
             raise ValueError(f"name: {self.name!r} cannot be a folder name")
+        if len(self.name.encode()) > LONGEST_NAME:
+            raise ValueError(f"name: {self.name[:20]!r}… is longer than {LONGEST_NAME} bytes: set a shorter one")
         return self

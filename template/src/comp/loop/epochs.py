@@ -11,7 +11,9 @@ from torch import nn
 from tqdm import tqdm
 
 from comp.config import Experiment
-from comp.loop.state import State, read_tensors, write_tensors
+from comp.loop.state import State
+from comp.loop.tensors import AGAIN, read_tensors, write_tensors
+from comp.readback import reading
 from comp.registry import greater_is_better
 
 
@@ -93,7 +95,10 @@ class Epochs:
 
     def load_best(self, model: nn.Module) -> None:
         """Gives `model` the best weights that were kept."""
-        model.load_state_dict(read_tensors(self.folder / "last" / "best.pt"))
+        path, way_out = self.folder / "last" / "best.pt", AGAIN.format(folder=self.folder / "last")
+        tensors = read_tensors(path, way_out)
+        with reading(path, way_out):
+            model.load_state_dict(tensors)
 
 
 def is_better(new: float, best: float | None) -> bool:

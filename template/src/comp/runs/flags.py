@@ -4,7 +4,6 @@ A score flatters where the scored rows had a part in a choice; a run is unscored
 Each is a reason, in `metrics.json` and in the leaderboard, or "".
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,4 +70,4 @@ def flags_of_metrics(metrics: Mapping[str, Any]) -> Flags:
 
 
 def _metrics(run: RunDir) -> dict[str, Any]:
-    return json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}
+    return run.read_metrics() if run.metrics.is_file() else {}

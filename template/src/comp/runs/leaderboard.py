@@ -9,6 +9,7 @@ from typing import Any
 
 from comp.config import Experiment
 from comp.files import write_text
+from comp.readback import read_rows, reading
 from comp.registry import greater_is_better, names
 from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
@@ -40,9 +41,7 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
     """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first."""
     path = RUNS / "leaderboard.csv"
     lines = [line]
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            lines += [old for old in csv.DictReader(file) if old["name"] != line["name"]]
+    lines += [old for old in read_leaderboard() if old["name"] != line["name"]]
     lines.sort(key=lambda each: (each["metric"], _rank(each)))
     columns = list(dict.fromkeys(key for each in lines for key in each))
     text = io.StringIO()
@@ -51,6 +50,22 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
     writer.writerows(lines)
     write_text(path, text.getvalue())
     return path
+
+
+def read_leaderboard() -> list[dict[str, Any]]:
+    """The lines of all experiments, none where there is no file yet.
+
+    Raises:
+        CompError: the file is damaged.
+    """
+    path = RUNS / "leaderboard.csv"
+    if not path.exists():
+        return []
+    way_out = "move it away and run comp train for each run again: no finished fold is trained again"
+    lines: list[dict[str, Any]] = list(read_rows(path, ("name", "metric", "cv"), way_out))
+    with reading(path, way_out):
+        [_rank(line) for line in lines]
+    return lines
 
 
 def _rank(line: dict[str, Any]) -> float:

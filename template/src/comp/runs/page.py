@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 
 from comp.config import Experiment, to_yaml
 from comp.files import write_text, written_whole
+from comp.readback import reading, remembered
 from comp.runs.rundir import RunDir
 
 PAGE = Path(__file__).with_name("report.html")
@@ -57,7 +59,9 @@ def curves(run: RunDir, config: Experiment, measured_on: str = "") -> Figure:
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number in run.done_folds():
-        history = pd.read_csv(run.fold(number) / "history.csv")
+        history = remembered(run.fold(number) / "history.csv", partial(_history, run, number, config.metric))
+        if history is None:
+            continue
         (line,) = left.plot(history["epoch"], history["train_loss"], linestyle=":")
         left.plot(history["epoch"], history["val_loss"], color=line.get_color(), label=f"fold {number}")
         right.plot(history["epoch"], history[config.metric], color=line.get_color(), label=f"fold {number}")
@@ -68,6 +72,13 @@ def curves(run: RunDir, config: Experiment, measured_on: str = "") -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
+
+
+def _history(run: RunDir, number: int, metric: str) -> pd.DataFrame:
+    """A row per epoch, of numbers."""
+    path = run.fold(number) / "history.csv"
+    with reading(path, "the page is made without its curve"):
+        return pd.read_csv(path)[["epoch", "train_loss", "val_loss", metric]].astype(float)
 
 
 def saved(figure: Figure, path: Path) -> Path:

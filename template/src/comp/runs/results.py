@@ -1,6 +1,5 @@
 """Joins the folds' predictions into the run's two tables, scores them and notes them in the leaderboard."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +12,8 @@ from comp.files import write_json
 from comp.registry import metric_label
 from comp.runs.flags import flags_of_metrics, flags_of_training
 from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
-from comp.runs.predictions import read_predictions, values_of, with_values, write_predictions
-from comp.runs.rundir import RunDir
+from comp.runs.predictions import read_oof, read_predictions, values_of, with_values, write_predictions
+from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.tables import Targets
 
 Score = Callable[[str, pd.DataFrame, Targets], float]  # of a metric's name and out-of-fold rows
@@ -42,7 +41,7 @@ def join_folds(
     done = run.done_folds()
     oofs, tests, first = [], [], ""
     for number in done:
-        oof, targets, folds = read_predictions(run.fold(number) / "oof.parquet")
+        oof, targets, folds = read_oof(run.fold(number) / "oof.parquet")
         test, _, test_folds = read_predictions(run.fold(number) / "test.parquet")
         first = first or folds
         if {folds, test_folds} != {first}:
@@ -82,7 +81,7 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
 
 
 def _facts_of(run: RunDir) -> dict[str, Any]:
-    before = json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}
+    before = run.read_metrics() if run.metrics.is_file() else {}
     return {key: before[key] for key in LASTING if key in before}
 
 
@@ -96,7 +95,7 @@ def _scores(
         scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": std}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
-    seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
+    seconds = round(sum(read_fold_metrics(path)["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
     return {**facts, "scores": scores}
 

@@ -1,7 +1,5 @@
 """The table at the end of `comp run`: each model's score out of fold, and what combining them brought."""
 
-import json
-
 from comp.config import Experiment
 from comp.runs.flags import flags_of
 from comp.runs.leaderboard import UNSCORED
@@ -13,7 +11,7 @@ def print_summary(config: Experiment, names: list[str]) -> None:
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {config.metric:>12}  folds")
     for name in dict.fromkeys(names):
-        metrics = json.loads(RunDir.of_name(name).metrics.read_text(encoding="utf-8"))
+        metrics = RunDir.of_name(name).read_metrics()
         scores = metrics["scores"][config.metric]
         flags = flags_of(RunDir.of_name(name))
         main = UNSCORED if flags.unscored else f"{scores['oof']:.4f}"

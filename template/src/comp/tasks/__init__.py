@@ -89,9 +89,9 @@ def task_called(name: object) -> Task:
         return next(iter(here.values()))
     if name is None:
         raise CompError(f"task: is not set: one of {', '.join(here)}")
-    if name not in here:
+    if not isinstance(name, str) or name not in here:
         raise CompError(f"task: {name!r} is not a task of this repository: {', '.join(here)}")
-    return here[str(name)]
+    return here[name]
 
 
 def commands_of(task: object) -> dict[str, Command]:

@@ -27,7 +27,7 @@ from comp.align.training.fit import Averaged, batches_of, fit
 from comp.align.training.losses import alignment_loss
 from comp.align.training.noise import another_caption, noisy
 from comp.align.training.projector import Projector, build_model
-from comp.loop.state import read_tensors
+from comp.loop.tensors import read_tensors
 from comp.runs.rundir import RunDir
 
 MODERN = {

@@ -10,6 +10,7 @@ from comp.registry import register
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
+from comp.vision.data.find_images import image_files
 from comp.vision.data.read import read_tables
 from comp.vision.schema import Data
 
@@ -361,3 +362,13 @@ def test_a_shuffled_csv_changes_no_fold_and_no_prediction(competition, configure
         (competition / "folds.csv").unlink()
     assert list(results[0]["fold"]) == list(results[1]["fold"])
     np.testing.assert_allclose(results[0].filter(like="p_"), results[1].filter(like="p_"), atol=1e-5)
+
+
+def test_what_systems_and_editors_leave_beside_images_is_none(files, repo):
+    files(TRAIN | TEST)
+    before = image_files(repo / "data")
+    for left in ("__MACOSX/train/._01.png", "train/._01.png", "train/.ipynb_checkpoints/01.png", "train/Thumbs.db"):
+        path = repo / "data" / left
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"nothing to see")
+    assert image_files(repo / "data") == before

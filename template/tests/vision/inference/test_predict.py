@@ -200,6 +200,8 @@ def test_other_folds_or_classes_than_those_of_the_run_are_refused(trained, comp)
     assert "was trained with other folds than folds.csv has now" in err
     train = pd.read_csv("data/train.csv", dtype=str)
     train.assign(label=train["label"].replace("red", "pink")).to_csv("data/train.csv", index=False)
+    sample = pd.read_csv("data/sample_submission.csv", dtype=str)
+    sample.assign(label="pink").to_csv("data/sample_submission.csv", index=False)
     assert comp("split", "--force")[0] == 0
     status, _, err = comp("predict")
     assert status == 1

@@ -1,7 +1,6 @@
 """A submission has the sample's ids, order, columns and spelling, or there is none."""
 
 import errno
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 import torch
 
 from comp.errors import CompError
-from comp.files import write_text, written_whole
-from comp.loop.state import write_tensors
+from comp.files import beside, write_text, written_whole
+from comp.loop.tensors import write_tensors
 from comp.registry import register
 from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.predictions import test_table as table_of
@@ -245,21 +244,21 @@ def test_a_run_that_does_not_exist_is_refused(configure, comp):
 def full_disk_for(path):
     """Lets the next write of `path` go where no space is left."""
     path.parent.mkdir(exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.symlink_to(FULL)
-    return beside
+    temporary = beside(path)
+    temporary.symlink_to(FULL)
+    return temporary
 
 
 @needs_full
 @pytest.mark.parametrize("old", [None, "id,label\nold,old\n"])
 def test_a_full_disk_leaves_the_submissions_as_they_were(submitted, old):
-    beside = full_disk_for(SUBMISSION)
+    temporary = full_disk_for(SUBMISSION)
     if old is not None:
         SUBMISSION.write_text(old)
     status, text, err = submitted(CATS, "id,label\n01,cat\n02,cat\n")
     assert (status, text) == (1, old)
     assert "no space left on the disk while writing" in err
-    assert not beside.is_symlink()
+    assert not temporary.is_symlink()
 
 
 @needs_full

@@ -26,7 +26,7 @@ from comp.cli import main
 from comp.distributed.accelerator import accelerator_for
 from comp.distributed.fsdp import ON_PARTS, shard
 from comp.errors import CompError
-from comp.loop.state import read_tensors
+from comp.loop.tensors import read_tensors
 from comp.vision.model import build_model
 from comp.vision.training.optimizer import build_optimizer
 

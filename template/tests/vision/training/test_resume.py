@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from support import KILL, SOURCE, needs_signals
 
 from comp.errors import CompError
-from comp.loop.state import read_tensors
+from comp.loop.tensors import read_tensors
 from comp.registry import register
 from comp.vision.training.losses import cross_entropy
 

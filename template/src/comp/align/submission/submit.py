@@ -15,7 +15,9 @@ from comp.align.data.sample_submission import Form, read_form, vectors_of
 from comp.align.schema import AlignConfig
 from comp.errors import CompError, shown
 from comp.files import written_whole
+from comp.readback import reading
 from comp.registry import find
+from comp.runs.predictions import WAY_OUT
 from comp.runs.rundir import SUBMISSIONS, RunDir
 
 ROWS = 512  # formatted at a time
@@ -31,10 +33,10 @@ def submit(config: AlignConfig) -> Path:
     run, path = RunDir.of(config), SUBMISSIONS / f"{config.name}.csv"
     if not run.test.is_file():
         raise CompError(f"{run.test} does not exist: run comp train")
-    table = pq.ParquetFile(run.test)
-    field = table.schema_arrow.field("embedding")
-    width = field.type.list_size
-    ids = table.read(columns=["id"])["id"].to_pylist()
+    with reading(run.test, WAY_OUT):
+        table = pq.ParquetFile(run.test, page_checksum_verification=True)
+        width = table.schema_arrow.field("embedding").type.list_size
+        ids = table.read(columns=["id"])["id"].to_pylist()
     form, note = read_form(config.data)
     order = _order(ids, form, width)
     header, is_list = _header(form, width, config)
@@ -43,7 +45,7 @@ def submit(config: AlignConfig) -> Path:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
-            for names, vectors in _parts(table, ids, order):
+            for names, vectors in _parts(run.test, table, ids, order):
                 for name in config.submit.postprocess:
                     vectors = find("postprocess", name)(vectors)
                 vectors = vectors.astype(np.float32, copy=False)
@@ -91,13 +93,20 @@ def _header(form: Form | None, width: int, config: AlignConfig) -> tuple[list[st
     return ["id", *(["embedding"] if is_list else [f"e{number}" for number in range(width)])], is_list
 
 
-def _parts(table: pq.ParquetFile, ids: list[str], order: list[int]) -> Iterator[tuple[list[str], np.ndarray]]:
+def _parts(
+    path: Path, table: pq.ParquetFile, ids: list[str], order: list[int]
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """Ids and vectors (n, D) in the order asked for, some at a time."""
     if order == list(range(len(ids))):
-        for batch in table.iter_batches(ROWS, columns=["id", "embedding"]):
+        batches = table.iter_batches(ROWS, columns=["id", "embedding"])
+        while True:
+            with reading(path, WAY_OUT):
+                batch = next(batches, None)
+            if batch is None:
+                return
             yield batch["id"].to_pylist(), _matrix(batch["embedding"])
-        return
-    every = _matrix(table.read(columns=["embedding"])["embedding"].combine_chunks())
+    with reading(path, WAY_OUT):
+        every = _matrix(table.read(columns=["embedding"])["embedding"].combine_chunks())
     for start in range(0, len(order), ROWS):
         rows = order[start : start + ROWS]
         yield [ids[row] for row in rows], every[rows]

@@ -20,7 +20,7 @@ from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_to_train
-from comp.loop.trackers import start_tracker
+from comp.loop.trackers import check_tracker, start_tracker
 from comp.registry import find
 from comp.runs.members import for_each_member
 from comp.runs.predictions import oof_table, test_table, write_predictions
@@ -57,11 +57,16 @@ def train(config: AlignConfig, arguments: list[str], fresh: bool = False) -> int
         arguments,
         Work(
             open=lambda quiet: open_competition(config, quiet),
-            prepare=lambda: run.start(config, fresh),
+            prepare=lambda: _prepare(config, run, fresh),
             check=lambda competition, processes: _check(config, competition, processes),
             do=work,
         ),
     )
+
+
+def _prepare(config: AlignConfig, run: RunDir, fresh: bool) -> None:
+    check_tracker(config)
+    run.start(config, fresh)
 
 
 def collect(

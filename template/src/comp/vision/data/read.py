@@ -184,6 +184,10 @@ def _label_columns(
 ) -> list[str]:
     if data.target != "auto":
         columns = [data.target] if isinstance(data.target, str) else list(data.target)
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if id_column in columns or twice:
+            what = f"has {shown(twice)} twice" if twice else f"names the id column {id_column!r}"
+            raise CompError(f"data.target {what}: name the columns of {source} that hold the labels, each once")
         return [str(_column(table, column, "data.target").name) for column in columns]
     if sample is not None:
         asked = [column for column in sample.columns[1:] if column in table.columns]

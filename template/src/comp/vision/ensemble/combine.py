@@ -3,7 +3,6 @@
 The result is a run like any other: it can be submitted, and be a member in turn.
 """
 
-import shutil
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from comp.files import write_json
 from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
 from comp.registry import greater_is_better
 from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
+from comp.runs.lock import locked
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
@@ -70,7 +70,9 @@ def blend(config: ImageConfig) -> None:
     members = open_members(config, config.blend.members, tables, split)
     fit = blend_fit(config.blend, config.metric, tables.targets)
     scheme = _scheme(members, split) if config.blend.kind in FITTED else "nothing"
-    _combine(config, config.blend.kind, fit, _input(config, [], scheme, members, tables, split), tables, split)
+    given = _input(config, [], scheme, members, tables, split)
+    with locked(RunDir.of(config).path, "blend"):
+        _combine(config, config.blend.kind, fit, given, tables, split)
 
 
 def stack(config: ImageConfig) -> None:
@@ -83,7 +85,8 @@ def stack(config: ImageConfig) -> None:
     members = open_members(config, config.stack.members, tables, split)
     fit = stack_fit(config.stack, config.seed, tables.targets)
     given = _input(config, config.stack.features, _scheme(members, split), members, tables, split)
-    _combine(config, config.stack.kind, fit, given, tables, split)
+    with locked(RunDir.of(config).path, "stack"):
+        _combine(config, config.stack.kind, fit, given, tables, split)
 
 
 def combined(given: Input, fit: Fit) -> Output:
@@ -182,8 +185,7 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
     started = time.perf_counter()
     output = combined(given, fit)
     run, targets, members = RunDir.of(config), tables.targets, given.members
-    shutil.rmtree(run.path, ignore_errors=True)
-    run.start(config)
+    run.start(config, fresh=True)
     run.bind_to_folds(split.digest)
     seconds = time.perf_counter() - started
     for k, test in output.tests.items():

@@ -57,7 +57,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
             collect(merged, competition.tables.train["id"], run, {"combines": combines, **vars(flags)})
 
     def prepare() -> None:
-        run.record(first.model_copy(update={"name": config.name, "soup": config.soup}))
+        run.write_config(first.model_copy(update={"name": config.name, "soup": config.soup}))
 
     return on_all_devices(
         merged,
@@ -92,7 +92,7 @@ def _likeness(run: RunDir) -> dict[str, Any]:
         raise CompError(f"no fold of {run.path} has finished training: run comp train name={run.path.name}")
     model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
     data = {f"data.{key}": getattr(trained.data, key) for key in PREPARATION}
-    rows = run.folds.read_text(encoding="utf-8") if run.folds.is_file() else ""
+    rows = run.read_folds() or ""
     return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
 
 

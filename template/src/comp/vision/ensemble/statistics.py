@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from comp.files import digest, written_whole
+from comp.readback import AGAIN, read_array, remembered
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
 from comp.vision.data.settle import settled_data
@@ -62,8 +63,9 @@ def image_statistics(
     """STATISTICS of each image, (N, 13); NaN for an unreadable one. Remembered in `folder` until a file changes."""
     key = digest([FORMAT, PIXELS_VERSION, background, *astuple(values), *states(paths)])
     memory = folder / f"{table}-statistics-{key}.npy"
-    if memory.is_file():
-        return np.load(memory, allow_pickle=False)
+    known = remembered(memory, lambda: read_array(memory, (len(paths), len(STATISTICS)), np.dtype(np.float64), AGAIN))
+    if known is not None:
+        return known
     rows = in_parallel(
         lambda path: statistics_of(Path(path), background, values), paths, f"statistics of {table} images"
     )

@@ -16,6 +16,7 @@ from PIL import Image
 from comp.errors import CompError, shown
 from comp.files import digest, written_whole
 from comp.folds import group_names
+from comp.readback import AGAIN, read_array, remembered
 from comp.tables import Tables
 from comp.vision.data.settle import settled_data
 from comp.vision.parallel import in_parallel
@@ -229,11 +230,8 @@ def _counted(sets: np.ndarray) -> str:
 
 
 def _remembered(memory: Path) -> np.ndarray:
-    try:
-        looks = np.load(memory, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return np.zeros(0, LOOK)
-    return looks if looks.dtype == LOOK else np.zeros(0, LOOK)
+    looks = remembered(memory, lambda: read_array(memory, None, LOOK, AGAIN))
+    return np.zeros(0, LOOK) if looks is None else looks
 
 
 def _remember(memory: Path, looks: np.ndarray) -> None:

@@ -32,10 +32,11 @@ def refuse_another_fold(
     """Raises: CompError: the checkpoint at `path` says that it may have seen rows of `left_out`."""
     if facts["classes"] != list(competition.tables.targets.classes):
         raise CompError(f"{path} was trained for other classes than those of the data")
-    if facts["folds"] != competition.split.digest:
+    if facts.get("folds") != competition.split.digest:
         raise CompError(f"{path} was trained with other folds than folds.csv has now: nothing would be out of fold")
-    if tuple(facts["left_out"]) != left_out:
+    of = tuple(facts.get("left_out", ()))
+    if of != left_out:
         raise CompError(
-            f"{path} is the model of {fold_name(tuple(facts['left_out']))}: it was trained on the rows of "
+            f"{path} is the model of {fold_name(of)}: it was trained on the rows of "
             f"{fold_name(left_out)}. Put back the file that belongs there, or train {path.parent} again"
         )

@@ -1,13 +1,10 @@
 """`comp predict`: predicts again from a run's checkpoints, with other views or for other test images."""
 
-import json
-
 from accelerate import Accelerator
 
-from comp.config import to_yaml
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
@@ -44,7 +41,7 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
         if accelerator.is_main_process:
             # What it was trained for stays; how it was predicted stands in the folds' metrics.json.
             predict = config.predict.model_copy(update={"resize": trained.predict.resize})
-            write_text(run.config, to_yaml(trained.model_copy(update={"predict": predict})))
+            run.write_config(trained.model_copy(update={"predict": predict}))
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 
@@ -63,11 +60,11 @@ def _predict(
 ) -> None:
     folder = run.fold(*left_out)
     model, facts = model_of_fold(config.model, run, left_out, competition)
-    if facts["pixels"] != PIXELS_VERSION and accelerator.is_main_process:
-        trained_on = f"version {facts['pixels']} of decoded images, now they are version {PIXELS_VERSION}"
+    if facts.get("pixels") != PIXELS_VERSION and accelerator.is_main_process:
+        trained_on = f"version {facts.get('pixels')} of decoded images, now they are version {PIXELS_VERSION}"
         print(f"note    {fold_name(left_out)} was trained on {trained_on}: predictions may differ")
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
-        before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        before = run.read_fold_metrics(*left_out)
         write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
         print(f"{fold_name(left_out)}  predicted again")

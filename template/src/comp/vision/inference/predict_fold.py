@@ -1,6 +1,5 @@
 """What one trained fold says of its own validation rows and of all test rows, as files in its folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from accelerate import Accelerator
 
 from comp.errors import CompError
 from comp.runs.predictions import oof_table, test_table, write_predictions
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.vision.data.competition import Competition
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.metrics import score
@@ -68,5 +67,5 @@ def refuse_mixed_predictions(run: RunDir) -> None:
 
 def _remembered(run: RunDir) -> list[dict[str, Any]]:
     """`how_predicted` of each model; older runs do not say."""
-    remembered = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.path.glob("fold*/metrics.json"))]
+    remembered = [read_fold_metrics(path) for path in sorted(run.path.glob("fold*/metrics.json"))]
     return [each["predict"] for each in remembered if "predict" in each]

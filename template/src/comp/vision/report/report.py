@@ -1,6 +1,5 @@
 """`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from comp.errors import CompError
 from comp.registry import metric_label
 from comp.runs.page import Table, curves, saved, write_page
-from comp.runs.predictions import read_predictions
+from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.sample_submission import read_sample
@@ -31,8 +30,8 @@ def report(config: ImageConfig) -> Path:
     """
     run = RunDir.of(config)
     trained = run.trained_config()
-    oof, targets, _ = read_predictions(run.oof)
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    oof, targets, _ = read_oof(run.oof)
+    metrics = run.read_metrics()
     metrics["scores"] = {metric_label(name, targets.kind): values for name, values in metrics["scores"].items()}
     views = metrics.get("views", [])
     plots = {}

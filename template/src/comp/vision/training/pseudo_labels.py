@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError
+from comp.errors import CompError, shown
 from comp.runs.predictions import read_predictions, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -30,7 +30,10 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
     chosen_file = folder / "pseudo.parquet"
     if not chosen_file.is_file():
         _write_chosen(chosen_file, fold.left_out, student, competition)
-    chosen, _, _ = read_predictions(chosen_file)
+    way_out = "remove it, and the rows are chosen again"
+    chosen, _, _ = read_predictions(chosen_file, way_out)
+    if unknown := set(chosen["id"]) - set(tables.test["id"]):
+        raise CompError(f"{chosen_file} has rows that the test table has not ({shown(sorted(unknown))}): {way_out}")
     place = pd.Series(np.arange(len(tables.test)), index=tables.test["id"])
     rows = place[chosen["id"]].to_numpy()
     labels = np.zeros((len(tables.test), len(targets.classes)), np.float32)

@@ -11,8 +11,9 @@ from comp.distributed.processes import end_with_starter
 from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_to_train
-from comp.loop.trackers import start_tracker
+from comp.loop.trackers import check_tracker, start_tracker
 from comp.runs.flags import flags_of_training
+from comp.runs.lock import locked
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.batches import TrainingBatches
@@ -59,12 +60,13 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
         if note:
             print(note, flush=True)
     if config.pretrain is not None and not is_launched() and not is_job():
-        run.start(config, fresh)
-        fresh = False
-        if not run.pretrained.is_file():
-            status = pretrain(config, ["pretrain", *arguments[1:]])
-            if status:
-                return status
+        with locked(run.path, "train"):
+            run.start(config, fresh)
+            fresh = False
+            if not run.pretrained.is_file():
+                status = pretrain(config, ["pretrain", *arguments[1:]])
+                if status:
+                    return status
     return on_all_devices(
         config,
         arguments,
@@ -81,6 +83,7 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
 def _prepare(config: ImageConfig, run: RunDir, fresh: bool) -> None:
     if is_job():
         return
+    check_tracker(config)
     run.start(config, fresh)
     if config.jobs.cluster != "none":
         executor_for(config, run.path)  # what is wrong with it is said before the images are decoded
