@@ -22,7 +22,8 @@ IDS = pd.Series([str(number) for number in range(8)])
 
 def note(name: str, **metrics: object) -> RunDir:
     """A run of which nothing is left but its metrics."""
-    write_json(RunDir.of_name(name).metrics, {"flatters": "", "unscored": "", **metrics})
+    least = {"metric": "accuracy", "rows": 8, "folds": 2, "seconds": 1.0, "flatters": "", "unscored": "", "scores": {}}
+    write_json(RunDir.of_name(name).metrics, {**least, **metrics})
     return RunDir.of_name(name)
 
 
@@ -37,7 +38,7 @@ def finished(config, values=(0.7, 0.9), **facts: object) -> dict:
         write_predictions(run.fold(k) / "oof.parquet", table, TARGETS, "digest")
         test = predictions.test_table(train[:2], [[value]] * 2, TARGETS)
         write_predictions(run.fold(k) / "test.parquet", test, TARGETS, "digest")
-        write_json(run.fold(k) / "metrics.json", {"seconds": 1.0})
+        write_json(run.fold(k) / "metrics.json", {"rows": len(rows), "seconds": 1.0})
     return join_folds(config, IDS, run, lambda name, oof, targets: float(oof["p_yes"].mean()), facts)
 
 

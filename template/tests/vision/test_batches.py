@@ -1,5 +1,7 @@
 """Which rows make which batch: each once an epoch, the same on any number of processes and workers."""
 
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +127,21 @@ def test_workers_change_nothing(workers, on):
         assert torch.equal(to_device(got, CPU)[0], to_device(wanted, CPU)[0])
         assert torch.equal(got.targets, wanted.targets)
         assert torch.equal(got.rows, wanted.rows)
+
+
+def test_workers_stay_for_the_next_epoch_and_know_which_it_is():
+    training = TrainDataset(samples(np.zeros((30, 1), np.float32)), 8, VARIED, SEED)
+    batches = TrainingBatches(np.arange(30), 7, SEED)
+    loading, workers = loader(training, batches, 2, CPU, every_epoch=True), []
+    for epoch, first in ((0, 0), (1, 2), (1, 0)):  # an epoch that goes on in the middle, too
+        batches.set_epoch(epoch, first)
+        expected = [training.__getitems__(keys) for keys in batches]
+        loaded = list(loading)
+        assert len(loaded) == len(expected) == 4 - first
+        assert all(got.images.equal(wanted.images) for got, wanted in zip(loaded, expected, strict=True))
+        workers.append({process.pid for process in active_children()})
+    assert len(workers[0]) == 2
+    assert workers[0] == workers[1] == workers[2]
 
 
 @pytest.mark.parametrize("on", ["cpu", "device"])

@@ -165,15 +165,21 @@ def balancing_weights(y: np.ndarray) -> np.ndarray:
     return np.where(weight > 0, weight, 1 / len(y))
 
 
-def loader(dataset: Dataset[Batch], batches: Any, workers: int, device: torch.device) -> DataLoader[Batch]:
-    """Batches in order; decoded by `workers` processes, or in this one with 0."""
+def loader(
+    dataset: Dataset[Batch], batches: Any, workers: int, device: torch.device, every_epoch: bool = False
+) -> DataLoader[Batch]:
+    """Batches in order; decoded by `workers` processes, or in this one with 0.
+
+    With `every_epoch` they stay for the next pass. Each pass asks `batches` anew, here, and keys name their epoch: the
+    workers need not be told of it.
+    """
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_is,  # __getitems__ makes whole batches
         pin_memory=device.type == "cuda",
-        persistent_workers=False,
+        persistent_workers=every_epoch and workers > 0,
         prefetch_factor=4 if workers else None,
     )
 

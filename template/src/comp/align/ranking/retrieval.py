@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.special import gammaln, logsumexp
 
+from comp.distributed.tf32 import full_fp32
 from comp.errors import CompError
 
 BUDGET_MB = 512
@@ -167,7 +168,9 @@ def _similarities(
         penalty, known = (torch.as_tensor(each, device=device) for each in (hubs.penalty, hubs.known))
     for start in range(0, len(predictions), step):
         rows = slice(start, min(start + step, len(predictions)))
-        plain = _finite(predictions[rows], "predictions", start, device) @ images
+        part = _finite(predictions[rows], "predictions", start, device)
+        with full_fp32():  # TF32 errs by 1e-3: SAME would tell equal images apart
+            plain = part @ images
         if hubs is None:
             yield rows, plain, plain
         else:

@@ -15,7 +15,7 @@ from comp.align.baselines.closed_form import Captions
 from comp.align.data.fold import Fold
 from comp.align.ranking.metrics import scores as ranking_scores
 from comp.align.schema import AlignConfig, Train
-from comp.align.training.losses import alignment_loss, needs_whole_batch, of_all_processes
+from comp.align.training.losses import Keys, alignment_loss, needs_whole_batch, of_all_processes
 from comp.align.training.noise import noisy
 from comp.align.training.projector import Projector, build_model, predicted, save_projector
 from comp.distributed.fsdp import is_sharded
@@ -61,7 +61,7 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     share = batch_size // processes
     own = slice(rank * share, (rank + 1) * share)
     gathers = processes > 1 and needs_whole_batch(config.loss)
-    keys = model.keys(fold.images)
+    keys = Keys.of(model.keys(fold.images), fold, config.loss)
 
     with stop_requests() as request:
         saving = Saving(state, fold.label, folder, settings, accelerator, request)

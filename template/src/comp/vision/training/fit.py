@@ -75,7 +75,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     progress.augment_on = progress.augment_on or place_to_augment(setup, progress.micro_batches)
     geometry = Evaluation.of(config).geometry
     dataset = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on, geometry)
-    loading = loader(dataset, batches, workers_for(config, accelerator, fold.samples.pixels.streamed), device)
+    workers = workers_for(config, accelerator, fold.samples.pixels.streamed)
+    loading = loader(dataset, batches, workers, device, every_epoch=True)
     augment = BatchAugment(config.augment)
 
     with stop_requests() as request:
