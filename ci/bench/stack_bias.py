@@ -62,34 +62,18 @@ def measured(rows: int, seed: int, signal: bool) -> list[dict[str, object]]:
         learned = isinstance(settings, Stack)
         fit = stack_fit(settings, 0, TARGETS) if learned else blend_fit(settings, "roc_auc", TARGETS)
         for scheme, (parts, times) in SCHEMES.items():
-            scores, combiners = [], {k: [] for k in range(FOLDS)}
-            for time_ in range(times):
-                known = Known(none, y[:, None].astype(float), parts_of_folds(table, TARGETS, split, parts, 42 + time_))
-                combined, fitted = cross_fitted(oof, "own fold", fit, known)
-                scores.append(combined[:, 0])
-                for k, each in fitted.items():
-                    combiners[k] += each
+            known = Known(none, y[:, None].astype(float), parts_of_folds(table, TARGETS, split, parts, times))
+            combined, combiners = cross_fitted(oof, "own fold", fit, known)
             x0 = np.zeros((FRESH, 0))
             fresh = [
-                roc_auc_score(y_new, np.mean([one(p_new[k], x0)[:, 0] for one in each[:10]], axis=0))
+                roc_auc_score(y_new, np.mean([one(p_new[k], x0)[:, 0] for one in each], axis=0))
                 for k, each in combiners.items()
             ]
-            told, true = roc_auc_score(y, np.mean(scores, axis=0)), float(np.mean(fresh))
-            lines.append(
-                {
-                    "rows": rows,
-                    "data": "signal" if signal else "noise",
-                    "combiner": name,
-                    "scheme": scheme,
-                    "told": told,
-                    "fresh": true,
-                    "bias": told - true,
-                    "gain told": told - mean,
-                    "gain fresh": true - mean_new,
-                    "prefers the mean": told < mean,
-                    "rightly": true < mean_new,
-                }
-            )
+            told, true = roc_auc_score(y, combined[:, 0]), float(np.mean(fresh))
+            line = {"rows": rows, "data": "signal" if signal else "noise", "combiner": name, "scheme": scheme}
+            line |= {"told": told, "fresh": true, "bias": told - true, "gain told": told - mean}
+            line |= {"gain fresh": true - mean_new, "prefers the mean": told < mean, "rightly": true < mean_new}
+            lines.append(line)
     return lines
 
 

@@ -20,6 +20,7 @@ from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.read import read_tables
+from comp.vision.ensemble.advice import what_to_submit
 from comp.vision.ensemble.combiners import FITTED, Fit, Weighted, blend_fit
 from comp.vision.ensemble.crossfit import Known, Scheme, cross_fitted
 from comp.vision.ensemble.learners import boosted, stack_fit
@@ -30,6 +31,7 @@ from comp.vision.metrics import score
 from comp.vision.schema import Folds, ImageConfig
 
 PARTS = 10  # of a fold
+TIMES, SMALL = 5, 1000  # folds of no more rows are parted so many times: see docs/honesty.d/losses.md of the template
 FEATURES = "features"  # the name of the member that knows nothing else
 FITTED_ON: dict[Scheme, str] = {
     "nothing": "on nothing",
@@ -128,14 +130,14 @@ def _input(
     """
     y = tables.targets.encode(tables.train)
     within = scheme == "own fold"
-    part = parts_of_folds(tables.train, tables.targets, split) if within else np.zeros(len(y), dtype=np.int64)
+    parts = parts_of_folds(tables.train, tables.targets, split) if within else np.zeros((1, len(y)), dtype=np.int64)
     x, x_test = read_features(features, tables, config)
     if features and scheme != "inner":
         without = f"{shown(members.without_inner)} have no inner out-of-fold predictions"
         print(f"features  a member of their own: {without if members.without_inner else 'the folds are over time'}")
-        given = Input(members, scheme, Known(x, y, part), x_test)
+        given = Input(members, scheme, Known(x, y, parts), x_test)
         return features_as_member(given, tables.targets, split, config.seed)
-    return Input(members, scheme, Known(x, y, part), x_test)
+    return Input(members, scheme, Known(x, y, parts), x_test)
 
 
 def features_as_member(given: Input, targets: Targets, split: Split, seed: int) -> Input:
@@ -161,14 +163,18 @@ def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def parts_of_folds(
-    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, seed: int = Folds().seed
+    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, times: int | None = None
 ) -> np.ndarray:
-    """The part (T,) of its fold that each row is in; classes are spread, groups and duplicates stay together.
+    """The part (R, T) of its fold that each row is in; classes are spread, groups and duplicates stay together.
+
+    Each of R rows is another way to part the folds: `times` ways, or several where the folds are small.
 
     Raises:
         CompError: a fold is one group.
     """
-    part = np.full(len(split.fold), -1)
+    largest = max(int((split.fold == k).sum()) for k in range(split.n))
+    times = times or (TIMES if largest <= SMALL else 1)
+    part = np.full((times, len(split.fold)), -1)
     kind = "multilabel" if targets.kind == "multilabel" else "stratified"
     for k in range(split.n):
         rows = np.flatnonzero(split.fold == k)
@@ -177,7 +183,9 @@ def parts_of_folds(
             raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
         in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
         in_fold = train.iloc[rows].assign(group=split.group[rows])
-        part[rows] = assign_folds(in_fold, targets, Folds(n=min(parts, n_groups), seed=seed), in_groups)
+        for each in range(times):
+            folds = Folds(n=min(parts, n_groups), seed=Folds().seed + each)
+            part[each, rows] = assign_folds(in_fold, targets, folds, in_groups)
     return part
 
 
@@ -201,11 +209,11 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(output.tests)})
     facts = _facts(config, kind, given, output, targets)
     if not facts["unscored"]:
-        _print_table(config, given, output, targets)
+        _print_table(config, given, output, targets, facts["flatters"])
     collect(config, tables.train["id"], run, facts)
 
 
-def _print_table(config: ImageConfig, given: Input, output: Output, targets: Targets) -> None:
+def _print_table(config: ImageConfig, given: Input, output: Output, targets: Targets, flatters: str) -> None:
     """Members and combination by the metric, the best member first."""
     oof = given.members.oof
     y, folds = given.known.y[oof.rows], [oof.fold == k for k in output.tests]
@@ -223,6 +231,12 @@ def _print_table(config: ImageConfig, given: Input, output: Output, targets: Tar
     if given.scheme != "nothing":
         print(f"fitted  {FITTED_ON[given.scheme]}")
         print(f"scores  {lines[-1][1][0]:.4f} cross-fitted, recorded; {scored(output.in_sample)[0]:.4f} in sample")
+    if flatters:
+        print(f"submit  what other evidence is for: this score flatters ({flatters})")
+    else:
+        learns, names = given.scheme != "nothing", given.members.names
+        advice = what_to_submit(config.name, output.oof, oof.p, names, y, config.metric, targets, learns)
+        print(f"submit  {advice}")
     if output.weights is not None:
         weights = zip(given.members.names, output.weights, strict=True)
         print(f"weights {', '.join(f'{name} {weight:.2f}' for name, weight in weights)}")
