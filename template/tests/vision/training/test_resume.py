@@ -259,7 +259,7 @@ def test_some_folds_then_all(competition, configure, comp):
     comp("split")
     status, out, _ = comp("train", "folds=[1]")
     assert status == 0
-    assert "18 of 36 training rows are predicted, by 1 folds" in out
+    assert "18 of 36 training rows are predicted, by 1 fold\n" in out
     assert set(pd.read_parquet("runs/small/oof.parquet")["fold"]) == {1}
     status, out, _ = comp("train")
     assert "fold 1  is already trained" in out
