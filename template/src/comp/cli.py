@@ -123,7 +123,7 @@ def _suggest(command: str, path: Path, overrides: list[str]) -> None:
 
 def _complain(message: str) -> int:
     if os.environ.get("RANK", "0") != "0":
-        time.sleep(5)  # the first process says it and all end; else it is this one's own fault
+        time.sleep(15)  # the first process says it and all end; else it is this one's own fault
     for line in message.splitlines():
         print(f"error: {line}", file=sys.stderr)
     return 1
