@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comp.distributed.signals import Stopped
+from comp.distributed.waiting import choose_waiting
 from comp.errors import CompError, shortened
 from comp.files import NO_SPACE, is_file
 from comp.tasks import Command, command_called, commands_here
@@ -66,6 +67,8 @@ def _run(given: argparse.Namespace) -> int:
     flags: dict[str, bool] = {flag: getattr(given, flag) for flag in command.flags}
     if command.config is None:
         return command(given.words, [name, *given.words], **flags)
+    if command.launches:
+        choose_waiting()
     from comp.config import load_config
 
     path, overrides = _config_and_overrides(command, given.words)
