@@ -2,14 +2,13 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from support import SOURCE
+from support import KILL, SOURCE
 
 from comp.errors import CompError
 from comp.runs.lock import HELD, locked
@@ -36,7 +35,7 @@ def holder(repo):
         yield process
         for number in (process.pid, worker):
             try:
-                os.kill(number, signal.SIGKILL)
+                os.kill(number, KILL)
             except ProcessLookupError:
                 continue
 

@@ -39,9 +39,10 @@ def busy_share(seconds: float) -> float:
 
 def _ticks() -> dict[int, tuple[int, int]]:
     """Idle and all ticks of each core that this process may use, since the machine was started."""
-    if not STAT.is_file() or not hasattr(os, "sched_getaffinity"):
+    if not STAT.is_file():
         return {}
-    allowed, found = os.sched_getaffinity(0), {}
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    found = {}
     for line in STAT.read_text(encoding="ascii").splitlines():
         name, *numbers = line.split()
         if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in allowed:

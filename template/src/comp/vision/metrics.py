@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from sklearn import metrics as sk
 
-from comp.config.quoted import quoted
 from comp.errors import CompError
 from comp.registry import find, needs_order, register
 from comp.tables import Targets
+from comp.vision.quoted import quoted
 
 Metric = Callable[[np.ndarray, np.ndarray, Targets], float]
 

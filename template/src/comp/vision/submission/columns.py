@@ -3,9 +3,9 @@
 import re
 import unicodedata
 
-from comp.config.quoted import quoted
 from comp.errors import CompError, shown
 from comp.tables import Targets, number_of, spelled_as
+from comp.vision.quoted import quoted
 
 # Words around a class's name that say no more than that the column is about it.
 AROUND = {"is", "has", "p", "pr", "prob", "proba", "probs", "probability", "pred", "preds", "predicted", "prediction"}
