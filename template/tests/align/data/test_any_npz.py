@@ -12,7 +12,7 @@ from support import configure, damaged, gives_a_result_or_a_line
 
 from comp.align.data.npz import Archive
 from comp.align.data.pairs import read_pairs
-from comp.align.data.sample import read_form
+from comp.align.data.sample_submission import read_form
 
 SHAPES = st.lists(st.integers(-2, 70) | st.integers(), max_size=3).map(tuple)
 TYPES = st.sampled_from(
