@@ -104,7 +104,7 @@ def weights(name: str) -> dict[str, torch.Tensor]:
 def updates_saved(state: Path) -> int:
     try:
         return read_tensors(state)["progress"]["update"]
-    except FileNotFoundError:  # not yet, or just being replaced
+    except CompError:  # not yet, or just being replaced
         return 0
 
 
