@@ -16,6 +16,7 @@ ANYWHERE = ("__pycache__", "_cache", ".egg-info")
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "huggingface_hub": "huggingface-hub",
     "iterstrat": "iterative-stratification",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",

@@ -14,7 +14,7 @@ from questions import constants, questions_in
 from rendering import RECIPES, ROOT, commit, copy_of_the_tree, git
 
 NEXT = "v999.0.0"
-BEFORE_THE_FIRST = "c40635cbd3ec221d27c28bdbc5edabc353b83ec3"
+BEFORE_THE_FIRST = "16a60e5d912d429ed6275b1f90e0b1c034152372"
 
 
 def last_release() -> str | None:

@@ -80,7 +80,7 @@ def copier(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedP
 def comp(repo: Path, *words: str, status: int = 0) -> str:
     """Runs `comp` in a generated repository, which ends with `status`, and returns what it prints."""
     command = [sys.executable, "-m", "comp", *words]
-    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
+    env = {**os.environ, "PYTHONPATH": str(repo / "src"), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == status, f"comp {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -88,7 +88,7 @@ def comp(repo: Path, *words: str, status: int = 0) -> str:
 
 def python(repo: Path, code: str, *words: str) -> str:
     """Runs Python code beside a generated repository's own code and returns what it prints."""
-    env = {**os.environ, "PYTHONPATH": str(repo / "src")}
+    env = {**os.environ, "PYTHONPATH": str(repo / "src"), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
         [sys.executable, "-c", code, *words], cwd=repo, env=env, capture_output=True, text=True, check=False
     )

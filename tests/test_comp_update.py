@@ -127,7 +127,7 @@ def test_check_tells_what_would_change_and_touches_nothing(repo):
 )
 def test_uncommitted_work_is_refused_and_kept(repo, work):
     work(repo)
-    assert "work that is not committed" in refused(repo)
+    assert "uncommitted changes" in refused(repo)
 
 
 def test_plain_copier_refuses_it_too(repo):
@@ -197,7 +197,7 @@ def test_an_unreachable_template_is_told_in_a_line(repo):
     ("words", "told"),
     [
         (["trakcer=wandb"], "the template has no such question: 'trakcer=wandb'"),
-        (["tracker"], "'tracker' is no answer"),
+        (["tracker"], "'tracker' is not an answer"),
         (["folds=77"], "copier: Between 1 and 50."),
         (["task=another"], "copier: Invalid choice for 'task'"),
         (["task=align"], "copier: This repository stays one for classify. Start a second one beside it: copier copy"),

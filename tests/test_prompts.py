@@ -136,7 +136,9 @@ def test_a_title_makes_a_slug(render, title, slug):
 
 def test_the_tasks_on_offer_are_those_that_have_a_folder_and_an_entry():
     folders = {path.parent.name for path in (ROOT / "parts").glob("*/task.yaml")}
-    entries = {path.stem for path in (TEMPLATE / "src/comp/tasks").glob("*.py") if path.stem != "__init__"}
+    entries = {
+        path.stem for path in (TEMPLATE / "src/comp/tasks").glob("*.py") if path.stem not in ("__init__", "usual")
+    }
     shared = {folder for folders in PARTS.values() for folder in folders} - PARTS.keys()
     assert set(Prompts.read().choices("task", {})) == PARTS.keys() == folders - shared == entries - shared
 

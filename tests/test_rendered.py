@@ -215,7 +215,7 @@ def test_a_task_gets_its_own_folders_and_what_is_shared(render, task):
         there = {path.relative_to(TEMPLATE / name).parts[0] for path in files_in(TEMPLATE / name)} - {"custom.py.jinja"}
         made = {path.relative_to(render(task=task) / name).parts[0] for path in files_in(render(task=task) / name)}
         assert made == there - (everything - set(PARTS[task]))
-    entries = {path.stem for path in (render(task=task) / "src/comp/tasks").glob("*.py")} - {"__init__"}
+    entries = {path.stem for path in (render(task=task) / "src/comp/tasks").glob("*.py")} - {"__init__", "usual"}
     assert task in entries <= {task, *PARTS[task]}
 
 

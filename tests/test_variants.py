@@ -148,7 +148,7 @@ def test_a_submission_is_compared_with_the_sample(tmp_path, text, faults):
 def test_a_step_that_fails_says_which_command_and_why(render, tmp_path):
     trial = Trial({"task": "classify", "recipe": "classify-modern"}, tmp_path)
     shutil.copytree(render(), trial.repo)
-    with pytest.raises(Wrong, match=r"comp run conf/nothing.yaml\n.*error: conf/nothing.yaml"):
+    with pytest.raises(Wrong, match=r"(?s)comp run conf/nothing.yaml\n.*error: conf/nothing.yaml"):
         trial.run("comp", "run", "conf/nothing.yaml")
 
 

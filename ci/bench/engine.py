@@ -43,9 +43,10 @@ def train_with(folder: Path, instead_of_validation: Callable[[], None]) -> None:
     import comp.vision.training.fit
     from comp.cli import main
 
-    def predict_rows(model: Any, pixels: Any, rows: Any, targets: Any, *others: Any) -> Any:
+    def predict_rows(model: Any, samples: Any, rows: Any, *others: Any) -> Any:
         instead_of_validation()
-        return np.full((len(rows), len(targets.classes)), 1 / len(targets.classes))
+        classes = len(samples.targets.classes)
+        return np.full((len(rows), classes), 1 / classes)
 
     comp.vision.training.fit.predict_rows = predict_rows
     os.chdir(folder)
@@ -60,8 +61,9 @@ def write_configuration(folder: Path, values: dict[str, Any]) -> None:
 
 
 def about_data(data: Path, work: Path) -> dict[str, Any]:
-    """The sections `data` and `folds` for a data set of dataset.py; folds.csv and the cache go to `work`."""
+    """The task and the sections `data` and `folds` for a data set of dataset.py; folds.csv and caches go to `work`."""
     return {
+        "task": "classify",
         "data": {"root": str(data), "work": str(work), "path": "path", "id": "id", "target": "label"},
         "folds": {"kind": "holdout", "holdout": float((data / "holdout.txt").read_text())},
     }
@@ -106,6 +108,7 @@ class Prediction:
 
         from comp.distributed.accelerator import accelerator_for
         from comp.tables import Targets
+        from comp.vision.data.samples import Samples
         from comp.vision.model import build_model
         from comp.vision.pixels import Decoding, open_pixels
         from comp.vision.schema import ImageConfig
@@ -115,19 +118,19 @@ class Prediction:
         self._config = ImageConfig.model_validate({"model": about_model, **rest})
         self._accelerator = accelerator_for(self._config)
         started = time.perf_counter()
-        self._pixels = open_pixels(paths, folder / backbone, Decoding.of(self._config))
+        pixels = open_pixels(paths, folder / backbone, Decoding.of(self._config))
         self.cache_s = time.perf_counter() - started
         self._rows = np.arange(len(paths))
-        self._targets = Targets("multiclass", tuple("0123456789"))
-        model = build_model(self._config.model, len(self._targets.classes))
+        targets = Targets("multiclass", tuple("0123456789"))
+        self._samples = Samples(pixels, targets, np.zeros((len(paths), 0), np.float32))
+        model = build_model(self._config.model, len(targets.classes))
         self.model = model.to(memory_format=torch.channels_last)
 
     def run(self, views: list[str]) -> Any:
         """Probabilities (N, K) of all images, averaged over `views`."""
         from comp.vision.inference.predict_rows import predict_rows
 
-        where = self._pixels, self._rows, self._targets
-        return predict_rows(self.model, *where, self._config, self._accelerator, views=views)
+        return predict_rows(self.model, self._samples, self._rows, self._config, self._accelerator, views)
 
 
 if str(SOURCE) not in sys.path:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from support import SOURCE, configure, forget_accelerate
 
@@ -16,7 +17,17 @@ from comp.cli import main
 from comp.tasks import tasks_here
 
 # On any machine the CPU: exact comparisons hold there. Of tiny tensors, more threads only wait for each other.
-os.environ.update(CUDA_VISIBLE_DEVICES="", ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1")
+# Any number of examples: COMP_EXAMPLES=2000 pytest …; the few of each run are the same ones every time.
+hypothesis.settings.register_profile(
+    "comp",
+    max_examples=int(os.environ.get("COMP_EXAMPLES", "50")),
+    derandomize="COMP_EXAMPLES" not in os.environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("comp")
+os.environ.update(CUDA_VISIBLE_DEVICES="", ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,16 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import strategies as st
 
 from comp.config import load_config
+from comp.errors import CompError
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -26,6 +29,31 @@ def configure(small: dict[str, Any], **sections: object) -> Any:
     path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return load_config(path)
+
+
+def damaged(*valid: bytes) -> st.SearchStrategy[bytes]:
+    """Any bytes, and valid files with parts changed, taken away, put in, or put twice."""
+    noise = st.binary(max_size=40)
+    edits = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 60), noise), min_size=1, max_size=4)
+
+    def edited(whole: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
+        for share, length, put in changes:
+            place = round(share * len(whole))
+            whole = whole[:place] + put + whole[place + length :]
+        return whole
+
+    cut = st.builds(lambda whole, share: whole[: round(share * len(whole))], st.sampled_from(valid), st.floats(0, 1))
+    return st.one_of(st.binary(max_size=400), cut, st.builds(edited, st.sampled_from(valid), edits))
+
+
+def gives_a_result_or_a_line(read: Callable[[], object]) -> None:
+    """`read` may refuse what it reads, in a line."""
+    try:
+        read()
+    except CompError as error:
+        assert str(error)
+        assert "\n" not in str(error)
+        assert len(str(error)) < 2000
 
 
 def recipes() -> list[Path]:

@@ -84,8 +84,8 @@ def build_model(settings: Settings) -> Any:
     import torch
 
     torch.manual_seed(settings.seed)
-    if settings.device == "cuda":  # as timm's train.py does
-        torch.backends.cuda.matmul.allow_tf32 = True
+    if settings.device == "cuda":  # as timm's train.py does, and train.tf32 of the engine
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
     found = timm.get_pretrained_cfg(settings.model)
     sized = {"img_size": settings.size_px} if found is not None and found.fixed_input_size else {}

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comp.distributed.signals import Stopped
-from comp.errors import CompError
+from comp.distributed.waiting import choose_waiting
+from comp.errors import CompError, shortened
+from comp.files import NO_SPACE, is_file
 from comp.tasks import Command, command_called, commands_here
 
 if TYPE_CHECKING:
@@ -44,13 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except OSError as error:
-        from comp.files import NO_SPACE
-
-        if error.errno == errno.EROFS or isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)):
-            return _complain(f"{error.filename}: {error.strerror}; data.work=… puts folds.csv and the cache elsewhere")
-        if error.errno not in NO_SPACE:
+        if error.errno in NO_SPACE:
+            where = error.filename or "while writing"
+            return _complain(f"no space left on the disk ({where}): free some and run again")
+        if error.filename is None:
             raise
-        return _complain(f"no space left on the disk ({error.filename or 'while writing'}): free some and run again")
+        return _complain(f"{shortened(str(error.filename))}: {error.strerror}")
 
 
 def print_config(config: "Experiment") -> None:
@@ -66,15 +67,32 @@ def _run(given: argparse.Namespace) -> int:
     flags: dict[str, bool] = {flag: getattr(given, flag) for flag in command.flags}
     if command.config is None:
         return command(given.words, [name, *given.words], **flags)
+    if command.launches:
+        choose_waiting()
     from comp.config import load_config
 
     path, overrides = _config_and_overrides(command, given.words)
     config = load_config(path, overrides)
     command = command_called(name, config.task)
-    status = command(config, [name, str(path), *overrides], **flags)
+    try:
+        status = command(config, [name, str(path), *overrides], **flags)
+    except OSError as error:
+        if _may_not_write(error) and _is_below(error.filename, Path(config.data.work or config.data.root)):
+            hint = "data.work=… puts folds.csv and the cache elsewhere"
+            raise CompError(f"{error.filename}: {error.strerror}; {hint}") from None
+        raise
     if not status and command.next:
         _suggest(command.next, path, overrides)
     return status
+
+
+def _may_not_write(error: OSError) -> bool:
+    refused = isinstance(error, (PermissionError, NotADirectoryError, FileExistsError))
+    return error.filename is not None and (refused or error.errno == errno.EROFS)
+
+
+def _is_below(name: str, folder: Path) -> bool:
+    return Path(name).absolute().is_relative_to(folder.absolute())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config_and_overrides(command: Command, words: list[str]) -> tuple[Path, list[str]]:
-    if words and ("=" not in words[0] or Path(words[0]).is_file()):
+    if words and ("=" not in words[0] or is_file(Path(words[0]))):
         return Path(words[0]), words[1:]
     default = Path(str(command.config))
     return (default if default.exists() else BASELINE), words
@@ -108,7 +126,7 @@ def _suggest(command: str, path: Path, overrides: list[str]) -> None:
 
 def _complain(message: str) -> int:
     if os.environ.get("RANK", "0") != "0":
-        time.sleep(5)  # the first process says it and all end; else it is this one's own fault
+        time.sleep(15)  # the first process says it and all end; else it is this one's own fault
     for line in message.splitlines():
         print(f"error: {line}", file=sys.stderr)
     return 1

@@ -5,6 +5,7 @@ One small, working example of each kind of part. Change them, delete them, add y
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,15 @@ from comp.vision import Data, Model, Train
 
 @register("metric", "top3_accuracy")  # metrics: [top3_accuracy]
 def top3_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
-    """`y` (N, K) ones and zeros, `p` (N, K) probabilities. Set `.greater_is_better = False` on it for an error.
+    """`y` (N, K) ones and zeros, `p` (N, K) probabilities. An error metric says `.greater_is_better = False`.
 
-    And `.needs_probabilities = True` where labels cannot be scored, so that `comp submit` writes probabilities.
+    One of grades says `.needs_order = True`: `targets.positions` (K,) tells where each class stands.
     """
     best = np.argsort(-p, axis=1)[:, :3]
     return float((best == y.argmax(axis=1)[:, None]).any(axis=1).mean())
+
+
+top3_accuracy.needs_probabilities = True  # type: ignore[attr-defined]  # it cannot be computed from labels
 
 
 @register("head", "multi_dropout")  # model: {head: multi_dropout, head_args: {samples: 5}}
@@ -60,6 +64,12 @@ def generalized_cross_entropy(settings: Train, class_weights: Tensor | None) -> 
         return ((1 - p**q) / q).mean()
 
     return loss
+
+
+@register("optimizer", "nesterov_095")  # train: {optimizer: nesterov_095}
+def nesterov_095(groups: list[dict[str, Any]], settings: Train) -> torch.optim.Optimizer:
+    """Gets the parameter groups, each with its weight decay and layer decay; `settings` is the `train:` section."""
+    return torch.optim.SGD(groups, lr=settings.lr, momentum=0.95, nesterov=True)
 
 
 @register("augment", "gray_sometimes")  # augment: {custom: [gray_sometimes]}

@@ -5,8 +5,21 @@ class CompError(Exception):
     """Something that the user can fix: one line that says what is wrong, where, and what to do."""
 
 
+LONGEST = 100  # characters of a value in an error
+
+
 def shown(items: object, most: int = 3) -> str:
     """`'a', 'b', 'c' and 7 more`: enough of a list to recognize it, on one line."""
-    everything = [repr(str(item)) for item in items]  # type: ignore[attr-defined]
-    head = ", ".join(everything[:most])
+    everything = [str(item) for item in items]  # type: ignore[attr-defined]
+    head = ", ".join(shortened(repr(item)) for item in everything[:most])
     return head if len(everything) <= most else f"{head} and {len(everything) - most} more"
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, never empty."""
+    return shortened(" ".join(str(error).split()) or type(error).__name__)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

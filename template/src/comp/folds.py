@@ -15,12 +15,14 @@ from sklearn import model_selection
 from comp.config.common import Experiment, Folding
 from comp.errors import CompError, shown
 from comp.files import write_text
+from comp.readback import reading
 from comp.tables import Tables, Targets
 
 HEADER = re.compile(
     r"# folds n=(?P<n>\d+) kind=(?P<kind>\w+)( holdout=(?P<holdout>\S+))? seed=(?P<seed>-?\d+)"
     r"( near_duplicates=(?P<near_duplicates>\w+))? digest=(?P<digest>\w+)"
 )
+WAY_OUT = "restore it from a copy, or run comp split --force (older runs then no longer combine with new ones)"
 WITH_GROUPS = {"stratified": "stratified_group", "multilabel": "multilabel_group"}
 
 
@@ -87,12 +89,11 @@ def load_split(config: Experiment, tables: Tables) -> Split:
                 f"{path} has {name}={header[name]}, the configuration asks for folds.{name}={value}: "
                 "keep the first, or run comp split --force (older runs then no longer combine with new ones)"
             )
-    try:
+    with reading(path, WAY_OUT):
         table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
         fold = tables.train["id"].map(dict(zip(table["id"], table["fold"].astype(int), strict=True)))
         group = tables.train["id"].map(dict(zip(table["id"], table["group"], strict=True)))
-    except (KeyError, ValueError) as error:
-        raise CompError(f"{path} is damaged ({error}): run comp split --force") from None
+        int(header["n"])
     if len(table) != len(tables.train) or fold.isna().any():
         unknown = tables.train["id"][fold.isna()]
         detail = (
@@ -281,7 +282,8 @@ def _settings(folds: Folding, kind: str) -> dict[str, str]:
 
 
 def _read_header(path: Path) -> re.Match[str]:
-    header = HEADER.match(path.read_text(encoding="utf-8").partition("\n")[0])
+    with reading(path, WAY_OUT):
+        header = HEADER.match(path.read_text(encoding="utf-8").partition("\n")[0])
     if not header:
         raise CompError(f"{path} was not written by comp split: its first line must be `# folds n=… `")
     return header

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from comp.errors import CompError
 from comp.tasks import registering
 
-KINDS = ("reader", "model", "head", "loss", "metric", "augment", "postprocess")
+KINDS = ("reader", "model", "head", "loss", "optimizer", "metric", "augment", "postprocess")
 _parts: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 
 Part = TypeVar("Part", bound=Callable[..., Any])
@@ -55,3 +55,14 @@ def greater_is_better(metric: str) -> bool:
 def needs_probabilities(metric: str) -> bool:
     """Whether labels alone cannot be scored: `my_metric.needs_probabilities = True`."""
     return getattr(find("metric", metric), "needs_probabilities", False)
+
+
+def needs_order(metric: str) -> bool:
+    """Whether it weighs classes by their place in an order (`targets.positions`): `my_metric.needs_order = True`."""
+    return getattr(find("metric", metric), "needs_order", False)
+
+
+def metric_label(metric: str, kind: str) -> str:
+    """The metric as it is printed, with what it counts where its name alone would mislead."""
+    counts = getattr(find("metric", metric), "of_several_labels", "") if kind == "multilabel" else ""
+    return f"{metric} ({counts})" if counts else metric

@@ -1,16 +1,19 @@
 """What is to be predicted: the classes, and how labels become numbers."""
 
 import math
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, one_line, shown
 
 Kind = Literal["multiclass", "binary", "multilabel", "embedding"]
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Targets:
 
     kind: Kind
     classes: tuple[str, ...]
+    ordered: bool = False  # data.classes gave their order
 
     @property
     def columns(self) -> list[str]:
@@ -34,6 +38,19 @@ class Targets:
         """The names of the target columns in tables and out-of-fold predictions."""
         return [f"target_{name}" for name in self.classes] if self.kind == "multilabel" else ["target"]
 
+    @property
+    def positions(self) -> np.ndarray | None:
+        """(K,) where each class stands on the scale of grades: its rank in data.classes, else its value as a number.
+
+        Of `binary`: 0 and 1. None for words whose order nobody gave, and for what is not one label per row.
+        """
+        if self.kind not in {"multiclass", "binary"}:
+            return None
+        if self.ordered or self.kind == "binary" or len(self.classes) == 2:  # of two, either order is the same
+            return np.arange(max(2, len(self.classes)), dtype=np.float64)
+        values = [number_of(name) for name in self.classes]
+        return None if None in values else np.array(values, dtype=np.float64)
+
     def encode(self, table: pd.DataFrame) -> np.ndarray:
         """The targets of `table` as (N, K) float32: one-hot, or a 0/1 for each label; of vectors, nothing but 0."""
         if self.kind == "embedding":
@@ -44,8 +61,14 @@ class Targets:
         return table[self.truth_columns].to_numpy(dtype=np.float32)
 
     def index(self, labels: pd.Series) -> np.ndarray:
-        """The class numbers (N,) of a column of multi-class labels."""
-        numbers = pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels, dtype=object))
+        """The class numbers (N,) of a column of multi-class labels; `1.0` is the class `1` where all are numbers."""
+        classes = pd.Index(self.classes, dtype=object)
+        numbers = classes.get_indexer(pd.Index(labels, dtype=object))
+        unknown = numbers < 0
+        if unknown.any():
+            numbers[unknown] = classes.get_indexer(
+                pd.Index(labels[unknown].map(spelled_as(self.classes)), dtype=object)
+            )
         if (numbers < 0).any():
             raise CompError(f"labels that no training row has: {shown(sorted(set(labels[numbers < 0])))}")
         return np.asarray(numbers, dtype=np.int64)
@@ -65,6 +88,8 @@ class Tables:
 def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[pd.DataFrame, Targets]:
     """Moves the label columns of `train` into `target` (or `target_<label>`) and says what kind they are.
 
+    Several columns are one label per row where each row has exactly one 1 (one-hot).
+
     Raises:
         CompError: a label is missing, or the labels do not fit the kind asked for.
     """
@@ -79,11 +104,10 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
         raise CompError(f"the label column {same[0]!r} has only one value: {shown(labels[same[0]].unique())}")
     kind = _kind(labels) if wanted == "auto" else wanted
     kept = train.drop(columns=columns)
-    if kind == "multiclass":
-        if len(columns) != 1:
-            raise CompError(f"data.kind=multiclass takes one label column, data.target names {len(columns)}")
+    if kind == "multiclass" and len(columns) == 1:
         kept["target"] = labels[columns[0]]
         classes = tuple(sorted(set(kept["target"]), key=_numbers_before_words))
+        _refuse_one_number_twice(classes)
         return kept, Targets("multiclass", classes)
     numbers = labels.apply(pd.to_numeric, errors="coerce")
     wrong = ~numbers.isin([0, 1])
@@ -91,6 +115,15 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
         column = wrong.any().idxmax()
         values = sorted(set(labels[column][wrong[column]]))
         raise CompError(f"data.kind={kind} needs labels 0 and 1, column {column!r} holds {shown(values)}")
+    if kind == "multiclass":
+        several = numbers.sum(axis=1) != 1
+        if several.any():
+            raise CompError(
+                f"data.kind=multiclass: {several.sum()} rows have not exactly one 1 in {shown(columns)}: "
+                f"ids {shown(train['id'][several])}: correct them, or set data.kind=multilabel"
+            )
+        kept["target"] = numbers.idxmax(axis=1).astype(object)
+        return kept, Targets("multiclass", tuple(columns))
     if kind == "binary":
         if len(columns) != 1:
             raise CompError(f"data.kind=binary takes one label column, data.target names {len(columns)}")
@@ -101,19 +134,62 @@ def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[
     return kept, Targets("multilabel", tuple(columns))
 
 
+def in_given_order(targets: Targets, order: list[str]) -> Targets:
+    """`targets` with their classes in the order of `data.classes`, spelled as they were found.
+
+    Raises:
+        CompError: these are other classes; the difference is named.
+    """
+    found = ("0", "1") if targets.kind == "binary" else targets.classes
+    given = [spelled_as(found)(name.strip()) for name in order]
+    twice = sorted({name for name in given if given.count(name) > 1})
+    lacking, unknown = [name for name in found if name not in given], [name for name in given if name not in found]
+    faults = [(lacking, "it lacks"), (unknown, "no training row has"), (twice, "it repeats")]
+    wrong = [f"{fault} {shown(names, 6)}" for names, fault in faults if names]
+    if wrong:
+        raise CompError(f"data.classes does not fit the labels: {'; '.join(wrong)}")
+    return targets if targets.kind == "binary" else replace(targets, classes=tuple(given), ordered=True)
+
+
+def number_of(label: str) -> float | None:
+    """The finite number that a label is, as `1`, `1.0` and `1e0` are 1; None of a word, `nan` and `inf` among them."""
+    value = float(label) if NUMBER.fullmatch(label) else math.nan
+    return value if math.isfinite(value) else None
+
+
+def spelled_as(classes: tuple[str, ...]) -> Callable[[object], str]:
+    """Gives a label as `classes` spell it: where all of them are numbers, the one of the same value."""
+    by_value = {number_of(name): name for name in classes}
+    numbers = None not in by_value
+
+    def spelled(label: object) -> str:
+        text = str(label)
+        return text if text in classes or not numbers else by_value.get(number_of(text), text)
+
+    return spelled
+
+
 def _kind(labels: pd.DataFrame) -> Kind:
     if labels.shape[1] > 1:
-        return "multilabel"
+        numbers = labels.apply(pd.to_numeric, errors="coerce")
+        one_hot = numbers.isin([0, 1]).all(axis=None) and (numbers.sum(axis=1) == 1).all()
+        return "multiclass" if one_hot else "multilabel"
     return "binary" if set(pd.unique(labels.iloc[:, 0])) <= {"0", "1", "0.0", "1.0"} else "multiclass"
+
+
+def _refuse_one_number_twice(classes: tuple[str, ...]) -> None:
+    values = [number_of(name) for name in classes]
+    if None in values or len(set(values)) == len(values):
+        return
+    value = next(value for value in values if values.count(value) > 1)
+    same = [name for name in classes if number_of(name) == value]
+    raise CompError(f"the labels {shown(same)} are the same number: spell them alike")
 
 
 def _numbers_before_words(label: str) -> tuple[int, float, str]:
     """Classes 2 and 10 in the order of numbers; words in the order of the alphabet."""
-    try:
-        number = float(label)
-    except ValueError:
-        number = math.nan
-    return (0, number, label) if math.isfinite(number) else (1, 0.0, label)
+    number = number_of(label)
+    return (1, 0.0, label) if number is None else (0, number, label)
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -125,13 +201,13 @@ def read_csv(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise CompError(f"{path} is empty") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise CompError(f"{path} is not a CSV in UTF-8: {error}") from None
+        raise CompError(f"{path} is not a CSV in UTF-8: {one_line(error)}") from None
     if table.empty:
         raise CompError(f"{path} has a header and no rows")
     return table
 
 
-def refuse_twice(ids: pd.Series, where: str) -> None:
+def refuse_duplicates(ids: pd.Series, where: str) -> None:
     """Raises CompError where an id appears more than once."""
     twice = ids[ids.duplicated()].unique()
     if len(twice):

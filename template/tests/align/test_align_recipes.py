@@ -6,7 +6,7 @@ import torch
 from support import recipes
 
 from comp.align.schema import AlignConfig
-from comp.align.training.losses import alignment_loss
+from comp.align.training.losses import Keys, alignment_loss
 from comp.align.training.projector import Projector
 from comp.config import load_config
 from comp.config.load import members_of
@@ -36,7 +36,8 @@ def test_its_model_is_built_and_takes_a_step(config):
     images = torch.nn.functional.normalize(torch.randn(IMAGES, IMAGE))
     image_of = torch.from_numpy(np.random.default_rng(0).integers(0, IMAGES, 16))
     predicted = model.as_unit(model(torch.randn(16, TEXT)))
-    loss = alignment_loss(predicted, image_of, model.keys(images), Fold, model.scale, config.loss)
+    keys = Keys.of(model.keys(images), Fold, config.loss)
+    loss = alignment_loss(predicted, image_of, keys, Fold, model.scale, config.loss)
     loss.backward()
     assert loss.isfinite()
     gradients = {name: weight.grad for name, weight in model.named_parameters()}

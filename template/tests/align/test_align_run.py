@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import tracemalloc
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from align.small import IMAGE, TESTS, arrays, configured, write
 
 from comp.align.baselines.compare import baseline_scores, fitted
 from comp.align.data.pairs import EMBEDDING, open_competition, split
-from comp.align.data.sample import vectors_of
+from comp.align.data.sample_submission import vectors_of
 from comp.align.ranking.metrics import scores
 from comp.align.ranking.retrieval import unit
 from comp.align.submission.submit import submit
@@ -232,6 +233,28 @@ def test_a_submission_holds_the_vectors_in_the_samples_order_with_so_many_digits
     assert all(len(str(number).partition(".")[2]) <= digits for number in json.loads(fields[1]))
 
 
+@pytest.mark.parametrize("form", ["list", "columns"])
+def test_vectors_are_written_with_all_their_digits_unless_told_otherwise(predicted, repo, capsys, form):
+    rng = np.random.default_rng(0)
+    vectors = predicted((rng.normal(size=(TESTS, IMAGE)) * 10.0 ** rng.integers(-12, 3, (TESTS, IMAGE))).astype("f4"))
+    (repo / "data/sample_submission.csv").unlink()
+    submit(configured(submit={"form": form}))
+    assert np.array_equal(np.stack(list(submission()[1].values())), vectors)
+    assert "degrees" not in capsys.readouterr().out
+    text = Path("submissions/small.csv").read_text(encoding="utf-8")
+    assert max(len(number.strip('[]" ')) for number in text.splitlines()[1].split(",")[1:]) <= 15
+
+
+def test_how_far_rounding_turns_vectors_is_told(predicted, capsys):
+    vectors = predicted(np.random.default_rng(0).normal(size=(TESTS, IMAGE)).astype(np.float32))
+    submit(configured(submit={"digits": 1}))
+    rounded = np.stack(list(submission()[1].values())).astype(np.float64)
+    cosines = (vectors * rounded).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(rounded, axis=1)
+    widest = np.degrees(np.arccos(cosines.min()))
+    assert widest > 0.5
+    assert f"note    submit.digits=1 turns vectors by up to {widest:.2f} degrees" in capsys.readouterr().out
+
+
 def test_a_submission_has_columns_where_the_sample_has(predicted, repo):
     vectors = predicted(np.random.default_rng(0).normal(size=(TESTS, IMAGE)).astype(np.float32))
     header = ["caption_id", *(f"dim_{number}" for number in range(IMAGE))]
@@ -251,7 +274,7 @@ def test_a_sample_of_a_few_rows_shows_the_form_only(predicted, repo, capsys):
     sample = repo / "data/sample_submission.csv"
     sample.write_text("".join(sample.read_text(encoding="utf-8").splitlines(keepends=True)[:4]), encoding="utf-8")
     submit(configured())
-    assert "it shows 3 of 20 ids: taken for the form" in capsys.readouterr().out
+    assert "has 3 of 20 ids: used for the format" in capsys.readouterr().out
     assert len(submission()[1]) == TESTS
 
 
@@ -367,3 +390,11 @@ def test_another_loss_is_another_run_and_pictures_are_not(trained, comp):
     assert status == 1
     assert "runs/one was trained with another configuration (loss.temperature was" in err
     assert comp("train", "name=one", "train.epochs=1", "data.pictures=images")[0] == 0
+
+
+def test_a_checkpoint_that_was_copied_to_another_fold_is_refused(trained, comp):
+    run = trained("small")
+    shutil.copy(run.fold(0) / "best.safetensors", run.fold(1) / "best.safetensors")
+    status, _, err = comp("predict")
+    assert status == 1
+    assert "is the model of fold 0: it was trained on the captions of fold 1" in err

@@ -54,7 +54,7 @@ def fit_fold(
         forget_accelerate()
         accelerator, folder = accelerator_for(config), next(folders)
         encoder = opened.encoder(opened.rows(0)[0])
-        fold = Fold((0,), *opened.rows(0), opened.samples("train", encoder), encoder)
+        fold = Fold((0,), *opened.rows(0), opened.samples("train", encoder), opened.split.digest, encoder)
         return fit(config, fold, folder, accelerator), pd.read_csv(folder / "history.csv")
 
     return call

@@ -1,5 +1,7 @@
 """Which rows make which batch: each once an epoch, the same on any number of processes and workers."""
 
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from comp.errors import CompError
 from comp.tables import Targets
 from comp.vision.batches import EvalDataset, TrainDataset, TrainingBatches, balancing_weights, loader, to_device
 from comp.vision.data.samples import Samples
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import Augment, RandAugment
 
 ROWS = np.arange(100, 123)
@@ -126,6 +129,21 @@ def test_workers_change_nothing(workers, on):
         assert torch.equal(got.rows, wanted.rows)
 
 
+def test_workers_stay_for_the_next_epoch_and_know_which_it_is():
+    training = TrainDataset(samples(np.zeros((30, 1), np.float32)), 8, VARIED, SEED)
+    batches = TrainingBatches(np.arange(30), 7, SEED)
+    loading, workers = loader(training, batches, 2, CPU, every_epoch=True), []
+    for epoch, first in ((0, 0), (1, 2), (1, 0)):  # an epoch that goes on in the middle, too
+        batches.set_epoch(epoch, first)
+        expected = [training.__getitems__(keys) for keys in batches]
+        loaded = list(loading)
+        assert len(loaded) == len(expected) == 4 - first
+        assert all(got.images.equal(wanted.images) for got, wanted in zip(loaded, expected, strict=True))
+        workers.append({process.pid for process in active_children()})
+    assert len(workers[0]) == 2
+    assert workers[0] == workers[1] == workers[2]
+
+
 @pytest.mark.parametrize("on", ["cpu", "device"])
 def test_a_view_depends_on_seed_epoch_and_position_alone(on):
     y = np.zeros((30, 1), np.float32)
@@ -166,9 +184,10 @@ def test_a_batch_pairs_each_image_with_its_own_target():
 
 
 def test_validation_sees_the_whole_image_as_it_is():
-    batch = EvalDataset(samples(np.zeros((30, 0), np.float32)), 10, "squash").__getitems__([3, 1])
+    batch = EvalDataset(samples(np.zeros((30, 0), np.float32)), Evaluation("squash", 10)).__getitems__([3, 1])
     assert batch.images.shape == (2, 3, 10, 10)
     assert torch.equal(batch.rows, torch.tensor([3, 1]))
     assert torch.equal(
-        batch.images, EvalDataset(samples(np.zeros((30, 0), np.float32)), 10, "squash").__getitems__([3, 1]).images
+        batch.images,
+        EvalDataset(samples(np.zeros((30, 0), np.float32)), Evaluation("squash", 10)).__getitems__([3, 1]).images,
     )

@@ -69,6 +69,7 @@ def test_the_postprocessing_moves_probabilities_apart():
 @example("head", "multi_dropout")
 @example("metric", "top3_accuracy")
 @example("loss", "generalized_cross_entropy")
+@example("optimizer", "nesterov_095")
 @example("augment", "gray_sometimes")
 @example("postprocess", "sharpen")
 def test_all_of_them_train_and_submit_together(competition, configure, comp):
@@ -76,7 +77,7 @@ def test_all_of_them_train_and_submit_together(competition, configure, comp):
         metric="top3_accuracy",
         metrics=["accuracy"],
         model={"backbone": "tiny_cnn", "head": "multi_dropout", "head_args": {"samples": 2}},
-        train={"loss": "generalized_cross_entropy", "epochs": 8, "lr": 0.01},
+        train={"loss": "generalized_cross_entropy", "optimizer": "nesterov_095", "epochs": 8, "lr": 0.02},
         augment={"custom": ["gray_sometimes"]},
         submit={"postprocess": ["sharpen"]},
         steps=["split", "train", "predict", "submit"],

@@ -5,11 +5,12 @@ import pytest
 from sklearn import metrics as sk
 
 from comp.errors import CompError
+from comp.registry import greater_is_better, metric_label, register
 from comp.tables import Targets
-from comp.vision.metrics import greater_is_better, score
+from comp.vision.metrics import score
 
 NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc", "quadratic_kappa")
-MULTICLASS = Targets("multiclass", ("a", "b", "c", "d"))
+MULTICLASS = Targets("multiclass", ("a", "b", "c", "d"), ordered=True)
 BINARY = Targets("binary", ("label",))
 MULTILABEL = Targets("multilabel", ("x", "y", "z"))
 
@@ -75,6 +76,56 @@ def test_multilabel_metrics_are_means_over_labels():
         sk.roc_auc_score(y, p, average="macro"),
     )
     np.testing.assert_allclose([score(name, y, p, MULTILABEL) for name in NAMES[:5]], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 1, 4), (-1, 0, 7)])
+def test_kappa_weighs_numbers_by_their_distance(values):
+    """As scikit-learn does where the grades between them are listed too."""
+    rng = np.random.default_rng(3)
+    truth, choice = rng.integers(0, len(values), 200), rng.integers(0, len(values), 200)
+    targets = Targets("multiclass", tuple(map(str, values)))
+    one_hot = np.eye(len(values))
+    every = range(min(values), max(values) + 1)
+    number = np.array(values)
+    expected = sk.cohen_kappa_score(number[truth], number[choice], labels=every, weights="quadratic")
+    assert score("quadratic_kappa", one_hot[truth], one_hot[choice], targets) == pytest.approx(expected)
+
+
+def test_kappa_of_given_classes_weighs_ranks():
+    rng = np.random.default_rng(4)
+    truth, choice = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
+    expected = sk.cohen_kappa_score(truth, choice, weights="quadratic")
+    for classes in (("No", "Mild", "Severe"), ("0", "1", "4")):
+        targets = Targets("multiclass", classes, ordered=True)
+        assert score("quadratic_kappa", np.eye(3)[truth], np.eye(3)[choice], targets) == pytest.approx(expected)
+
+
+def test_kappa_of_words_is_refused_with_the_line_to_add():
+    targets = Targets("multiclass", ("Mild", "No", "Severe"))
+    with pytest.raises(CompError, match=r"add the line `classes: \[Mild, 'No', Severe\]` under `data:`"):
+        score("quadratic_kappa", np.eye(3), np.eye(3), targets)
+    two = Targets("multiclass", ("No", "Yes"))
+    assert score("quadratic_kappa", np.eye(2), np.eye(2), two) == 1
+
+
+def test_a_metric_of_ones_own_may_need_an_order():
+    def distance(y, p, targets):
+        return float(np.abs(targets.positions[y.argmax(axis=1)] - targets.positions[p.argmax(axis=1)]).mean())
+
+    register("metric", "distance")(distance).needs_order = True
+    y, p = np.eye(3), np.eye(3)[[2, 1, 0]]
+    assert score("distance", y, p, Targets("multiclass", ("0", "1", "4"))) == pytest.approx(8 / 3)
+    with pytest.raises(CompError, match="the metric distance needs the order"):
+        score("distance", y, p, Targets("multiclass", ("a", "b", "c")))
+
+
+def test_accuracy_of_several_labels_is_told_as_one_per_cell():
+    y = np.array([[1, 0, 0], [0, 1, 1]])
+    p = np.array([[0.9, 0.1, 0.2], [0.1, 0.9, 0.1]])
+    assert score("accuracy", y, p, MULTILABEL) == pytest.approx(5 / 6)
+    assert score("subset_accuracy", y, p, MULTILABEL) == 0.5
+    assert metric_label("accuracy", "multilabel") == "accuracy (per cell)"
+    assert metric_label("accuracy", "multiclass") == metric_label("accuracy", "binary") == "accuracy"
 
 
 def test_kappa_of_several_labels_is_refused():

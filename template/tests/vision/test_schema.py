@@ -11,6 +11,7 @@ from comp.errors import CompError
     [
         ("augment: {hflip: 1.5}", "exp.yaml: augment.hflip: "),
         ("data: {background: [0, 0]}", "exp.yaml: data.background: "),
+        ("predict: {views: [transpose]}", "exp.yaml: predict.views: 'transpose' is not a view: identity, "),
         ("data: {image_size: 64}", "did you mean 'model.image_size'?"),
     ],
 )

@@ -1,12 +1,11 @@
 """Every key of an alignment's configuration with its default, here and in `config/common.py`, which these extend."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from comp.config.common import (
     AboveZero,
-    Count,
     EarlyStop,
     Experiment,
     Files,
@@ -71,7 +70,6 @@ class Train(Training):
     accumulate: Literal[1] = 1  # a contrastive batch cannot be cut: its other images are the negatives
     optimizer: Literal["adam", "adamw"] = "adamw"
     early_stop: EarlyStop | None = None
-    checkpoint_epochs: Count = 0  # fold<k>/epoch<n>.safetensors every so many epochs; 0: none
 
 
 class Predict(Section):
@@ -113,16 +111,6 @@ class AlignConfig(Experiment):
         widths = "-".join(map(str, self.model.hidden))
         parts = [f"linear from {self.model.start}"] if self.model.linear else []
         return " + ".join([*parts, *([f"MLP {widths}"] if widths else [])])
-
-    @model_validator(mode="before")
-    @classmethod
-    def _early_stopping_watches_the_ranking(cls, values: Any) -> Any:
-        """The loss and the mean cosine go on improving where the ranking gets worse: the default is another here."""
-        train = values.get("train") if isinstance(values, dict) else None
-        stop = train.get("early_stop") if isinstance(train, dict) else None
-        if isinstance(train, dict) and isinstance(stop, dict) and "watch" not in stop:
-            return {**values, "train": {**train, "early_stop": {"watch": "metric", **stop}}}
-        return values
 
     @model_validator(mode="after")
     def _there_is_a_model(self) -> "AlignConfig":

@@ -5,17 +5,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
+LARGEST = 2**31 - 1  # what every library underneath takes as a count or a seed
+LONGEST_NAME = 100  # bytes: file systems take 255, and endings join it
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values do not change once read."""
+    """A part of the configuration: unknown keys are refused, numbers are finite, values do not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class Recipe(Section):
@@ -36,16 +40,17 @@ class Files(Section):
 
 
 class Folding(Section):
-    n: Annotated[int, Field(ge=2)] = 5
+    n: Annotated[int, Field(ge=2, le=LARGEST)] = 5
     kind: str = "auto"
-    use: Literal["all"] | list[Count] = "all"  # train only these; `folds=[0,2]` on the command line
+    # Train only these; `folds=[0,2]` on the command line.
+    use: Literal["all"] | Annotated[list[Count], Field(min_length=1)] = "all"
     seed: Count = 42  # apart from the run's seed: all runs share one split
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2  # share of rows that kind=holdout validates on
 
 
 class EarlyStop(Section):
     patience: Positive = 3  # epochs without improvement
-    watch: Literal["loss", "metric"] = "loss"  # of the validation rows
+    watch: Literal["metric", "loss"] = "metric"  # of the validation rows
 
 
 class Plateau(Section):
@@ -72,7 +77,11 @@ class Training(Section):
     keep: Literal["last", "ema", "best"] = "last"  # best chooses the epoch on the rows that it then scores
     early_stop: EarlyStop | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    tf32: bool = (
+        True  # on NVIDIA GPUs: faster products of what is fp32, with 10 bits of mantissa; rankings never use it
+    )
     save_every: Annotated[str, Field(pattern=EVERY)] = "10 minutes"  # … minutes, epochs or updates; and when stopped
+    checkpoint_epochs: Count = 0  # also fold<k>/epoch<n>.safetensors every so many epochs; 0: none
     log_every: Positive = 50  # updates between two readings of the loss
     processes: Literal["auto"] | Positive = "auto"  # auto: one per visible GPU
 
@@ -102,9 +111,20 @@ class Training(Section):
             raise ValueError("train.keep: ema needs train.ema_decay, such as 0.998")
         return self
 
+    @model_validator(mode="after")
+    def _the_schedule_fits(self) -> "Training":
+        if self.min_lr > self.lr:
+            raise ValueError(f"train.min_lr={self.min_lr:g} is above train.lr={self.lr:g}: set one of the two")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"train.warmup_epochs={self.warmup_epochs:g} is longer than train.epochs={self.epochs}: set one of "
+                "the two"
+            )
+        return self
+
 
 class Submission(Section):
-    digits: Annotated[int, Field(ge=1, le=17)] = 6  # decimal places of a number
+    digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
 
 
 class Experiment(Section):
@@ -130,8 +150,15 @@ class Experiment(Section):
         """What the leaderboard calls the model."""
         raise NotImplementedError
 
+    @property
+    def learns_from(self) -> list[str]:
+        """Names of the runs whose weights or predictions it begins with."""
+        return []
+
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Experiment":
-        if not self.name or self.name in {".", ".."} or set(self.name) & set('/\\:*?"<>|'):
+        if not self.name.isprintable() or self.name in {"", ".", ".."} or set(self.name) & set('/\\:*?"<>|'):
             raise ValueError(f"name: {self.name!r} cannot be a folder name")
+        if len(self.name.encode()) > LONGEST_NAME:
+            raise ValueError(f"name: {self.name[:20]!r}… is longer than {LONGEST_NAME} bytes: set a shorter one")
         return self

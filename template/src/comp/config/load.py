@@ -9,12 +9,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from comp.config.common import Experiment
-from comp.errors import CompError
+from comp.config.yaml12 import MOST_BYTES, Dumper, parsed
+from comp.errors import CompError, shortened
+from comp.files import is_file
 from comp.tasks import imported, steps_of, task_called
 
 COMMAND_LINE = "the command line"
 Config = TypeVar("Config", bound=Experiment)
 SHORTHANDS = {"folds": "folds.use"}  # `folds=[0,2]` means `folds.use=[0,2]`
+MOST_BASES = 20  # files that one inherits from
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> Any:
@@ -34,8 +37,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     try:
         config = schema.model_validate(values)
     except ValidationError as error:
-        faults = {_explain(dict(fault), source, path, schema) for fault in error.errors()}
-        raise CompError("\n".join(sorted(faults))) from None
+        raise CompError(_explained(error, source, path, schema)) from None
     _check_steps(config, source.get("steps", str(path)))
     members = {str(member.get("name")): each for member, each in zip(config.members, members_of(config), strict=True)}
     if config.member is None:
@@ -54,7 +56,7 @@ def members_of(config: Config) -> list[Config]:
     return [_member(config, number, member) for number, member in enumerate(config.members)]
 
 
-def changed(config: Config, **sections: Any) -> Config:
+def changed(config: Config, /, **sections: Any) -> Config:
     """A copy with other values; a dictionary changes what it names of its section.
 
     Raises:
@@ -65,8 +67,7 @@ def changed(config: Config, **sections: Any) -> Config:
     try:
         return type(config).model_validate(values)
     except ValidationError as error:
-        faults = sorted({_explain(dict(fault), {}, Path(config.name), type(config)) for fault in error.errors()})
-        raise CompError("\n".join(faults)) from None
+        raise CompError(_explained(error, {}, Path(config.name), type(config))) from None
 
 
 def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
@@ -82,19 +83,21 @@ def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
 
 def to_yaml(config: Experiment) -> str:
     """The resolved configuration: `load_config` of this text gives the same again."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(config.model_dump(mode="json"), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _inherit(path: Path, source: dict[str, str], seen: list[Path]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise CompError(f"{path}: base: files inherit from each other in a circle")
+    if len(seen) > MOST_BASES:
+        raise CompError(f"{path}: base: more than {MOST_BASES} files inherit from each other")
     values = _read(path)
     base = values.pop("base", None)
     inherited: dict[str, Any] = {}
     if base is not None:
         if not isinstance(base, str):
             raise CompError(f"{path}: base: must be the path of one YAML file, relative to this one")
-        if not (path.parent / base).is_file():
+        if not is_file(path.parent / base):
             raise CompError(f"{path}: base: {base} does not exist (looked for {path.parent / base})")
         inherited = _inherit(path.parent / base, source, [*seen, path.resolve()])
     _merge(inherited, values, source, str(path))
@@ -103,7 +106,8 @@ def _inherit(path: Path, source: dict[str, str], seen: list[Path]) -> dict[str, 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1).decode("utf-8")
     except FileNotFoundError:
         raise CompError(
             f"{path} does not exist: run comp in the repository's folder, or name a configuration"
@@ -112,10 +116,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise CompError(f"{path} is a folder: name a YAML file") from None
     except UnicodeDecodeError:
         raise CompError(f"{path}: not UTF-8: save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" line {where.line + 1}" if where else ""
-        raise CompError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    except OSError as error:
+        raise CompError(f"{shortened(str(path))} cannot be read: {error.strerror}") from None
+    values = parsed(text, str(path))
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -146,11 +149,9 @@ def _dotted_keys(value: Any, prefix: str) -> list[str]:
 def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise CompError(f"{override!r} is neither a configuration file nor key=value")
-    try:
-        value = text if text.startswith("%") else yaml.safe_load(text)  # "%d/%m/%Y", once the shell took its quotes
-    except yaml.YAMLError:
-        raise CompError(f"{override!r}: the value is not valid YAML") from None
+        raise CompError(f"{shortened(repr(override))} is neither a configuration file nor key=value")
+    as_it_is = text.startswith("%")  # "%d/%m/%Y", once the shell took its quotes
+    value = text if as_it_is else parsed(text, shortened(repr(override)))
     if key in SHORTHANDS and not isinstance(value, dict):
         key = SHORTHANDS[key]
     *parents, last = key.split(".")
@@ -169,8 +170,20 @@ def _check_steps(config: Experiment, file: str) -> None:
             raise CompError(f"{file}: steps: {step!r} is not a step of the task {config.task}: {hint}")
 
 
-def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: type[BaseModel]) -> str:
-    """One line for one of pydantic's faults."""
+def _explained(error: ValidationError, source: dict[str, str], path: Path, schema: type[BaseModel]) -> str:
+    """A line for each key that is wrong: where it may be one of several things, pydantic has a fault for each."""
+    lines: dict[str, tuple[list[str], str]] = {}
+    for fault in sorted(error.errors(), key=lambda fault: len(fault["loc"])):
+        where, message, given = _explain(dict(fault), source, path, schema)
+        messages, _ = lines.setdefault(where, ([], given))
+        messages += [message] if message not in messages else []
+    return "\n".join(sorted(f"{where}{' or '.join(each)}{given}" for where, (each, given) in lines.items()))
+
+
+def _explain(
+    fault: dict[str, Any], source: dict[str, str], path: Path, schema: type[BaseModel]
+) -> tuple[str, str, str]:
+    """One of pydantic's faults: where it is, what it is, and what was given."""
     keys, known = _known_part(fault["loc"], schema)
     dotted = ".".join(keys)
     file = next(
@@ -181,13 +194,12 @@ def _explain(fault: dict[str, Any], source: dict[str, str], path: Path, schema: 
         elsewhere = [name for name in _all_keys(schema) if name.split(".")[-1] == keys[-1]]
         nearest = [".".join([*keys[:-1], near[0]])] if near else []
         hint = f"did you mean {(elsewhere + nearest)[0]!r}?" if elsewhere or near else f"known here: {', '.join(known)}"
-        return f"{file}: unknown key {dotted!r}: {hint}"
+        return f"{file}: unknown key {shortened(repr(dotted))}: {hint}", "", ""
     message = fault["msg"].removeprefix("Value error, ")
-    if not keys:
-        return f"{file}: {message}"
-    if fault["type"] == "value_error":
-        return f"{file}: {message}"
-    return f"{file}: {dotted}: {message[0].lower()}{message[1:]}, not {fault['input']!r}"
+    if not keys or fault["type"] == "value_error":
+        return f"{file}: {message}", "", ""
+    given = f", not {shortened(repr(fault['input']))}"
+    return f"{file}: {dotted}: ", f"{message[0].lower()}{message[1:]}", given
 
 
 def _known_part(location: tuple[int | str, ...], schema: type[BaseModel]) -> tuple[list[str], list[str]]:

@@ -14,6 +14,7 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 
 from comp.config import Experiment
 from comp.distributed.fsdp import also_on_cpu, sharding
+from comp.distributed.tf32 import allow_tf32
 from comp.errors import CompError
 from comp.runs.rundir import RunDir
 
@@ -30,6 +31,7 @@ def accelerator_for(config: Experiment) -> Accelerator:
     on_cpu = not torch.cuda.is_available() and not torch.backends.mps.is_available()
     if on_cpu:
         keep_freed_memory()
+    allow_tf32(config.train.tf32)
     torch.backends.cudnn.benchmark = True  # all batches of a training have one shape
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != wanted:
         AcceleratorState._reset_state()  # a member before this one had another; the processes stay what they are

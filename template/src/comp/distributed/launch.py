@@ -16,6 +16,8 @@ from comp.config import Experiment
 from comp.distributed.accelerator import accelerator_for
 from comp.distributed.processes import POLL_S, SAVING_S, end_with_starter, start, stop
 from comp.distributed.signals import Stopped, stop_requests
+from comp.runs.lock import locked
+from comp.runs.rundir import RunDir
 
 Data = TypeVar("Data")
 QUIET = "COMP_QUIET"  # set for processes whose starter prints what is known of the data, and what comes next
@@ -38,7 +40,18 @@ class Work(Generic[Data]):
 
 
 def on_all_devices(config: Experiment, arguments: list[str], work: Work[Data]) -> int:
-    """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status."""
+    """Does `work` here or, where several processes are wanted, starts `comp ARGUMENTS` in each; the exit status.
+
+    Raises:
+        CompError: another command writes into the run's folder.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return _on_all_devices(config, arguments, work)
+    with locked(RunDir.of(config).path, arguments[0]):
+        return _on_all_devices(config, arguments, work)
+
+
+def _on_all_devices(config: Experiment, arguments: list[str], work: Work[Data]) -> int:
     if is_launched():
         accelerator = accelerator_for(config)
         if accelerator.is_main_process:

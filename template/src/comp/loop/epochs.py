@@ -11,7 +11,9 @@ from torch import nn
 from tqdm import tqdm
 
 from comp.config import Experiment
-from comp.loop.state import State, read_tensors, write_tensors
+from comp.loop.state import State
+from comp.loop.tensors import AGAIN, read_tensors, write_tensors
+from comp.readback import reading
 from comp.registry import greater_is_better
 
 
@@ -25,6 +27,7 @@ class Epochs:
     folder: Path
     accelerator: Accelerator
     unit: str  # what is counted: images, captions
+    measured_on: str = ""  # said after the scores
 
     def resume(self) -> None:
         """Takes over the state that was saved last, if there is one."""
@@ -67,13 +70,22 @@ class Epochs:
         if self.accelerator.is_main_process:
             figures = "  ".join(f"{name} {scores[name]:.4f}" for name in dict.fromkeys(shown))
             speed = f"{scores[f'{self.unit}_per_s']:.0f} {self.unit}/s"
-            tqdm.write(f"{self.label}  epoch {scores['epoch']:>3}  {figures}  {speed}")
+            tqdm.write(f"{self.label}  epoch {scores['epoch']:>3}  {figures}{self.measured_on}  {speed}")
         if self.config.tracker != "none" and fold is not None:
             step = fold * self.config.train.epochs + scores["epoch"]  # trackers drop what goes back in steps
             named = {
                 f"{self.label.replace(' ', '')}/{name}": value for name, value in scores.items() if name != "epoch"
             }
             self.accelerator.log(named, step)
+
+    def checkpoint(self) -> Path | None:
+        """Where the weights of the epoch that was recorded last are also kept (`train.checkpoint_epochs`), if they are.
+
+        On the first process only.
+        """
+        every, epoch = self.config.train.checkpoint_epochs, len(self.state.progress.history)
+        wanted = every and epoch % every == 0 and self.accelerator.is_main_process
+        return self.folder / f"epoch{epoch}.safetensors" if wanted else None
 
     def end(self) -> None:
         """The epoch is over: the next one starts at its first batch."""
@@ -83,7 +95,10 @@ class Epochs:
 
     def load_best(self, model: nn.Module) -> None:
         """Gives `model` the best weights that were kept."""
-        model.load_state_dict(read_tensors(self.folder / "last" / "best.pt"))
+        path, way_out = self.folder / "last" / "best.pt", AGAIN.format(folder=self.folder / "last")
+        tensors = read_tensors(path, way_out)
+        with reading(path, way_out):
+            model.load_state_dict(tensors)
 
 
 def is_better(new: float, best: float | None) -> bool:

@@ -96,7 +96,7 @@ def mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
 
 
 def _not_finite(loss: float, label: str, epoch: int) -> CompError:
-    """What to say of a loss that is no number; `epoch` counts from 0."""
+    """What to say of a loss that is not a number; `epoch` counts from 0."""
     return CompError(
         f"{label}, epoch {epoch + 1}: the training loss is {loss}. Set train.lr lower, train.clip_norm=1 or "
         "train.precision=fp32; the last good state is kept"

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from comp.distributed.fsdp import held, load_optimizer_parts, load_parts, to_save
 from comp.errors import CompError
 from comp.files import written_whole
+from comp.loop.tensors import AGAIN, read_tensors, save_tensors
+from comp.readback import reading
 
 
 @dataclass
@@ -65,21 +67,20 @@ class State:
             values["scaler"] = accelerator.scaler.state_dict()
         last = folder / "state.pt"
         with written_whole(last) as temporary:
-            _write(temporary, values)
+            save_tensors(temporary, values)
             if last.exists():
                 last.replace(folder / "before.pt")
 
     def load(self, folder: Path, accelerator: Accelerator) -> bool:
         """Takes over what was saved last, if anything was, and says whether."""
-        found = [path for path in (folder / "state.pt", folder / "before.pt") if path.is_file()]
-        if not found:
+        path, values = _newest(folder, accelerator)
+        if values is None:
             return False
-        values = read_tensors(found[0])
-        load_parts(self.model, values["model"])
         try:
+            load_parts(self.model, values["model"])
             load_optimizer_parts(self.optimizer, values["optimizer"])
-        except ValueError as error:  # an older template stepped other weights
-            raise CompError(f"{found[0]} does not fit: {error}. Run comp train --fresh") from None
+        except (ValueError, RuntimeError) as error:  # an older template stepped other weights
+            raise CompError(f"{path} does not fit: {str(error).splitlines()[0]}. Run comp train --fresh") from None
         self.progress = Progress(**values["progress"])
         if self.ema is not None:
             load_parts(self.ema.module, values["ema"])
@@ -104,20 +105,36 @@ class State:
         return tensors
 
 
+def _newest(folder: Path, accelerator: Accelerator) -> tuple[Path, dict[str, Any] | None]:
+    """The last state that can be read, and where it is from; None where none was saved. All processes read the same.
+
+    Raises:
+        CompError: states were saved, and none of them can be read.
+    """
+    last, before = folder / "state.pt", folder / "before.pt"
+    way_out = AGAIN.format(folder=folder)
+    if not last.exists():
+        return before, _read_state(before, way_out) if before.exists() else None
+    if not before.exists():
+        return last, _read_state(last, way_out)
+    try:
+        return last, _read_state(last, f"{before} is taken, the state before it")
+    except CompError as error:
+        if accelerator.is_main_process:
+            print(f"resume  {error}", flush=True)
+        return before, _read_state(before, way_out)
+
+
+def _read_state(path: Path, way_out: str) -> dict[str, Any]:
+    values = read_tensors(path, way_out)
+    with reading(path, way_out):
+        missing = [key for key in ("model", "optimizer", "progress", "own") if key not in values]
+        if missing:
+            raise ValueError(f"it has no {missing[0]}")
+        Progress(**values["progress"])
+    return values
+
+
 def _mean(own: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """For another number of processes than before: the best that is known."""
     return {name: torch.stack([each[name].float() for each in own]).mean(dim=0) for name in own[0]}
-
-
-def write_tensors(path: Path, values: dict[str, Any]) -> None:
-    with written_whole(path) as temporary:
-        _write(temporary, values)
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    with path.open("wb") as file:
-        torch.save(values, file)  # given a path, it would not say that the disk is full
-
-
-def read_tensors(path: Path) -> dict[str, Any]:
-    return torch.load(path, map_location="cpu", weights_only=True)

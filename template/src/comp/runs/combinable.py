@@ -1,7 +1,5 @@
 """Trained runs as members of a combination: which there are, and whether they fit together."""
 
-import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,8 @@ import pandas as pd
 from comp.config import Experiment
 from comp.errors import CompError, shown
 from comp.folds import Split
-from comp.runs.predictions import read_predictions
+from comp.runs.leaderboard import read_leaderboard
+from comp.runs.predictions import read_oof, read_predictions
 from comp.runs.rundir import RUNS, RunDir
 from comp.tables import Tables
 
@@ -30,17 +29,13 @@ class Member:
 
 def runs_of_these_folds(config: Experiment, split: Split) -> list[str]:
     """The names in the leaderboard, without combinations and what is not finished; tells what is left out."""
-    path = RUNS / "leaderboard.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        names = [line["name"] for line in csv.DictReader(file) if line["name"] != config.name]
+    names = [line["name"] for line in read_leaderboard() if line["name"] != config.name]
     chosen = []
     for name in names:
         run = RunDir.of_name(name)
         if not run.oof.is_file():
             continue
-        oof, _, folds = read_predictions(run.oof)
+        oof, _, folds = read_oof(run.oof)
         if _metrics_of(run).get("combines"):
             why = "is a combination itself"
         elif folds != split.digest:
@@ -59,7 +54,7 @@ def member_of_run(name: str, tables: Tables, split: Split) -> Member:
     run = RunDir.of_name(name) if "/" not in name and (RUNS / name).is_dir() else RunDir(Path(name))
     if not run.path.is_dir():
         raise CompError(f"members: there is no run {name!r} in {RUNS}, and no such folder: run comp train name={name}")
-    oof, targets, folds = read_predictions(run.oof)
+    oof, targets, folds = read_oof(run.oof)
     if folds != split.digest:
         raise CompError(
             f"members: {name} was made with other folds than folds.csv has now: train it again, or leave it out"
@@ -78,7 +73,7 @@ def member_of_run(name: str, tables: Tables, split: Split) -> Member:
         tests[k] = read_predictions(own if own.is_file() else run.test)[0]
         path = run.fold(k) / "inner_oof.parquet"
         if path.is_file():
-            inner[k], _, inner_folds = read_predictions(path)
+            inner[k], _, inner_folds = read_oof(path)
             if inner_folds != split.digest:
                 raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train again")
     return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run))
@@ -99,4 +94,4 @@ def check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> Non
 
 
 def _metrics_of(run: RunDir) -> dict[str, Any]:
-    return json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}
+    return run.read_metrics() if run.metrics.is_file() else {}

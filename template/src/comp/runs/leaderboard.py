@@ -1,25 +1,47 @@
-"""`runs/leaderboard.csv`: a line for each experiment, the best first."""
+"""`runs/leaderboard.csv`: a line per experiment, the best first."""
 
 import csv
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from comp.config import Experiment
 from comp.files import write_text
+from comp.readback import read_rows, reading
 from comp.registry import greater_is_better, names
+from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
 
 UNSCORED = "unscored"  # instead of a score that would flatter
 
 
+def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of one experiment, from what its `metrics.json` says."""
+    scores, hidden = metrics["scores"][config.metric], bool(metrics.get("unscored"))
+    combines = metrics.get("combines")
+    model = f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.about_model
+    return {
+        "name": config.name,
+        "metric": config.metric,
+        "cv": UNSCORED if hidden else f"{scores['oof']:.5f}",
+        "mean": UNSCORED if hidden else f"{scores['mean']:.5f}",
+        "std": UNSCORED if hidden else "" if scores["std"] is None else f"{scores['std']:.5f}",
+        **({"views": " ".join(metrics["views"])} if metrics.get("views") else {}),
+        "n_folds": metrics["folds"],
+        "folds": UNSCORED if hidden else " ".join(f"{value:.5f}" for value in scores["folds"].values()),
+        "flags": str(flags_of_metrics(metrics)),
+        "minutes": f"{metrics['seconds'] / 60:.1f}",
+        "model": model,
+    }
+
+
 def note_in_leaderboard(line: dict[str, Any]) -> Path:
-    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. The best stand first."""
+    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first."""
     path = RUNS / "leaderboard.csv"
     lines = [line]
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            lines += [old for old in csv.DictReader(file) if old["name"] != line["name"]]
+    lines += [old for old in read_leaderboard() if old["name"] != line["name"]]
     lines.sort(key=lambda each: (each["metric"], _rank(each)))
     columns = list(dict.fromkeys(key for each in lines for key in each))
     text = io.StringIO()
@@ -28,6 +50,22 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
     writer.writerows(lines)
     write_text(path, text.getvalue())
     return path
+
+
+def read_leaderboard() -> list[dict[str, Any]]:
+    """The lines of all experiments, none where there is no file yet.
+
+    Raises:
+        CompError: the file is damaged.
+    """
+    path = RUNS / "leaderboard.csv"
+    if not path.exists():
+        return []
+    way_out = "move it away and run comp train for each run again: no finished fold is trained again"
+    lines: list[dict[str, Any]] = list(read_rows(path, ("name", "metric", "cv"), way_out))
+    with reading(path, way_out):
+        [_rank(line) for line in lines]
+    return lines
 
 
 def _rank(line: dict[str, Any]) -> float:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 
 from comp.config import Experiment, to_yaml
 from comp.files import write_text, written_whole
+from comp.readback import reading, remembered
 from comp.runs.rundir import RunDir
 
 PAGE = Path(__file__).with_name("report.html")
@@ -43,8 +45,8 @@ def write_page(
         pictures={title: _embedded(path) for title, path in plots.items()},
         tables=tables,
         configuration=to_yaml(trained),
-        unscored=metrics.get("unscored"),
-        **{key: metrics[key] for key in ("rows", "flatters", "scores")},
+        views=metrics.get("views"),
+        **{key: metrics[key] for key in ("rows", "flatters", "unscored", "scores")},
     )
     path = run.path / "report.html"
     write_text(path, text)
@@ -52,22 +54,31 @@ def write_page(
     return path
 
 
-def curves(run: RunDir, config: Experiment) -> Figure:
-    """Loss and metric after each epoch, of every fold."""
+def curves(run: RunDir, config: Experiment, measured_on: str = "") -> Figure:
+    """Loss and metric after each epoch, of every fold; `measured_on` joins the title."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number in run.done_folds():
-        history = pd.read_csv(run.fold(number) / "history.csv")
+        history = remembered(run.fold(number) / "history.csv", partial(_history, run, number, config.metric))
+        if history is None:
+            continue
         (line,) = left.plot(history["epoch"], history["train_loss"], linestyle=":")
         left.plot(history["epoch"], history["val_loss"], color=line.get_color(), label=f"fold {number}")
         right.plot(history["epoch"], history[config.metric], color=line.get_color(), label=f"fold {number}")
     left.set(xlabel="epoch", ylabel="loss", title="loss: training dotted, validation solid")
-    right.set(xlabel="epoch", ylabel=config.metric, title=f"validation {config.metric}")
+    right.set(xlabel="epoch", ylabel=config.metric, title=f"validation {config.metric}{measured_on}")
     right.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
+
+
+def _history(run: RunDir, number: int, metric: str) -> pd.DataFrame:
+    """A row per epoch, of numbers."""
+    path = run.fold(number) / "history.csv"
+    with reading(path, "the page is made without its curve"):
+        return pd.read_csv(path)[["epoch", "train_loss", "val_loss", metric]].astype(float)
 
 
 def saved(figure: Figure, path: Path) -> Path:

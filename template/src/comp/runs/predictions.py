@@ -7,15 +7,30 @@ folds, so that predictions of different splits are never mixed unnoticed.
 
 import json
 from pathlib import Path
+from typing import NotRequired
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from comp.errors import CompError, shown
 from comp.files import written_whole
-from comp.tables import Targets
+from comp.readback import reading
+from comp.tables import Kind, Targets
+
+WAY_OUT = "run comp predict, or the command that made this run, to write it again"
+
+
+class Facts(TypedDict):
+    """What the file carries beside its rows."""
+
+    kind: Kind
+    classes: list[str]
+    ordered: NotRequired[bool]
+    folds: str
 
 
 def oof_table(train: pd.DataFrame, rows: np.ndarray, fold: np.ndarray, p: np.ndarray, targets: Targets) -> pd.DataFrame:
@@ -59,7 +74,7 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():
         raise CompError(f"{path}: the model gave NaN or infinity for {wrong.sum()} rows: {shown(table['id'][wrong])}")
-    facts = {"kind": targets.kind, "classes": targets.classes, "folds": folds}
+    facts = {"kind": targets.kind, "classes": targets.classes, "ordered": targets.ordered, "folds": folds}
     if targets.kind == "embedding":
         lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
         arrow = pa.Table.from_pandas(table.drop(columns="embedding"), preserve_index=False)
@@ -68,20 +83,38 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
         arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"comp": json.dumps(facts).encode()})
     with written_whole(path) as temporary:
-        pq.write_table(arrow, temporary)
+        pq.write_table(arrow, temporary, write_page_checksum=True)
 
 
-def read_predictions(path: Path) -> tuple[pd.DataFrame, Targets, str]:
+def read_predictions(path: Path, way_out: str = WAY_OUT) -> tuple[pd.DataFrame, Targets, str]:
     """The table, its targets and the hash of the folds that it was made with.
 
     Raises:
-        CompError: the file is missing or not a predictions table.
+        CompError: the file is missing, damaged or not a predictions table.
     """
-    if not path.is_file():
+    if not path.exists():
         raise CompError(f"{path} does not exist: run comp train")
-    arrow = pq.read_table(path)
-    metadata = arrow.schema.metadata or {}
-    if b"comp" not in metadata:
-        raise CompError(f"{path} is not a predictions table of this tool")
-    facts = json.loads(metadata[b"comp"])
-    return arrow.to_pandas(), Targets(facts["kind"], tuple(facts["classes"])), facts["folds"]
+    with reading(path, way_out):
+        arrow = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        metadata = arrow.schema.metadata or {}
+        if b"comp" not in metadata:
+            raise ValueError("it is not a predictions table of this tool")
+        facts = TypeAdapter(Facts).validate_json(metadata[b"comp"])
+        targets = Targets(facts["kind"], tuple(facts["classes"]), facts.get("ordered", False))
+        table = arrow.to_pandas()
+        _refuse_without(table, ["id", *targets.columns])
+        return table, targets, facts["folds"]
+
+
+def read_oof(path: Path, way_out: str = WAY_OUT) -> tuple[pd.DataFrame, Targets, str]:
+    """As `read_predictions`, of rows with their fold and their truth."""
+    table, targets, folds = read_predictions(path, way_out)
+    with reading(path, way_out):
+        _refuse_without(table, ["fold", *targets.truth_columns])
+    return table, targets, folds
+
+
+def _refuse_without(table: pd.DataFrame, columns: list[str]) -> None:
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"it has no column {shown(missing)}")

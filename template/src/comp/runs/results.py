@@ -1,7 +1,6 @@
 """Joins the folds' predictions into the run's two tables, scores them and notes them in the leaderboard."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,30 @@ import pandas as pd
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
-from comp.runs.leaderboard import UNSCORED, note_in_leaderboard
-from comp.runs.predictions import read_predictions, values_of, with_values, write_predictions
-from comp.runs.rundir import RunDir
+from comp.registry import metric_label
+from comp.runs.flags import flags_of_metrics, flags_of_training
+from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
+from comp.runs.predictions import read_oof, read_predictions, values_of, with_values, write_predictions
+from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.tables import Targets
 
 Score = Callable[[str, pd.DataFrame, Targets], float]  # of a metric's name and out-of-fold rows
-LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that are no scores
+LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that are not scores
 
 
 def join_folds(
-    config: Experiment, train_ids: pd.Series, run: RunDir, score: Score, facts: Mapping[str, Any] | None = None
+    config: Experiment,
+    train_ids: pd.Series,
+    run: RunDir,
+    score: Score,
+    facts: Mapping[str, Any] | None = None,
+    views: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Writes `oof.parquet`, `test.parquet` and `metrics.json` from all folds that are done.
 
-    `facts` join the last; without any, those that it had: to predict again does not change how a run was made.
+    `facts` join the last; without any, those that it had: to predict again does not change how a run was made. Of the
+    flags (see flags.py) none is ever lost: the runs that they come from may be gone by then.
+    `views` are those that the rows were predicted with, where there are any.
     The out-of-fold rows stand in the order of `train_ids`, the test predictions are the mean over folds.
 
     Raises:
@@ -33,7 +41,7 @@ def join_folds(
     done = run.done_folds()
     oofs, tests, first = [], [], ""
     for number in done:
-        oof, targets, folds = read_predictions(run.fold(number) / "oof.parquet")
+        oof, targets, folds = read_oof(run.fold(number) / "oof.parquet")
         test, _, test_folds = read_predictions(run.fold(number) / "test.parquet")
         first = first or folds
         if {folds, test_folds} != {first}:
@@ -46,9 +54,15 @@ def join_folds(
     oof = pd.concat(oofs).sort_values("id", key=lambda ids: ids.map(order), kind="stable").reset_index(drop=True)
     write_predictions(run.oof, oof, targets, folds)
     write_predictions(run.test, mean_of(tests, targets), targets, folds)
-    metrics = {**_scores(config, oof, targets, score, run, done), **(_facts_of(run) if facts is None else facts)}
+    before = _facts_of(run)
+    facts = before if facts is None else facts
+    flags = flags_of_metrics(facts)
+    if "combines" not in facts:
+        flags = flags.or_else(flags_of_metrics(before)).or_else(flags_of_training(run.trained_config()))
+    measured_on = {"views": list(views)} if views else {}
+    metrics = {**_scores(config, oof, targets, score, run, done), **measured_on, **facts, **vars(flags)}
     write_json(run.metrics, metrics)
-    _record(config, metrics, run, len(train_ids))
+    _record(config, metrics, run, len(train_ids), targets.kind)
     return metrics
 
 
@@ -56,7 +70,7 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
     """The mean of several test tables; of vectors, its direction.
 
     Raises:
-        CompError: they speak of different rows.
+        CompError: they have different rows.
     """
     if any(not table["id"].equals(tables[0]["id"]) for table in tables):
         raise CompError("the folds' test predictions have different rows: run comp predict to make them again")
@@ -67,7 +81,7 @@ def mean_of(tables: list[pd.DataFrame], targets: Targets) -> pd.DataFrame:
 
 
 def _facts_of(run: RunDir) -> dict[str, Any]:
-    before = json.loads(run.metrics.read_text(encoding="utf-8")) if run.metrics.is_file() else {}
+    before = run.read_metrics() if run.metrics.is_file() else {}
     return {key: before[key] for key in LASTING if key in before}
 
 
@@ -77,38 +91,31 @@ def _scores(
     scores: dict[str, Any] = {}
     for name in dict.fromkeys([config.metric, *config.metrics]):
         each = [score(name, oof[oof["fold"] == number], targets) for number in done]
-        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": float(np.std(each))}
+        std = float(np.std(each, ddof=1)) if len(each) > 1 else None  # of one fold nothing is known
+        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": std}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
-    seconds = round(sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files), 1)
+    seconds = round(sum(read_fold_metrics(path)["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
-    return {**facts, "flatters": bool(run.trained_config().train.chooses_on_validated_rows), "scores": scores}
+    return {**facts, "scores": scores}
 
 
-def _made_of(config: Experiment, metrics: dict[str, Any]) -> str:
-    combines = metrics.get("combines")
-    return f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.about_model
-
-
-def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int) -> None:
-    main, unscored = metrics["scores"][config.metric], metrics.get("unscored")
-    line = {
-        "name": config.name,
-        "metric": config.metric,
-        "cv": UNSCORED if unscored else f"{main['oof']:.5f}",
-        "mean": UNSCORED if unscored else f"{main['mean']:.5f}",
-        "std": UNSCORED if unscored else f"{main['std']:.5f}",
-        "n_folds": metrics["folds"],
-        "folds": UNSCORED if unscored else " ".join(f"{value:.5f}" for value in main["folds"].values()),
-        "minutes": f"{metrics['seconds'] / 60:.1f}",
-        "model": _made_of(config, metrics),
-    }
-    board = note_in_leaderboard(line)
+def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: int, kind: str) -> None:
+    """Adds the run to the leaderboard and prints its scores."""
+    board = note_in_leaderboard(leaderboard_line(config, metrics))
+    unscored, flatters, views = metrics["unscored"], metrics["flatters"], metrics.get("views")
     if unscored:
         print(f"cv      unscored: {unscored}")
     for name, values in ({} if unscored else metrics["scores"]).items():
         each = " ".join(f"{value:.4f}" for value in values["folds"].values())
-        print(f"cv      {name} {values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}")
+        measured = f"{values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}"
+        spread = "" if values["std"] is None else f", std {values['std']:.4f}"
+        print(f"cv      {metric_label(name, kind)} {measured}{spread}")
+    if views:
+        print(f"        predicted with the views {', '.join(views)}")
+    if flatters and not unscored:
+        print(f"        the score flatters: {flatters}")
     if metrics["rows"] < n_rows:
-        print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {metrics['folds']} folds")
+        folds = f"{metrics['folds']} fold{'s' * (metrics['folds'] > 1)}"
+        print(f"        {metrics['rows']} of {n_rows} training rows are predicted, by {folds}")
     print(f"wrote   {run.oof}, {run.test}, {run.metrics}, {board}")

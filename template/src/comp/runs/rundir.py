@@ -1,24 +1,26 @@
 """`runs/<experiment>/`: what one experiment leaves behind. Complete in itself: copied elsewhere, it still predicts."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import yaml
+from typing_extensions import TypedDict
 
 from comp.config import Experiment, load_config, to_yaml
 from comp.errors import CompError, shown
 from comp.files import write_json, write_text
+from comp.readback import read_json, read_text, reading
+from comp.runs.lock import LOCK
 from comp.updating.origin import Origin
 
 RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
-UNSCORED = "unscored"  # instead of a score that would flatter
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
 TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
+TRAINING_ALSO = {"predict.resize"}  # training and prediction see the same part of an image, in the same shape
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
 FREE_KEYS |= {
     "data.test_path",
@@ -30,6 +32,47 @@ FREE_KEYS |= {
     "train.log_every",
     "folds.nested",
 }
+END = "...\n"  # YAML's mark of it; a file that breaks off would take defaults for what it lacks
+RESTORE = "restore it from a copy, or run comp train --fresh to train again"
+
+
+class Score(TypedDict):
+    oof: float
+    mean: float
+    std: float | None  # of one fold nothing is known
+    folds: dict[str, float]
+
+
+class RunMetrics(TypedDict):
+    """What `metrics.json` of a run holds at least."""
+
+    metric: str
+    rows: int
+    folds: int
+    seconds: float
+    flatters: str  # why, or empty
+    unscored: str  # likewise
+    scores: dict[str, Score]
+    views: NotRequired[list[str]]
+    combines: NotRequired[dict[str, Any]]
+    baselines: NotRequired[dict[str, dict[str, float]]]
+    galleries: NotRequired[dict[str, dict[str, float]]]
+    distances: NotRequired[dict[str, dict[str, dict[str, float]]]]
+
+
+class FoldMetrics(TypedDict):
+    """What `metrics.json` of a fold holds at least, beside a score for each metric."""
+
+    rows: int
+    seconds: float
+    predict: NotRequired[dict[str, Any]]
+
+
+class MadeWith(TypedDict):
+    """What `made_with.json` holds."""
+
+    format: int
+    template: str
 
 
 @dataclass(frozen=True)
@@ -77,19 +120,37 @@ class RunDir:
         return self.path / f"fold{'+'.join(map(str, numbers))}"
 
     def is_done(self, *numbers: int) -> bool:
-        return (self.fold(*numbers) / "metrics.json").is_file()
+        return (self.fold(*numbers) / "metrics.json").exists()
 
     def done_folds(self) -> list[int]:
         numbers = [path.name.removeprefix("fold") for path in self.path.glob("fold*") if path.is_dir()]
         return sorted(int(number) for number in numbers if number.isdigit() and self.is_done(int(number)))
 
-    @property
-    def unscored(self) -> str | None:
-        """Why the run has no score that could be trusted."""
-        if not self.metrics.is_file():
-            return None
-        why: str | None = json.loads(self.metrics.read_text(encoding="utf-8")).get("unscored")
-        return why
+    def read_metrics(self) -> dict[str, Any]:
+        """What `metrics.json` says, see `RunMetrics`."""
+        way_out = f"remove it and run comp train name={self.path.name}, or the command that made this run, again"
+        return read_json(self.metrics, RunMetrics, f"{way_out} (no finished fold is trained again)")
+
+    def read_fold_metrics(self, *numbers: int) -> dict[str, Any]:
+        """What `metrics.json` of a fold says, see `FoldMetrics`."""
+        return read_fold_metrics(self.fold(*numbers) / "metrics.json")
+
+    def read_folds(self) -> str | None:
+        """The hash of the folds that the run began with, if it has begun."""
+        way_out = "remove it if folds.csv is still what the run began with, else run comp train --fresh"
+        return read_text(self.folds, "[0-9a-f]{16}", way_out) if self.folds.exists() else None
+
+    def write_config(self, config: Experiment) -> None:
+        """Writes `config.yaml`, and `made_with.json` where none is kept."""
+        write_text(self.config, to_yaml(config) + END)
+        if not self.made_with.is_file():
+            write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
+
+    def clear(self) -> None:
+        """Removes all that is in the folder, but for the lock that the running command holds."""
+        for inside in self.path.iterdir() if self.path.is_dir() else ():
+            if inside.name != LOCK:
+                shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
 
     def start(self, config: Experiment, fresh: bool = False) -> None:
         """Makes the folder, or goes on in it.
@@ -97,9 +158,9 @@ class RunDir:
         Raises:
             CompError: it holds a run of another configuration; the differences are named.
         """
-        if fresh and self.path.exists():
-            shutil.rmtree(self.path)
-        if self.metrics.is_file() and "combines" in json.loads(self.metrics.read_text(encoding="utf-8")):
+        if fresh:
+            self.clear()
+        if self.metrics.is_file() and "combines" in self.read_metrics():
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
         started = self._trained() or any(self.path.glob("pretrain/*"))
         if self.config.is_file() and started:  # else nothing was trained with it
@@ -113,9 +174,9 @@ class RunDir:
                     f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
                     "give this one another name (name=…), or run comp train --fresh to train it again"
                 )
-        write_text(self.config, to_yaml(config))
-        if not (started and self.made_with.is_file()):
-            write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
+        if not started:
+            self.made_with.unlink(missing_ok=True)
+        self.write_config(config)
 
     def bind_to_folds(self, digest: str) -> None:
         """Remembers the hash of the folds that the run is trained with.
@@ -123,7 +184,7 @@ class RunDir:
         Raises:
             CompError: it began with other folds; going on would train on rows that are validated now.
         """
-        began_with = self.folds.read_text(encoding="utf-8").strip() if self.folds.is_file() else digest
+        began_with = self.read_folds() or digest
         if began_with != digest and self._trained():
             raise CompError(
                 f"{self.path} was started with other folds than folds.csv has now: "
@@ -138,13 +199,24 @@ class RunDir:
 
     def trained_config(self) -> Any:
         """The configuration that the run was trained with."""
-        if not self.config.is_file():
+        if not self.config.exists():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))
             raise CompError(f"there is no run {self.path} (there are {shown(known) or 'none yet'}): run comp train")
-        made = json.loads(self.made_with.read_text(encoding="utf-8"))
+        made = read_json(self.made_with, MadeWith, "copy it from another run of this repository")
         if made["format"] > FORMAT:
             raise CompError(f"{self.path} was trained with a newer template ({made['template']}): run comp update")
-        return load_config(self.config)
+        with reading(self.config, RESTORE):
+            if not self.config.read_text(encoding="utf-8").rstrip().endswith(END.strip()):
+                raise ValueError("its end is missing")
+        try:
+            return load_config(self.config)
+        except CompError as error:
+            raise CompError(f"{str(error).splitlines()[0]}: {RESTORE}") from None
+
+
+def read_fold_metrics(path: Path) -> dict[str, Any]:
+    """What `metrics.json` of a fold says, see `FoldMetrics`."""
+    return read_json(path, FoldMetrics, "remove it and run comp train, which trains this fold again")
 
 
 def _template_version() -> str:
@@ -156,7 +228,7 @@ def _template_version() -> str:
 
 
 def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    of_training = key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS
+    of_training = key in TRAINING_ALSO or (key.partition(".")[0] in TRAINING_KEYS and key not in FREE_KEYS)
     return of_training and before.get(key) != now.get(key)
 
 

@@ -1,8 +1,7 @@
 """The table at the end of `comp run`: each model's score out of fold, and what combining them brought."""
 
-import json
-
 from comp.config import Experiment
+from comp.runs.flags import flags_of
 from comp.runs.leaderboard import UNSCORED
 from comp.runs.rundir import RunDir
 
@@ -12,8 +11,9 @@ def print_summary(config: Experiment, names: list[str]) -> None:
     width = max(map(len, names))
     print(f"\n{'run':<{width}}  {config.metric:>12}  folds")
     for name in dict.fromkeys(names):
-        metrics = json.loads(RunDir.of_name(name).metrics.read_text(encoding="utf-8"))
+        metrics = RunDir.of_name(name).read_metrics()
         scores = metrics["scores"][config.metric]
-        main = UNSCORED if metrics.get("unscored") else f"{scores['oof']:.4f}"
-        folds = "" if metrics.get("unscored") else " ".join(f"{value:.4f}" for value in scores["folds"].values())
-        print(f"{name:<{width}}  {main:>12}  {folds}")
+        flags = flags_of(RunDir.of_name(name))
+        main = UNSCORED if flags.unscored else f"{scores['oof']:.4f}"
+        folds = "" if flags.unscored else " ".join(f"{value:.4f}" for value in scores["folds"].values())
+        print("  ".join([f"{name:<{width}}", f"{main:>12}", *(each for each in (folds, str(flags)) if each)]))

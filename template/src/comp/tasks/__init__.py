@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from comp.errors import CompError
 
-# What `comp run` does a step for: the experiment as it is; each of its members; a new run made of all models so far;
-# or the result, the one run that is submitted.
+# What a command gets as a step of `comp run`: the experiment as it is; each of its members in turn; a new run that
+# combines all models so far; or the result, the one run that is submitted.
 StepFor = Literal["experiment", "members", "combination", "result"]
 
 
@@ -26,7 +26,7 @@ class Command:
     help: str
     flags: Mapping[str, str] = field(default_factory=dict)  # name → help; `--name` gives the function name=True
     next: str = ""  # the command that the closing line suggests
-    step: StepFor | None = "result"  # None: `steps:` cannot name it
+    step: StepFor | None = "experiment"  # None: `steps:` cannot name it
     needs: str = ""  # a section of the configuration without which `comp run` passes the step over
     makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
     launches: bool = False  # the function also gets its command line: it may start it in further processes
@@ -89,9 +89,9 @@ def task_called(name: object) -> Task:
         return next(iter(here.values()))
     if name is None:
         raise CompError(f"task: is not set: one of {', '.join(here)}")
-    if name not in here:
+    if not isinstance(name, str) or name not in here:
         raise CompError(f"task: {name!r} is not a task of this repository: {', '.join(here)}")
-    return here[str(name)]
+    return here[name]
 
 
 def commands_of(task: object) -> dict[str, Command]:

@@ -33,7 +33,7 @@ class Origin:
                 f"{ANSWERS} is not here: run comp update in the repository's folder; if it was deleted, "
                 f"git log --oneline -- {ANSWERS} finds the commit to fetch it from"
             ) from None
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise CompError(
                 f"{ANSWERS} does not say which version of the template this is (_src_path, _commit): "
                 f"git checkout HEAD~1 -- {ANSWERS} fetches an earlier state"

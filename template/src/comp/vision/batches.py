@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from comp.errors import CompError
-from comp.vision.augment import draw, fitted, generators, on_cpu, on_device
+from comp.vision.augment import Geometry, draw, fitted, generators, on_cpu, on_device
 from comp.vision.data.samples import Samples
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import Augment, ImageConfig
 
 Seed = tuple[int, ...]
@@ -56,16 +57,26 @@ class TrainDataset(Dataset[Batch]):
     """Augmented images, each decided by its key; augmented here, or left to `to_device` with what was drawn."""
 
     def __init__(
-        self, samples: Samples, size_px: int, augment: Augment, seed: Seed, on: Literal["cpu", "device"] = "cpu"
+        self,
+        samples: Samples,
+        size_px: int,
+        augment: Augment,
+        seed: Seed,
+        on: Literal["cpu", "device"] = "cpu",
+        geometry: Geometry = "squash",
     ) -> None:
         self._samples, self._size_px, self._augment, self._seed, self._on = samples, size_px, augment, seed, on
+        self._geometry = geometry
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         epochs, positions, rows = zip(*keys, strict=True)
         size_px = self._size_px
         images = [self._samples.pixels[row] for row in rows]
         random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
-        draws = [draw(self._augment, image.shape, size_px, rng) for image, rng in zip(images, random, strict=True)]
+        draws = [
+            draw(self._augment, image.shape, size_px, rng, self._geometry)
+            for image, rng in zip(images, random, strict=True)
+        ]
         if self._on == "device":
             canvas, tensors = on_device.packed(images, draws, size_px)
             return _batch(canvas, self._samples, rows, tensors)
@@ -76,13 +87,15 @@ class TrainDataset(Dataset[Batch]):
 class EvalDataset(Dataset[Batch]):
     """The rows as they are, for validation and prediction."""
 
-    def __init__(self, samples: Samples, size_px: int, resize: str) -> None:
-        self._samples, self._size_px, self._resize = samples, size_px, resize
+    def __init__(self, samples: Samples, evaluation: Evaluation) -> None:
+        self._samples, self._evaluation = samples, evaluation
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        images = np.empty((len(rows), self._size_px, self._size_px, 3), np.uint8)
+        size_px, how = self._evaluation.size_px, self._evaluation.how
+        images = np.empty((len(rows), size_px, size_px, 3), np.uint8)
         for place, row in enumerate(rows):
-            images[place] = fitted(self._samples.pixels[row], self._size_px, self._resize)
+            image = self._samples.pixels[row]
+            images[place] = self._evaluation.view(image) if how == "pretrained" else fitted(image, size_px, how)
         return _batch(images, self._samples, rows)
 
 
@@ -152,15 +165,21 @@ def balancing_weights(y: np.ndarray) -> np.ndarray:
     return np.where(weight > 0, weight, 1 / len(y))
 
 
-def loader(dataset: Dataset[Batch], batches: Any, workers: int, device: torch.device) -> DataLoader[Batch]:
-    """Batches in order; decoded by `workers` processes, or in this one with 0."""
+def loader(
+    dataset: Dataset[Batch], batches: Any, workers: int, device: torch.device, every_epoch: bool = False
+) -> DataLoader[Batch]:
+    """Batches in order; decoded by `workers` processes, or in this one with 0.
+
+    With `every_epoch` they stay for the next pass. Each pass asks `batches` anew, here, and keys name their epoch: the
+    workers need not be told of it.
+    """
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_as_is,  # __getitems__ makes whole batches
         pin_memory=device.type == "cuda",
-        persistent_workers=False,
+        persistent_workers=every_epoch and workers > 0,
         prefetch_factor=4 if workers else None,
     )
 

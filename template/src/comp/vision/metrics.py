@@ -4,14 +4,15 @@
 is the mean over labels; a label that has one value only among the rows is left out where nothing can be measured.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from sklearn import metrics as sk
 
 from comp.errors import CompError
-from comp.registry import find, register
+from comp.registry import find, needs_order, register
 from comp.tables import Targets
+from comp.vision.quoted import quoted
 
 Metric = Callable[[np.ndarray, np.ndarray, Targets], float]
 
@@ -22,14 +23,37 @@ def score(name: str, y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     Raises:
         CompError: no such metric, or it is not defined for such targets.
     """
+    refuse_unordered([name], targets)
     return float(find("metric", name)(y, p, targets))
+
+
+def refuse_unordered(names: Iterable[str], targets: Targets) -> None:
+    """Raises CompError where one of the metrics `names` needs an order of the classes and they have none."""
+    for name in names:
+        if targets.kind == "multiclass" and targets.positions is None and needs_order(name):
+            raise CompError(
+                f"the metric {name} needs the order of the classes, which words do not tell: add the line "
+                f"`classes: {quoted(targets.classes)}` under `data:`, the lowest first, or choose another metric"
+            )
 
 
 @register("metric", "accuracy")
 def accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """Share of rows whose likeliest class is right. Of several labels, share of cells: rows × labels."""
     if targets.kind == "multiclass":
         return float((y.argmax(axis=1) == p.argmax(axis=1)).mean())
     return float(((p >= 0.5) == (y >= 0.5)).mean())
+
+
+accuracy.of_several_labels = "per cell"  # type: ignore[attr-defined]
+
+
+@register("metric", "subset_accuracy")
+def subset_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
+    """Share of rows whose labels are all right; of one label per row, the accuracy."""
+    if targets.kind == "multiclass":
+        return accuracy(y, p, targets)
+    return float(((p >= 0.5) == (y >= 0.5)).all(axis=1).mean())
 
 
 @register("metric", "balanced_accuracy")
@@ -72,12 +96,21 @@ roc_auc.needs_probabilities = True  # type: ignore[attr-defined]
 
 @register("metric", "quadratic_kappa")
 def quadratic_kappa(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
-    """Cohen's kappa with quadratic weights, for classes in an order (numbers are sorted as numbers)."""
+    """Cohen's kappa: a mistake weighs the squared distance of its two classes (`Targets.positions`).
+
+    As scikit-learn's for classes 0, 1, 2 …; grades 0, 1, 4 are 1, 3 and 4 apart, neighbors in `data.classes` 1.
+    """
     if targets.kind == "multilabel":
         raise CompError("the metric quadratic_kappa is for one label of ordered classes, these targets are multilabel")
+    place = targets.positions
+    assert place is not None  # `score` refuses the others
     [(truth, choice)] = _truth_and_choice(y, p, targets)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(sk.cohen_kappa_score(truth, choice, weights="quadratic", labels=np.arange(max(2, y.shape[1]))))
+    distance = (place[truth] - place[choice]) ** 2
+    by_chance = (place[truth][:, None] - place) ** 2 @ np.bincount(choice, minlength=len(place)) / len(choice)
+    return float(1 - distance.mean() / by_chance.mean()) if by_chance.any() else float("nan")
+
+
+quadratic_kappa.needs_order = True  # type: ignore[attr-defined]
 
 
 def _truth_and_choice(y: np.ndarray, p: np.ndarray, targets: Targets) -> list[tuple[np.ndarray, np.ndarray]]:

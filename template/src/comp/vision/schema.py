@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from comp.config.common import (
+    LARGEST,
     AboveZero,
     Count,
     Experiment,
@@ -17,12 +18,36 @@ from comp.config.common import (
     Submission,
     Training,
 )
+from comp.vision.inference.views import check_view
 
-TURNED = r"identity|hflip|vflip|rot90|rot180|rot270|rotate[+-]\d+"
-CROPPED = r"(top_left|top_right|bottom_left|bottom_right|center)_[1-9]\d"
-View = Annotated[
-    str, Field(pattern=f"^({TURNED}|{CROPPED})$")
-]  # rotate+5: degrees; center_85: % of each side, enlarged
+# identity, hflip, vflip, rot90, rot180, rot270, rotate+5 (degrees), center_85 or top_left_90 (% of each side, enlarged)
+View = Annotated[str, AfterValidator(check_view)]
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _rising(values: tuple[float, float]) -> tuple[float, float]:
+    if values[0] >= values[1]:
+        raise ValueError("the first number must be below the second")
+    return values
+
+
+Range = Annotated[tuple[Finite, Finite], AfterValidator(_rising)]
+
+Channel = Annotated[int, Field(ge=0, le=255)]
+Rgb = tuple[Channel, Channel, Channel]
+# Arguments of timm.create_model that other keys, or the images, decide.
+NOT_ARGS = {
+    "num_classes": "the data says how many classes there are (model.head)",
+    "features_only": "a head needs pooled features",
+    "in_chans": "images are RGB",
+    "img_size": "set model.image_size",
+    "pretrained": "set model.pretrained",
+    "checkpoint_path": "set model.weights",
+    "pretrained_cfg": "set model.weights, model.mean and model.std",
+    "pretrained_cfg_overlay": "set model.weights, model.mean and model.std",
+}
 
 
 class Data(Files):
@@ -32,13 +57,18 @@ class Data(Files):
     id: str = "auto"  # column names
     path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
     test_path: str = "auto"  # the same for the test images, where it differs
-    target: str | list[str] = "auto"  # a column; a list of columns for multi-label
+    target: str | Annotated[list[str], Field(min_length=1)] = "auto"  # a column; a list of columns for multi-label
+    # auto: 0/1 in one column is binary; several 0/1 columns are multiclass if each row has exactly one 1
     kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
+    classes: Annotated[list[str], Field(min_length=2)] | None = None  # all, lowest grade first; null: numbers by value
     group: str | None = None  # rows of one group stay in one fold
     time: str | None = None  # when each row is from: folds.kind=auto then validates later rows than it trains on
     time_format: str | None = None  # of its dates, such as "%d/%m/%Y"; null: as found, refused where it could be two
     on_bad_image: Literal["error", "drop"] = "error"
-    background: tuple[int, int, int] | None = (255, 255, 255)  # RGB behind transparent pixels; null: ignore alpha
+    background: Rgb | None = (255, 255, 255)  # behind transparent pixels; null: ignore alpha
+    # What becomes black and white in images that are not 8-bit, alike for all of them; auto: decided by comp split.
+    scale: Literal["auto", "8-bit", "16-bit", "unit"] | Range = "auto"  # unit: 0 to 1; or [low, high]
+    fill_nan: Finite | None = None  # for NaN and inf; null: such an image is bad
     frame: Literal["none", "square", "native"] = "none"  # gray to a square; native: small images keep their scale
     cache: Literal["auto"] | bool = "auto"  # decode each image once into a memory-mapped file; auto: if it fits
 
@@ -50,23 +80,43 @@ class Folds(Folding):
     near_duplicates: Annotated[int, Field(ge=0, le=16)] | None = 8  # hash bits that may differ; null: identical only
     nested: bool = False  # also a model without each two folds: what a stack with features is fitted on (nested.py)
 
+    @model_validator(mode="after")
+    def _two_can_be_left_out(self) -> "Folds":
+        if self.nested and (self.n < 3 or self.kind in ("time", "holdout")):
+            raise ValueError(
+                f"folds.nested leaves out two folds at a time: it needs folds.n of three or more, and not folds.kind="
+                f"time or holdout (here: folds.n={self.n}, folds.kind={self.kind})"
+            )
+        return self
+
 
 class Model(Section):
     backbone: str = "convnext_tiny.fb_in22k"  # a timm name, or a model registered in custom.py
     pretrained: bool = True  # weights from the hub
     weights: str | None = None  # a local file or folder instead of the hub
     args: dict[str, Any] = {}  # passed to timm.create_model
-    image_size: Positive = 224
+    image_size: Annotated[int, Field(ge=8, le=LARGEST)] = 224
     head: str = "linear"  # linear, mlp, or a registered name
     head_args: dict[str, Any] = {}
     metadata: list[str] = []  # height, width, has_alpha, or columns of the tables: they join the image's features
     metadata_args: dict[str, Any] = {}  # hidden: 64, dropout: 0.1, drop: 0.15 (how often the whole vector is hidden)
     mean: tuple[float, float, float] | None = None  # null: what the backbone was trained with
-    std: tuple[float, float, float] | None = None
+    std: tuple[AboveZero, AboveZero, AboveZero] | None = None
+    # The same, of predict.resize=pretrained: how images are resized, and the share of their short side that is seen.
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = None
+    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = None
+    crop_mode: Literal["center", "squash"] | None = None  # squash: both sides become as long
+
+    @model_validator(mode="after")
+    def _arguments_are_those_that_nothing_else_decides(self) -> "Model":
+        for name, why in NOT_ARGS.items():
+            if name in self.args:
+                raise ValueError(f"model.args: {name} cannot be set there: {why}")
+        return self
 
 
 class Train(Training):
-    optimizer: str = "adamw"  # any that timm knows
+    optimizer: str = "adamw"  # a name that timm knows, or a registered one
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
     freeze_epochs: Count = 0  # first epochs that train the head alone
     freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
@@ -77,8 +127,18 @@ class Train(Training):
     sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
     channels_last: bool = True
     grad_checkpointing: bool = False
+    sync_batchnorm: bool = True  # several processes: batch norm over the whole batch, as one has it; false is faster
     compile: bool | str = False  # true, or the name of a torch.compile backend
     workers: Literal["auto"] | Count = "auto"
+
+    @model_validator(mode="after")
+    def _the_warm_up_comes_after_the_frozen_epochs(self) -> "Train":
+        if self.freeze_epochs < self.epochs < self.freeze_epochs + self.warmup_epochs:
+            raise ValueError(
+                f"train.warmup_epochs={self.warmup_epochs:g} do not fit into train.epochs={self.epochs} after "
+                f"train.freeze_epochs={self.freeze_epochs}: set one of the three"
+            )
+        return self
 
 
 class RandAugment(Section):
@@ -96,7 +156,7 @@ class Augment(Section):
     on: Literal["auto", "cpu", "device"] = "auto"  # where; auto measures which is faster
 
     crop_scale: tuple[Share, Share] = (0.7, 1.0)  # share of the image's area that a random crop keeps
-    crop_ratio: tuple[AboveZero, AboveZero] = (0.8, 1.25)  # its width by its height, relative to the image's own
+    crop_ratio: tuple[AboveZero, AboveZero] = (0.8, 1.25)  # width by height; with resize=squash relative to the image's
     hflip: Share = 0.5
     vflip: Share = 0.0
     rotate_deg: NotNegative = 0.0
@@ -116,6 +176,14 @@ class Augment(Section):
     mix_off_epochs: Count = 0  # last epochs without mixing
     custom: list[str] = []  # registered in custom.py; run on the device, on whole batches
 
+    @model_validator(mode="after")
+    def _the_lower_end_comes_first(self) -> "Augment":
+        for name in ("crop_scale", "crop_ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"augment.{name}: [{low:g}, {high:g}] goes from high to low: set [{high:g}, {low:g}]")
+        return self
+
 
 class Jobs(Section):
     """Folds as processes of their own, several at once."""
@@ -126,10 +194,11 @@ class Jobs(Section):
 
 
 class Predict(Section):
-    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]  # test-time augmentation (TTA), see View above
     batch_size: Positive = 64
     average: Literal["probabilities", "logits"] = "probabilities"  # over views
-    resize: Literal["squash", "crop"] = "squash"  # how an image that is not square becomes so
+    # How an image becomes square, in training too: squeezed; its middle; pretrained: as timm evaluates the weights.
+    resize: Literal["squash", "crop", "pretrained"] = "squash"
 
 
 class Pretrain(Section):
@@ -204,6 +273,7 @@ class Soup(Section):
 
 class Submit(Submission):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
+    positive: str | None = None  # of two classes, the one that a single probability column is for; null: by its name
     postprocess: list[str] = []  # registered in custom.py
 
 
@@ -229,3 +299,7 @@ class ImageConfig(Experiment):
     @property
     def about_model(self) -> str:
         return self.model.backbone
+
+    @property
+    def learns_from(self) -> list[str]:
+        return [] if self.student is None else [self.student.start, *self.student.teachers]

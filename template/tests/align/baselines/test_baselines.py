@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge
 
 from comp.align.baselines import closed_form
@@ -215,3 +216,15 @@ def test_two_images_are_enough_to_fit_everything():
     texts, images, image_of = np.eye(4)[:, :3], np.eye(5)[:2], np.array([0, 0, 1, 1])
     for fit in FITS.values():
         assert np.isfinite(fit(Captions(texts, images, image_of)).model.predict(texts)).all()
+
+
+@pytest.mark.parametrize("width", [(14, 6), (6, 14), (9, 9)], ids=["to narrow", "to wide", "as wide"])
+def test_the_scale_of_procrustes_is_the_one_of_least_squares(width):
+    texts, images, image_of = pairs(width=width, noise=0.5)
+    fitted = fit_procrustes(Captions(texts, images, image_of)).model
+    x, y = (each - each.mean(axis=0) for each in (unit(texts), unit(images)[image_of]))
+
+    def error(factor: float) -> float:
+        return float(((factor * x @ fitted.weight - y) ** 2).sum())
+
+    assert minimize_scalar(error).x == pytest.approx(1, abs=1e-3)

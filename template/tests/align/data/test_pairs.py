@@ -65,6 +65,89 @@ def test_captions_out_of_order_find_their_images(data):
     assert list(pairs.tables.train["target"]) == [f"{row:03d}.jpg" for row in pairs.image_of]
 
 
+def npy(shape: str, descr: str = "'<f4'", body: bytes = b"") -> bytes:
+    """A npy file whose header says so, whatever follows."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + body
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize(
+    "member",
+    [
+        npy("(1000000000000, 12)"),
+        npy("(9223372036854775807, 9223372036854775807)"),
+        npy("(-1, 12)"),
+        npy("(300, 12)", body=b"short"),
+        npy("(300,)", "'<f4', 7"),
+        npy("(3, 12)", "'V0'"),
+        npy("x"),
+        b"",
+        b"\x93NUMPY\x09\x00",
+        npy("(True, 12)"),
+        npy("(" * 300),
+    ],
+)
+def test_an_absurd_header_is_one_line_and_asks_for_no_memory(data, repo, packing, member):
+    data()
+    with zipfile.ZipFile(repo / "data/train.npz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(repo / "data/train.npz", "w", packing) as archive:
+        for name, content in {**members, "captions/embeddings.npy": member}.items():
+            archive.writestr(name, content)
+    assert "train.npz: captions/embeddings is " in refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("captions/embeddings", lambda texts: texts > 0, "captions/embeddings is bool"),
+        ("captions/embeddings", lambda texts: texts.astype(complex), "captions/embeddings is complex128"),
+        ("captions/embeddings", lambda texts: texts[:0], "captions/embeddings is float32 (0, 12)"),
+        ("captions/embeddings", lambda texts: texts[:, :0], "captions/embeddings is float32 (300, 0)"),
+        ("images/embeddings", lambda images: images.astype(np.int8), "images/embeddings is int8"),
+        ("captions/label", lambda of: of + 2**62, "the images are numbered 0 to 59"),
+        ("captions/label", lambda of: of.astype(np.uint64) + np.uint64(2**63), "the images are numbered 0 to 59"),
+        ("captions/label", lambda of: np.where(of == 3, np.nan, of), "the images are numbered 0 to 59"),
+        ("captions/label", lambda of: np.where(of == 3, np.inf, of), "the images are numbered 0 to 59"),
+        ("captions/label", lambda of: of.astype(complex), "captions/label is complex128"),
+        ("captions/label", lambda of: of > 30, "captions/label is bool"),
+        ("captions/label", lambda of: of.astype("datetime64[s]"), "captions/label is datetime64"),
+        ("images/names", lambda names: names.astype("S") + b"\xff", "images/names is not text in UTF-8"),
+        ("images/names", lambda names: np.zeros(len(names), "V4"), "images/names is |V4"),
+        ("images/names", lambda names: names.reshape(-1, 1), "images/names is (60, 1)"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_array_of_the_wrong_kind_is_one_line(data, name, change, told, packed):
+    data(train={name: change(arrays()[0][name])}, packed=packed)
+    assert told in refusal()
+
+
+def test_an_empty_sample_submission_is_one_line(data, repo):
+    data()
+    for text in (
+        "",
+        "\n",
+        "id,embedding\n",
+        'id,embedding\na,"[]"\n',
+        'id,embedding\na,"[1e999]"\n',
+        "id,e\na," + "[" * 9000,
+    ):
+        (repo / "data/sample_submission.csv").write_text(text, encoding="utf-8")
+        assert "sample_submission.csv" in refusal()
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"\0"])
+def test_captions_that_are_no_text_are_passed_over_or_told(data, repo, text):
+    data(train={"captions/text": None})
+    (repo / "data/captions.txt").write_bytes(text)
+    try:
+        assert read_pairs(configured()).captions is None
+    except CompError as error:
+        assert "captions.txt (data.captions) is not text in UTF-8" in str(error)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_one_hot_labels_say_the_same_as_numbers(data, packed, dtype):
@@ -93,8 +176,8 @@ def test_without_labels_five_in_a_row_are_one_images(data):
         (lambda of: of + 1, "captions/label has '60'"),
         (lambda of: of - 1, "captions/label has '-1'"),
         (lambda of: of[:-1], "captions/label is (299,)"),
-        (lambda of: np.zeros((len(of), IMAGES)), "not zeros and a single one"),
-        (lambda of: np.eye(IMAGES)[of] + np.eye(IMAGES)[0], "not zeros and a single one"),
+        (lambda of: np.zeros((len(of), IMAGES)), "not one-hot"),
+        (lambda of: np.eye(IMAGES)[of] + np.eye(IMAGES)[0], "not one-hot"),
         (lambda of: np.array(["who.jpg"] * len(of)), "names unknown images: 'who.jpg'"),
     ],
 )

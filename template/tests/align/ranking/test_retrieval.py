@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import skew
 
 from comp.align.ranking import retrieval
 from comp.align.ranking.retrieval import Ranking, find_hubs, nearest, ranked, retrieval_scores
@@ -104,7 +105,7 @@ def test_a_draw_of_everything_is_the_gallery_itself():
 
 def test_expected_scores_of_large_galleries_are_finite_and_rise_as_they_shrink():
     above = np.array([0, 3, 300, 24_000])
-    ranking = Ranking(above, np.ones(4, int), np.zeros(4, np.float32), np.zeros(25_000, int))
+    ranking = Ranking(above, np.ones(4, int), np.zeros(4, np.float32), *np.zeros((3, 25_000)))
     of_size = [retrieval_scores(ranking, size)["mrr"] for size in (25_000, 5_000, 1_000, 100)]
     assert of_size == sorted(of_size)
     assert of_size[0] == pytest.approx(np.mean(1 / (above + 1)))
@@ -120,6 +121,42 @@ def test_skewness_tells_a_hub_from_an_even_spread():
     even = scores(predictions, gallery, image_of)["skewness"]
     hub = scores(predictions + 8 * gallery[:5].mean(axis=0), gallery, image_of)["skewness"]
     assert hub > even + 2
+
+
+def planted_ties():
+    """Images in groups of copies, some queries nearest to nothing: ties lie across the end of many lists."""
+    predictions, gallery, image_of = noisy(images=60, width=6)
+    gallery[::4], gallery[1::4] = gallery[0], gallery[1]
+    predictions[::7] = 0
+    return predictions, gallery, image_of
+
+
+def test_the_skewness_of_ties_is_that_of_their_random_orders():
+    predictions, gallery, image_of = planted_ties()
+    similar = retrieval.unit(predictions) @ retrieval.unit(gallery).T
+    rng, counts = np.random.default_rng(0), []
+    for _ in range(2000):
+        shuffled = similar.round(5) + rng.uniform(0, 1e-6, similar.shape)
+        counts.append(np.bincount(np.argpartition(-shuffled, 10)[:, :10].ravel(), minlength=60))
+    ranking = ranked(predictions, gallery, image_of)
+    np.testing.assert_allclose(ranking.occurrences, np.mean(counts, axis=0), atol=0.4)
+    np.testing.assert_allclose(ranking.variance, np.var(counts, axis=0), rtol=0.15, atol=0.1)
+    second, third = (np.mean([((each - each.mean()) ** power).mean() for each in counts]) for power in (2, 3))
+    assert retrieval_scores(ranking)["skewness"] == pytest.approx(third / second**1.5, abs=0.01)
+
+
+def test_the_order_of_the_gallery_changes_no_skewness():
+    predictions, gallery, image_of = planted_ties()
+    order = np.random.default_rng(1).permutation(60)
+    turned = scores(predictions, gallery[order], np.argsort(order)[image_of])
+    assert turned["skewness"] == pytest.approx(scores(predictions, gallery, image_of)["skewness"], abs=1e-6)
+
+
+def test_without_ties_the_skewness_is_scipys():
+    predictions, gallery, image_of = noisy()
+    similar = retrieval.unit(predictions) @ retrieval.unit(gallery).T
+    counts = np.bincount(np.argsort(-similar)[:, :10].ravel(), minlength=40)
+    assert scores(predictions, gallery, image_of)["skewness"] == pytest.approx(skew(counts))
 
 
 def test_every_query_stands_in_ten_lists():

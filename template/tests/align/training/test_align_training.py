@@ -17,6 +17,7 @@ from align.small import IMAGES, arrays, configured, write
 from safetensors.torch import load_file
 from support import SOURCE
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from comp.align.baselines.closed_form import Captions, fit_ridge
 from comp.align.data.fold import open_fold
@@ -24,10 +25,10 @@ from comp.align.data.pairs import open_competition, split
 from comp.align.ranking.metrics import scores
 from comp.align.schema import Augment, Loss, Model
 from comp.align.training.fit import Averaged, batches_of, fit
-from comp.align.training.losses import alignment_loss
+from comp.align.training.losses import Keys, alignment_loss
 from comp.align.training.noise import another_caption, noisy
 from comp.align.training.projector import Projector, build_model
-from comp.loop.state import read_tensors
+from comp.loop.tensors import read_tensors
 from comp.runs.rundir import RunDir
 
 MODERN = {
@@ -73,9 +74,37 @@ def test_images_of_the_validated_captions_are_no_negatives(fitted):
     assert len(fold.trained_images) + len(fold.gallery) == IMAGES
     predicted = functional.normalize(torch.randn(4, fold.images.shape[1]))
     image_of = fold.trained_images[:4]
-    before = alignment_loss(predicted, image_of, fold.images, fold, 10.0, Loss(kind="infonce", negatives="all"))
+    settings = Loss(kind="infonce", negatives="all")
+    before = alignment_loss(predicted, image_of, Keys.of(fold.images, fold, settings), fold, 10.0, settings)
     fold.images[torch.from_numpy(fold.gallery)] = functional.normalize(predicted[:1])
-    assert alignment_loss(predicted, image_of, fold.images, fold, 10.0, Loss(kind="infonce", negatives="all")) == before
+    assert alignment_loss(predicted, image_of, Keys.of(fold.images, fold, settings), fold, 10.0, settings) == before
+
+
+@pytest.mark.parametrize(("kind", "negatives", "copies"), [("infonce", "all", True), ("symmetric", "batch", False)])
+def test_a_step_copies_no_more_keys_than_its_own(kind, negatives, copies, fitted):
+    """The keys of all training images are selected once a fold: in each step that would be a copy of them."""
+    _, fold, _ = fitted(train={"epochs": 1})
+    settings = Loss(kind=kind, negatives=negatives)
+    keys = Keys.of(fold.images, fold, settings)
+    assert len(keys.trained) == (len(fold.trained_images) if copies else 0)
+    image_of = fold.trained_images[:4]
+    with Selected() as selected:
+        alignment_loss(fold.images[image_of], image_of, keys, fold, 10.0, settings)
+    assert max(selected.rows) == 4
+
+
+class Selected(TorchDispatchMode):
+    """Notes how many rows of a matrix each selection copies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.index.Tensor and result.ndim == 2:
+            self.rows.append(len(result))
+        return result
 
 
 def test_several_captions_of_one_image_are_all_right(fitted):
@@ -84,10 +113,12 @@ def test_several_captions_of_one_image_are_all_right(fitted):
     image = fold.trained_images[0].repeat(4)
     predicted = fold.images[image]
     for kind in ("infonce", "symmetric"):
-        loss = alignment_loss(predicted, image, fold.images, fold, 20.0, Loss(kind=kind))
+        settings = Loss(kind=kind)
+        keys = Keys.of(fold.images, fold, settings)
+        loss = alignment_loss(predicted, image, keys, fold, 20.0, settings)
         assert loss == pytest.approx(np.log(4), abs=1e-4)  # the entropy of equal shares: no order among them
         twice = torch.cat([image[:2], fold.trained_images[1:3]])
-        alone = alignment_loss(fold.images[twice], twice, fold.images, fold, 1e3, Loss(kind=kind))
+        alone = alignment_loss(fold.images[twice], twice, keys, fold, 1e3, settings)
         assert alone == pytest.approx(np.log(2) / 2, abs=1e-3)  # half of them share with one other
 
 
@@ -131,7 +162,9 @@ def test_the_best_epochs_weights_are_kept_and_the_score_says_that_it_flatters(da
     status, out, _ = comp("train")
     assert status == 0
     assert "so it flatters" in out
-    assert '"flatters": true' in Path("runs/small/metrics.json").read_text(encoding="utf-8")
+    assert '"flatters": "keep=best chose by the rows that are scored"' in Path("runs/small/metrics.json").read_text(
+        encoding="utf-8"
+    )
     history = pd.read_csv("runs/small/fold0/history.csv")
     oof = pd.read_parquet("runs/small/fold0/oof.parquet")
     competition = open_competition(configured(), quiet=True)

@@ -132,3 +132,11 @@ def test_draws_travel_between_processes():
     canvas, tensors = on_device.packed(pictures, draws, SIZE)
     there = torch.from_numpy(canvas).permute(0, 3, 1, 2)
     assert torch.equal(on_device.applied(there, pickle.loads(pickle.dumps(tensors))), on_device.applied(there, tensors))
+
+
+def test_histograms_count_every_pixel_of_every_channel():
+    """Of flat images too, whose pixels all meet at one number."""
+    images = torch.randint(0, 256, (3, 3, 37), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images[1] = 255
+    expected = torch.stack([torch.stack([row.bincount(minlength=256) for row in image]) for image in images.int()])
+    assert on_device._histograms(images.int()).equal(expected)

@@ -6,9 +6,11 @@ import pytest
 from PIL import Image
 
 from comp.errors import CompError
+from comp.registry import register
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
+from comp.vision.data.find_images import image_files
 from comp.vision.data.read import read_tables
 from comp.vision.schema import Data
 
@@ -176,10 +178,81 @@ def test_the_sample_submission_tells_the_label_column(files):
 
 
 def test_several_label_columns_are_multilabel(files):
-    files(TRAIN | TEST | {"train.csv": "id,wet,red\n01,1,0\n02,0,1\n"})
+    files(TRAIN | TEST | {"train.csv": "id,wet,red\n01,1,0\n02,1,1\n"})
     tables = read(target=["red", "wet"])
     assert tables.targets == Targets("multilabel", ("red", "wet"))
-    assert tables.targets.encode(tables.train).tolist() == [[0, 1], [1, 0]]
+    assert tables.targets.encode(tables.train).tolist() == [[0, 1], [1, 1]]
+
+
+def test_columns_with_one_1_per_row_are_one_label_per_row_unless_told_otherwise(files):
+    files(TRAIN | TEST | {"train.csv": "id,wet,red,old\n01,1.0,0.0,0.0\n02,0.0,1.0,0.0\n"})
+    target = ["red", "wet", "old"]
+    tables = read(target=target)
+    assert tables.targets == Targets("multiclass", ("red", "wet", "old"))
+    assert list(tables.train["target"]) == ["wet", "red"]
+    assert any("as each row has exactly one 1" in note for note in tables.notes)
+    assert read(target=target, kind="multilabel").targets.kind == "multilabel"
+    assert read(target=target, kind="multiclass").targets == tables.targets
+
+
+@pytest.mark.parametrize("cells", ["1,1", "0,0"])
+def test_rows_that_are_not_one_hot_are_no_single_label(files, cells):
+    files(TRAIN | TEST | {"train.csv": f"id,wet,red\n01,1,0\n02,{cells}\n"})
+    message = refusal(target=["wet", "red"], kind="multiclass")
+    assert "1 rows have not exactly one 1" in message
+    assert "'02'" in message
+
+
+GRADES = {
+    "train.csv": "id,label\n0,No\n1,Mild\n2,Severe\n3,No\n",
+    **pictures(*(f"train/{row}.png" for row in range(4))),
+}
+
+
+def test_the_order_of_classes_can_be_given(files):
+    files(GRADES | TEST)
+    targets = read(classes=["No", "Mild", "Severe"]).targets
+    assert (targets.classes, targets.positions.tolist()) == (("No", "Mild", "Severe"), [0, 1, 2])
+    unordered = read().targets
+    assert (unordered.classes, unordered.positions) == (("Mild", "No", "Severe"), None)
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (["No", "Mild"], "it lacks 'Severe'"),
+        (["No", "Mild", "Severe", "Worst"], "no training row has 'Worst'"),
+        (["No", "mild", "Severe"], "it lacks 'Mild'; no training row has 'mild'"),
+        (["No", "Mild", "Severe", "No"], "it repeats 'No'"),
+    ],
+)
+def test_other_classes_than_the_labels_are_refused_by_the_difference(files, classes, words):
+    files(GRADES | TEST)
+    assert f"data.classes does not fit the labels: {words}" in refusal(classes=classes)
+
+
+def test_the_given_order_holds_for_columns_and_for_readers_of_ones_own(files):
+    files(TRAIN | TEST | {"train.csv": "id,wet,red\n01,1,0\n02,1,1\n"})
+    tables = read(target=["wet", "red"], classes=["red", "wet"])
+    assert tables.targets == Targets("multilabel", ("red", "wet"), ordered=True)
+    assert tables.targets.encode(tables.train).tolist() == [[0, 1], [1, 1]]
+    register("reader", "pretty")(lambda data: read())
+    files(TRAIN)
+    assert read(reader="pretty", classes=["dog", "cat"]).targets.classes == ("dog", "cat")
+
+
+def test_numbers_are_in_their_order_and_matched_by_value(files):
+    files({"train.csv": "id,label\n0,10.0\n1,2.0\n2,0.0\n", **pictures(*(f"train/{row}.png" for row in range(3)))})
+    files(TEST)
+    targets = read().targets
+    assert (targets.classes, targets.positions.tolist()) == (("0.0", "2.0", "10.0"), [0, 2, 10])
+    assert targets.index(pd.Series(["10", "2.0", "0"])).tolist() == [2, 1, 0]
+    assert read(classes=["10", "2", "0"]).targets.classes == ("10.0", "2.0", "0.0")
+
+
+def test_one_number_spelled_twice_is_refused(files):
+    files({"train.csv": "id,label\n0,1\n1,1.0\n2,2\n", **pictures(*(f"train/{row}.png" for row in range(3)))} | TEST)
+    assert "the labels '1', '1.0' are the same number" in refusal()
 
 
 def test_zeros_and_ones_are_binary_unless_told_otherwise(files):
@@ -232,7 +305,7 @@ def test_labels_that_do_not_fit_the_kind_are_named(files):
 
 def test_one_class_is_refused(files):
     files(TRAIN | TEST | {"train.csv": "id,label\n01,cat\n02,cat\n"})
-    assert "one value only" in refusal()
+    assert "only one value" in refusal()
 
 
 def test_an_empty_test_folder_is_named(repo, files):
@@ -289,3 +362,13 @@ def test_a_shuffled_csv_changes_no_fold_and_no_prediction(competition, configure
         (competition / "folds.csv").unlink()
     assert list(results[0]["fold"]) == list(results[1]["fold"])
     np.testing.assert_allclose(results[0].filter(like="p_"), results[1].filter(like="p_"), atol=1e-5)
+
+
+def test_what_systems_and_editors_leave_beside_images_is_none(files, repo):
+    files(TRAIN | TEST)
+    before = image_files(repo / "data")
+    for left in ("__MACOSX/train/._01.png", "train/._01.png", "train/.ipynb_checkpoints/01.png", "train/Thumbs.db"):
+        path = repo / "data" / left
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"nothing to see")
+    assert image_files(repo / "data") == before

@@ -16,6 +16,7 @@ from comp.vision.batches import EvalDataset
 from comp.vision.data.competition import open_competition
 from comp.vision.ensemble.soup import mean_weights
 from comp.vision.model import load_checkpoint
+from comp.vision.pixels import Evaluation
 
 MEMBERS = "soup.members=[small,twin]"
 
@@ -74,7 +75,7 @@ def test_batch_statistics_of_a_soup_are_those_of_its_activations(twin, comp, con
     model, _ = load_checkpoint(config.model, Path("runs/soup/fold0/best.safetensors"))
     competition = open_competition(config, quiet=True)
     images = (
-        EvalDataset(competition.samples("train", None), 16, "squash")
+        EvalDataset(competition.samples("train", None), Evaluation("squash", 16))
         .__getitems__(competition.rows(0)[0].tolist())
         .images
     )
@@ -114,6 +115,13 @@ def test_with_an_unscored_member_the_soup_is_unscored(twin, comp):
     status, out, err = comp("soup", MEMBERS, "name=soup")
     assert (status, err) == (0, "")
     assert "cv      unscored: a member is unscored: it saw too much" in out
+
+
+def test_a_soup_of_a_student_flatters_as_its_teacher_does(twin, comp):
+    metrics = Path("runs/twin/metrics.json")
+    metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "flatters": "it learned from …"}))
+    assert comp("soup", MEMBERS, "name=soup")[0] == 0
+    assert json.loads(Path("runs/soup/metrics.json").read_text())["flatters"] == "a member flatters: it learned from …"
 
 
 def test_a_soup_of_twice_the_same_run_is_that_run(trained, comp):

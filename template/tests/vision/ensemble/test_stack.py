@@ -67,7 +67,7 @@ def said(targets: Targets, n: int = 300, seed: int = 0) -> tuple[np.ndarray, Pre
 
 
 def parts(n: int) -> np.ndarray:
-    return np.arange(n) // 3 % 10
+    return np.arange(n)[None] // 3 % 10
 
 
 @pytest.mark.parametrize("scheme", ["own fold", "others"])
@@ -115,7 +115,7 @@ def test_no_combiner_meets_the_labels_that_it_is_scored_with(scheme):
     x, part, fit = np.zeros((len(y), 0)), parts(len(y)), stack_fit(Stack(kind="logistic"), 0, targets)
     inner = {k: oof[oof.fold != k] for k in range(3)}
     before, _ = cross_fitted(oof, scheme, fit, Known(x, y, part), inner)
-    scored = (oof.fold == 1) & (part == 4) if scheme == "own fold" else oof.fold == 1
+    scored = (oof.fold == 1) & (part[0] == 4) if scheme == "own fold" else oof.fold == 1
     other = y.copy()
     other[scored] = np.roll(y[scored], 1, axis=1)
     after, _ = cross_fitted(oof, scheme, fit, Known(x, other, part), inner)
@@ -132,6 +132,33 @@ def test_within_the_fold_no_label_of_another_fold_is_used():
     other = np.where((oof.fold == 1)[:, None], y, np.roll(y, 1, axis=1))
     first, again = (cross_fitted(oof, "own fold", fit, Known(x, truth, part))[0] for truth in (y, other))
     assert np.array_equal(first[oof.fold == 1], again[oof.fold == 1])
+
+
+def test_small_folds_are_parted_several_times_and_no_row_meets_its_own_label():
+    """Each row has the mean of the combiners that have not met it, as a test row has the mean of all."""
+    targets = TARGETS["binary"]
+    y, oof = said(targets)
+    train = pd.DataFrame({"id": np.arange(300).astype(str), "target": y[:, 0]})
+    several = parts_of_folds(train, targets, Split(oof.fold, train["id"].to_numpy(), 3, "stratified", ""))
+    assert several.shape == (5, 300)
+    assert len({tuple(part) for part in several}) == 5
+    x, fit = np.zeros((300, 0)), stack_fit(Stack(kind="logistic"), 0, targets)
+    before, combiners = cross_fitted(oof, "own fold", fit, Known(x, y, several))
+    each = [cross_fitted(oof, "own fold", fit, Known(x, y, part[None]))[0] for part in several]
+    assert np.allclose(before, np.mean(each, axis=0))
+    assert {k: len(fitted) for k, fitted in combiners.items()} == {0: 50, 1: 50, 2: 50}
+    for row in (0, 150):
+        other = y.copy()
+        other[row] = 1 - y[row]
+        after, _ = cross_fitted(oof, "own fold", fit, Known(x, other, several))
+        assert np.array_equal(after[row], before[row])
+        assert not np.allclose(after, before)
+
+
+def test_large_folds_are_parted_once():
+    train = pd.DataFrame({"id": np.arange(3003).astype(str), "target": np.arange(3003) % 2})
+    split = Split(np.arange(3003) % 3, train["id"].to_numpy(), 3, "stratified", "")
+    assert parts_of_folds(train, TARGETS["binary"], split).shape == (1, 3003)
 
 
 def test_over_time_a_combiner_knows_the_past_only_and_the_first_fold_gets_the_mean():
@@ -155,9 +182,19 @@ def test_a_group_is_never_in_two_parts_of_its_fold(kind):
         train["target"] = np.array(targets.classes, dtype=object)[y.argmax(axis=1)]
     else:
         train[targets.truth_columns] = y
-    part = parts_of_folds(train, targets, Split(oof.fold, group, 3, "stratified_group", ""))
+    [part] = parts_of_folds(train, targets, Split(oof.fold, group, 3, "stratified_group", ""), times=1)
     assert pd.Series(part).groupby(group).nunique().max() == 1
     assert all(len(set(part[oof.fold == k])) == 10 for k in range(3))
+
+
+def test_one_sentence_says_what_to_submit(runs, comp):
+    _, out, _ = comp("stack", "stack.members=[a,b]")
+    [line] = [line for line in out.splitlines() if line.startswith("submit  ")]
+    assert "their mean by" in line
+    path = Path("runs/a/metrics.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "flatters": "keep=best …"}))
+    _, out, _ = comp("stack", "stack.members=[a,b]")
+    assert "submit  what other evidence is for: this score flatters (a member flatters: keep=best …)" in out
 
 
 def test_a_stack_is_a_run_like_any_other(runs, comp):
@@ -281,7 +318,7 @@ def test_inner_predictions_of_other_folds_are_refused(nested_runs, comp):
     [
         (["stack.features=[color]"], "no such column"),
         (["stack.args={num_leaves: none}"], "stack.args"),
-        (["stack.args={random_state: 3}"], "stack.args: random_state is not yours to set"),
+        (["stack.args={random_state: 3}"], "stack.args: random_state cannot be set"),
         (["stack.kind=logistic", "stack.args={c: 1}"], "stack.args"),
         (["stack.kind=forest"], "stack.kind"),
     ],

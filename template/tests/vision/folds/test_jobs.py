@@ -69,7 +69,7 @@ def test_after_a_failing_fold_the_same_command_goes_on(competition, configure, c
     in_the_way.mkdir(parents=True)
     status, out, err = comp("train", "jobs.per_gpu=2")
     assert status == 1
-    assert err.startswith("error: fold 1 ended with status 1: IsADirectoryError: ")
+    assert err.startswith("error: runs/small/fold1/history.csv is a folder, and a file is to be written there")
     assert err.endswith("(runs/small/fold1/train.log)\n")
     assert err.count("\n") == 1
     assert "next    " not in out

@@ -63,7 +63,7 @@ def test_labels_of_the_two_folds_change_no_weight_of_the_model_without_them(nest
     opened, accelerator = open_competition(nested, quiet=True), accelerator_for(nested)
 
     def weights(left_out: tuple[int, ...], y: np.ndarray, folder: str) -> list[np.ndarray]:
-        fold = Fold(left_out, *opened.rows(*left_out), replace(opened.samples("train", None), y=y))
+        fold = Fold(left_out, *opened.rows(*left_out), replace(opened.samples("train", None), y=y), "")
         return [tensor.numpy() for tensor in fit(nested, fold, Path(folder), accelerator).state_dict().values()]
 
     y = opened.y.copy()

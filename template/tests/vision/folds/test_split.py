@@ -56,9 +56,9 @@ def test_another_share_of_a_holdout_is_refused(competition, configure, comp):
     assert "holdout=0.2, the configuration asks for folds.holdout=0.4" in err
 
 
-def changed(competition, change):
-    train = pd.read_csv(competition / "train.csv", dtype=str)
-    change(train).to_csv(competition / "train.csv", index=False)
+def changed(competition, change, name="train.csv"):
+    table = pd.read_csv(competition / name, dtype=str)
+    change(table).to_csv(competition / name, index=False)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ def test_a_shuffled_csv_fits_the_file(competition, configure, comp):
 
 def test_the_largest_difference_of_a_class_share_is_told(competition, configure, comp):
     changed(competition, lambda train: train.assign(label=["rare"] * 4 + list("ab" * 15) + ["c"] * 2))
+    changed(competition, lambda sample: sample.assign(label="a"), "sample_submission.csv")
     configure(folds={"n": 4})
     _, out, _ = comp("split")
     fold = pd.read_csv(competition / "folds.csv", skiprows=1)["fold"]

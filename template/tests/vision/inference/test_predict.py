@@ -1,6 +1,9 @@
 """Predictions: each row once and in order, views averaged, and a run directory that predicts wherever it is."""
 
+import json
+import re
 import shutil
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +200,8 @@ def test_other_folds_or_classes_than_those_of_the_run_are_refused(trained, comp)
     assert "was trained with other folds than folds.csv has now" in err
     train = pd.read_csv("data/train.csv", dtype=str)
     train.assign(label=train["label"].replace("red", "pink")).to_csv("data/train.csv", index=False)
+    sample = pd.read_csv("data/sample_submission.csv", dtype=str)
+    sample.assign(label="pink").to_csv("data/sample_submission.csv", index=False)
     assert comp("split", "--force")[0] == 0
     status, _, err = comp("predict")
     assert status == 1
@@ -237,3 +242,48 @@ def test_a_test_row_without_an_image_gets_the_training_prior(competition, config
     trained_on = train["label"][~train["id"].isin(oof["id"])].value_counts(normalize=True)
     prior = test.set_index("id").loc["05000", targets.columns].to_numpy(dtype=float)
     assert np.allclose(prior, trained_on[list(targets.classes)], atol=1e-6)
+
+
+def test_a_score_names_the_views_that_it_was_measured_with(competition, configure, comp):
+    configure(predict={"views": ["identity", "hflip"]}, steps=["split", "train", "report"])
+    _, out, _ = comp("run")
+    score = r"\d\.\d{4}"
+    assert len(re.findall(rf"epoch   1 .* accuracy {score} \(view identity\)", out)) == 2
+    assert len(re.findall(rf"fold \d  done in \d+ s: accuracy {score} \(views identity, hflip\)", out)) == 2
+    assert "predicted with the views identity, hflip" in out
+    assert json.loads(Path("runs/small/metrics.json").read_text())["views"] == ["identity", "hflip"]
+    assert set(pd.read_csv("runs/leaderboard.csv")["views"]) == {"identity hflip"}
+    assert "predicted with the views identity, hflip" in Path("runs/small/report.html").read_text(encoding="utf-8")
+    assert "predicted with the views vflip" in comp("predict", "predict.views=[vflip]")[1]
+    assert json.loads(Path("runs/small/metrics.json").read_text())["views"] == ["vflip"]
+
+
+def test_one_fold_has_no_spread_and_several_have_that_of_a_sample(competition, configure, comp):
+    configure(metrics=["log_loss"], steps=["split", "train", "report"], folds={"n": 3})
+    _, out, _ = comp("run")
+    scores = json.loads(Path("runs/small/metrics.json").read_text())["scores"]["log_loss"]
+    spread = statistics.stdev(scores["folds"].values())
+    assert scores["std"] == pytest.approx(spread)
+    assert f"mean {scores['mean']:.4f}, std {spread:.4f}" in out
+    _, out, _ = comp("run", "folds=[1]", "name=one")
+    assert json.loads(Path("runs/one/metrics.json").read_text())["scores"]["log_loss"]["std"] is None
+    assert "std" not in out
+    assert pd.read_csv("runs/leaderboard.csv").set_index("name")["std"].isna().to_dict() == {
+        "small": False,
+        "one": True,
+    }
+    assert "<td>–</td>" in Path("runs/one/report.html").read_text(encoding="utf-8")
+
+
+COPIED = "is the model of fold 0: it was trained on the rows of fold 1"
+
+
+@pytest.mark.parametrize("command", [["predict"], ["soup", "soup.members=[small,twin]", "name=soup"], ["pseudo"]])
+def test_a_checkpoint_that_was_copied_to_another_fold_is_refused(command, trained, comp):
+    shutil.copy("runs/small/fold0/best.safetensors", "runs/small/fold1/best.safetensors")
+    shutil.copytree("runs/small", "runs/twin")
+    before = pd.read_parquet("runs/small/oof.parquet")
+    status, _, err = comp(*command)
+    assert status == 1
+    assert COPIED in err
+    assert pd.read_parquet("runs/small/oof.parquet").equals(before)

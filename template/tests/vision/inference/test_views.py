@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from comp.vision.inference.views import apply_view
+from comp.vision.inference.views import apply_view, check_view
 from comp.vision.schema import Predict
 
 TWELVE = [
@@ -86,3 +86,11 @@ def test_a_crop_is_enlarged_as_pil_does(view, box):
 def test_a_view_that_does_not_exist_is_refused(view):
     with pytest.raises(ValidationError):
         Predict(views=[view])
+
+
+@pytest.mark.parametrize("view", ["transpose", "rot45", "center_05", "hflip ", "top_90"])
+def test_what_is_no_view_is_refused_with_those_there_are(view):
+    with pytest.raises(ValueError, match=r"predict\.views: .* is not a view: identity, hflip"):
+        check_view(view)
+    with pytest.raises(ValueError, match="is not a view"):
+        apply_view(batch(pictures()), view)

@@ -1,13 +1,17 @@
 """The network: head, image size, names, and a checkpoint that needs nothing else."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import timm
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from support import SOURCE
 from timm.models import save_for_hf
 from torch import nn
 
@@ -156,3 +160,31 @@ def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):
         load_checkpoint(Model(backbone="test_resnet", image_size=32), path)
     with pytest.raises(CompError, match="does not exist: run comp train"):
         load_checkpoint(Model(backbone="test_resnet", image_size=32), tmp_path / "other.safetensors")
+
+
+OFFLINE = """
+import time
+from comp.errors import CompError
+from comp.vision.model import build_model
+from comp.vision.schema import Model
+
+for backbone in ("resnet18.a1_in1k", "hf-hub:timm/resnet18.a1_in1k"):
+    started = time.perf_counter()
+    try:
+        build_model(Model(backbone=backbone), 2)
+    except CompError as error:
+        print(round(time.perf_counter() - started, 1), error)
+"""
+
+
+def test_without_a_network_it_says_so_within_seconds(repo):
+    """Nothing listens at this endpoint; the hub's client alone tries for 48 seconds and more."""
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(repo), "PYTHONPATH": str(SOURCE)}
+    environment.pop("HF_HUB_OFFLINE", None)
+    command = [sys.executable, "-c", OFFLINE]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=True).stdout
+    first, second = told.splitlines()
+    for line in (first, second):
+        assert float(line.split()[0]) < 10
+        assert "Without a network" in line
+    assert "set model.weights=<file or folder>" in first

@@ -347,7 +347,7 @@ def test_comp_cache_builds_both_tables_ahead_without_folds(competition, configur
     comp("split")
     open_competition(configure(), quiet=True)  # as training does
     assert decoded() == []
-    assert comp("cache")[1].count("there already") == 2
+    assert comp("cache")[1].count(", found") == 2
 
 
 def test_comp_cache_tells_of_unreadable_images(competition, configure, comp):
@@ -382,7 +382,7 @@ def test_other_test_images_do_not_replace_the_cache_of_the_first(competition, co
     decoded()
     assert comp("cache", "data.test=extra", "data.sample_submission=sample_submission.csv")[0] == 0
     assert decoded() == ["new.png"]
-    assert comp("cache")[1].count("there already") == 2
+    assert comp("cache")[1].count(", found") == 2
 
 
 def test_a_streamed_competition_trains_on_the_same_pixels(competition, configure, comp):

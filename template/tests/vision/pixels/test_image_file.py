@@ -7,7 +7,8 @@ from PIL import Image
 
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
-from comp.vision.pixels.image_file import FRAME, BadImage, decode, framed
+from comp.vision.pixels.image_file import AS_16_BIT, FRAME, BadImage, decode, framed
+from comp.vision.pixels.numbers import Values
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
@@ -16,10 +17,10 @@ BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 def decoded(tmp_path):
     """The pixels of an image that was saved and read again."""
 
-    def save_and_decode(image, suffix=".png", background=WHITE, short_side_px=None, **options):
+    def save_and_decode(image, suffix=".png", background=WHITE, short_side_px=None, values=AS_16_BIT, **options):
         path = tmp_path / f"image{suffix}"
         image.save(path, **options)
-        return decode(path, background, short_side_px)
+        return decode(path, background, short_side_px, values)
 
     return save_and_decode
 
@@ -87,7 +88,7 @@ def test_16_bit_gray_keeps_its_shades(decoded, suffix):
 
 def test_floats_from_0_to_1_keep_their_shades(decoded):
     shades = np.array([[0.0, 0.2, 1.0]], dtype=np.float32)
-    assert decoded(Image.fromarray(shades), ".tif")[0, :, 0].tolist() == [0, 51, 255]
+    assert decoded(Image.fromarray(shades), ".tif", values=Values("unit"))[0, :, 0].tolist() == [0, 51, 255]
 
 
 def test_cmyk_becomes_its_color(decoded):

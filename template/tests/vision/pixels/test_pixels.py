@@ -121,13 +121,30 @@ def test_a_worker_gets_the_name_of_the_cache_and_not_its_bytes(images):
     np.testing.assert_array_equal(pickle.loads(message)[3], pixels[3])
 
 
-@pytest.mark.parametrize("file", ["pixels.bin", "index.npy", "bad.json"])
-def test_a_cache_that_is_cut_short_is_refused_by_name(images, file):
-    cached(images)
+@pytest.mark.parametrize("file", ["pixels.bin", "index.npy", "bad.json", "files.json"])
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY\x01\x00noise", b"[1, 2]"])
+def test_a_damaged_cache_is_made_again(images, file, content, capsys):
+    before = [np.array(image) for image in cached(images)]
     [place] = places()
-    (place / file).write_bytes((place / file).read_bytes()[:-1])
-    with pytest.raises(CompError, match=rf"{place} is damaged .*remove it"):
-        cached(images)
+    whole = (place / file).read_bytes()
+    (place / file).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    capsys.readouterr()
+    again = cached(images)
+    assert all(np.array_equal(image, old) for image, old in zip(again, before, strict=True))
+    if file != "files.json":  # what is known of the contents: only those that come later miss it
+        assert f"{file} is damaged" in capsys.readouterr().out or file == "pixels.bin"
+        assert (place / file).read_bytes() == whole
+    assert places() == [place]
+
+
+def test_a_damaged_memory_of_bad_images_is_made_again(images, capsys):
+    Path(images[1]).write_text("no picture")
+    before = streamed(images).bad
+    [memory] = places()
+    for content in ("", "[1]", '{"99": "no such row"}', '{"x": 1}', "{"):
+        memory.write_text(content)
+        assert streamed(images).bad == before
+        assert f"{memory.name} is damaged" in capsys.readouterr().out
 
 
 def test_a_stream_checks_its_files_once(images, monkeypatch):

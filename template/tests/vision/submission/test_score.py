@@ -74,6 +74,37 @@ def test_the_probability_of_the_second_class_is_scored(prepare):
     assert score_submission(config) == {"accuracy": pytest.approx(2 / 3), "roc_auc": 1.0}
 
 
+@pytest.mark.parametrize("column", ["is_cat", "Cat", "prob_cat"])
+def test_a_column_is_scored_as_the_class_that_it_names(prepare, comp, column):
+    submission = f"id,{column}\n01,0.1\n02,0.8\n03,0.4\n"
+    prepare(TWO, submission, "id,label\n01,dog\n02,cat\n03,cat\n", metric="roc_auc")
+    status, out, _ = comp("score")
+    assert status == 0
+    assert f"{column!r} is the probability of 'cat' (by its name)" in out
+    assert "roc_auc 1.0000 on 3" in out
+
+
+def test_a_column_that_names_no_class_is_scored_as_the_key_says(prepare, comp):
+    prepare(TWO, "id,target\n01,0.1\n02,0.8\n", "id,label\n01,dog\n02,cat\n", metric="roc_auc")
+    status, _, err = comp("score")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "add the line `positive: cat`" in err
+    assert "roc_auc 1.0000" in comp("score", "submit.positive=cat")[1]
+    assert "roc_auc 0.0000" in comp("score", "submit.positive=dog")[1]
+
+
+def test_numbers_of_another_spelling_are_the_same_labels(prepare):
+    grades = Targets("multiclass", ("0.0", "1.0", "4.0"))
+    config = prepare(grades, "id,grade\n01,0\n02,4\n", "id,grade\n01,0.0\n02,1\n", metric="quadratic_kappa")
+    expected = sk.cohen_kappa_score([0, 1], [0, 4], labels=range(5), weights="quadratic")
+    assert score_submission(config)["quadratic_kappa"] == pytest.approx(expected)
+
+
+def test_the_accuracy_of_several_labels_is_told_as_one_per_cell(prepare, comp):
+    prepare(MULTILABEL, "id,red,wet\n01,0.9,0.1\n02,0.9,0.2\n", "id,wet,red\n01,0,1\n02,1,1\n")
+    assert "accuracy (per cell) 0.7500" in comp("score", "metrics=[subset_accuracy]")[1]
+
+
 def test_a_binary_target_is_scored(prepare):
     config = prepare(BINARY, "id,ill\n01,0.9\n02,0.2\n03,0.6\n", "id,ill\n03,0\n02,0\n01,1\n", metrics=["roc_auc"])
     assert score_submission(config) == {"accuracy": pytest.approx(2 / 3), "roc_auc": 1.0}

@@ -1,7 +1,6 @@
 """A submission has the sample's ids, order, columns and spelling, or there is none."""
 
 import errno
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,14 @@ import pytest
 import torch
 
 from comp.errors import CompError
-from comp.files import write_text, written_whole
-from comp.loop.state import write_tensors
+from comp.files import beside, write_text, written_whole
+from comp.loop.tensors import write_tensors
 from comp.registry import register
+from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.predictions import test_table as table_of
-from comp.runs.predictions import write_predictions
 from comp.tables import Targets
+from comp.vision.metrics import score
+from comp.vision.submission.numbers import written
 
 FULL = Path("/dev/full")  # every write to it finds no space left
 needs_full = pytest.mark.skipif(not FULL.is_char_device(), reason="needs /dev/full")
@@ -77,7 +78,7 @@ def test_a_filler_in_the_sample_shows_no_spelling(submitted, filler):
 
 def test_columns_of_classes_are_filled_in_the_order_of_the_sample(submitted):
     text = accepted(submitted(CATS, "id,dog,bird,cat\n01,0,0,0\n02,0,0,0\n"))
-    assert text == "id,dog,bird,cat\n01,0.200000,0.500000,0.300000\n02,0.700000,0.100000,0.200000\n"
+    assert text == "id,dog,bird,cat\n01,0.2,0.5,0.3\n02,0.7,0.1,0.2\n"
 
 
 def test_columns_may_carry_a_prefix(submitted):
@@ -90,9 +91,82 @@ def test_labels_in_columns_of_classes_mark_the_most_probable(submitted):
     assert text == "id,dog,bird,cat\n01,0,1,0\n02,1,0,0\n"
 
 
-def test_one_column_of_fractions_takes_the_probability_of_the_second_class(submitted):
-    text = accepted(submitted(TWO, "id,dog\n01,0.5\n02,0.5\n", "submit.digits=2"))
-    assert text == "id,dog\n01,0.25\n02,0.75\n"
+@pytest.mark.parametrize(("column", "values"), [("dog", "0.25 0.75"), ("is_cat", "0.75 0.25"), ("Cat ", "0.75 0.25")])
+def test_one_column_of_fractions_takes_the_probability_of_the_class_that_it_names(submitted, column, values):
+    text = accepted(submitted(TWO, f"id,{column}\n01,0.5\n02,0.5\n"))
+    first, second = values.split()
+    assert text == f"id,{column}\n01,{first}\n02,{second}\n"
+
+
+def test_a_column_that_names_no_class_is_refused_until_the_key_says_which(submitted, comp):
+    sample = "id,target\n01,0.5\n02,0.5\n"
+    assert "add the line `positive: cat` or `positive: dog` under `submit:`" in refused(submitted(TWO, sample))
+    assert accepted(submitted(TWO, sample, "submit.positive=cat")) == "id,target\n01,0.75\n02,0.25\n"
+    assert "'target' is the probability of 'dog' (submit.positive)" in comp("submit", "submit.positive=dog")[1]
+
+
+LONG = np.array([[1 - 1e-7, 1e-7], [1.2345678e-12, 1], [0.123456789, 1 - 0.123456789]], dtype=np.float32)
+
+
+def test_numbers_read_back_to_the_same_float32_unless_told_otherwise(submitted):
+    P[2] = LONG.tolist()[:2]
+    try:
+        text = accepted(submitted(TWO, "id,dog,cat\n01,0.5,0.5\n02,0.5,0.5\n"))
+    finally:
+        P[2] = [[0.75, 0.25], [0.25, 0.75]]
+    rows = [line.split(",")[1:] for line in text.splitlines()[1:]]
+    assert np.array_equal(np.array(rows, dtype=np.float64).astype(np.float32), LONG[:2, ::-1])
+    assert all(len(value) <= 15 for row in rows for value in row)
+    assert written(LONG[:, 0], 3) == ["1.000", "0.000", "0.123"]
+    assert written(np.array([0.1, 0.5, 1, 0], np.float32), None) == ["0.1", "0.5", "1", "0"]
+    assert [float(text) for text in written(np.array([1 - 1e-9]), None)] == [1 - 1e-9]
+
+
+def test_rounding_that_changes_a_metric_is_told_with_its_size(submitted, comp, repo):
+    accepted(submitted(TWO, "id,dog\n01,0.5\n02,0.5\n"))
+    train = pd.DataFrame({"id": list("abcd"), "target": ["cat", "dog", "cat", "dog"]})
+    dog = np.array([3e-8, 1e-7, 1 - 1e-6, 0.5])  # a sure mistake and a tie, once rounded
+    oof = oof_table(train, np.arange(4), np.zeros(4, int), np.column_stack([1 - dog, dog]), TWO)
+    write_predictions(repo / "runs/small/oof.parquet", oof, TWO, "hash")
+    status, out, _ = comp("submit", "metric=roc_auc", "metrics=[log_loss,accuracy]", "submit.digits=6")
+    assert status == 0
+    y, p = TWO.encode(oof), oof[TWO.columns].to_numpy()
+    rounded = np.column_stack([1 - dog.round(6), dog.round(6)])
+    for name in ("roc_auc", "log_loss"):
+        before, after = score(name, y, p, TWO), score(name, y, rounded, TWO)
+        assert abs(before - after) > 0.1
+        told = f"{name} of the out-of-fold rows is {before:.6f} as predicted, {after:.6f} as written (submit.digits=6)"
+        assert told in out
+    assert "accuracy of" not in out
+    assert "as written" not in comp("submit", "metric=roc_auc", "metrics=[accuracy]")[1]
+
+
+GRADES = {"0.0": ("0.0", "2.0", "10.0"), "0": ("0", "2", "10")}
+
+
+@pytest.mark.parametrize("training", GRADES)
+@pytest.mark.parametrize("filler", GRADES)
+def test_whole_numbers_are_spelled_as_the_sample_spells_them(submitted, training, filler):
+    targets = Targets("multiclass", GRADES[training])
+    first, _, last = GRADES[filler]
+    assert accepted(submitted(targets, f"id,grade\n01,{filler}\n02,{filler}\n")) == f"id,grade\n01,{first}\n02,{last}\n"
+
+
+def test_codes_with_leading_zeros_and_labels_that_the_sample_shows_stay_as_they_are(submitted):
+    codes = Targets("multiclass", ("001", "002", "010"))
+    assert accepted(submitted(codes, "id,code\n01,0\n02,0\n")) == "id,code\n01,001\n02,010\n"
+    assert accepted(submitted(codes, "id,code\n01,002\n02,002\n")) == "id,code\n01,001\n02,010\n"
+
+
+def test_binary_labels_are_spelled_as_the_sample_spells_them(submitted):
+    assert accepted(submitted(BINARY, "id,ill\n01,0.0\n02,0.0\n", "submit.values=labels")).endswith("01,1.0\n02,0.0\n")
+
+
+def test_a_postprocess_that_makes_a_value_no_number_is_refused(submitted):
+    register("postprocess", "broken")(lambda table, targets: table.assign(p_cat=[float("nan"), 0.5]))
+    for sample in ("id,label\n01,cat\n02,cat\n", "id,cat,dog,bird\n01,0,0,0\n02,0,0,0\n"):
+        message = refused(submitted(CATS, sample, "submit.postprocess=[broken]"))
+        assert "empty or NaN fields (ids '01'): a postprocess of custom.py" in message
 
 
 @pytest.mark.parametrize(
@@ -170,21 +244,21 @@ def test_a_run_that_does_not_exist_is_refused(configure, comp):
 def full_disk_for(path):
     """Lets the next write of `path` go where no space is left."""
     path.parent.mkdir(exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.symlink_to(FULL)
-    return beside
+    temporary = beside(path)
+    temporary.symlink_to(FULL)
+    return temporary
 
 
 @needs_full
 @pytest.mark.parametrize("old", [None, "id,label\nold,old\n"])
 def test_a_full_disk_leaves_the_submissions_as_they_were(submitted, old):
-    beside = full_disk_for(SUBMISSION)
+    temporary = full_disk_for(SUBMISSION)
     if old is not None:
         SUBMISSION.write_text(old)
     status, text, err = submitted(CATS, "id,label\n01,cat\n02,cat\n")
     assert (status, text) == (1, old)
     assert "no space left on the disk while writing" in err
-    assert not beside.is_symlink()
+    assert not temporary.is_symlink()
 
 
 @needs_full

@@ -15,7 +15,7 @@ from torch import nn
 from comp.distributed.accelerator import accelerator_for, resolve_precision
 from comp.errors import CompError
 from comp.registry import register
-from comp.vision.model import build_model
+from comp.vision.model import build_model, load_checkpoint
 from comp.vision.schema import Model, Train
 from comp.vision.training.losses import cross_entropy
 from comp.vision.training.optimizer import build_optimizer, learning_rate, set_learning_rate
@@ -471,3 +471,46 @@ def test_settings_that_cannot_work_are_refused_before_the_first_epoch(override, 
     assert status == 1
     assert message in err
     assert "epoch" not in out
+
+
+def test_weights_of_every_other_epoch_are_kept_as_checkpoints(fit_fold, configure):
+    fit_fold(train={**PLAIN, "epochs": 4, "checkpoint_epochs": 2, "keep": "last"})
+    folder = next(Path("runs").glob("fit*"))
+    assert sorted(path.name for path in folder.glob("epoch*")) == ["epoch2.safetensors", "epoch4.safetensors"]
+    second, facts = load_checkpoint(configure().model, folder / "epoch2.safetensors")
+    last, _ = load_checkpoint(configure().model, folder / "epoch4.safetensors")
+    assert facts["left_out"] == [0]
+    assert facts["folds"]
+    assert not same(second, last, 1e-6)
+
+
+def test_an_unknown_optimizer_is_refused_before_any_image_is_trained_on(competition, configure, comp):
+    configure()
+    assert comp("split")[0] == 0
+    status, out, err = comp("train", "train.optimizer=adamww")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "train.optimizer=adamww: no such optimizer: did you mean 'adamw'?" in err
+    assert "epoch" not in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["train.lr=1e-4"], True),
+        (["train.lr=3e-4"], False),
+        (["train.lr=1e-4", "model.weights=weights.safetensors"], False),
+    ],
+)
+def test_random_weights_and_a_rate_for_pretrained_ones_are_told_once_at_the_start(
+    competition, configure, comp, settings, told
+):
+    from safetensors.torch import save_file
+    from timm import create_model
+
+    save_file(create_model("test_resnet").state_dict(), "weights.safetensors")
+    configure(folds={"kind": "holdout"})
+    comp("split")
+    status, out, err = comp("train", *settings)
+    assert (status, err) == (0, "")
+    assert out.count("note    model.pretrained=false: the weights are random, and train.lr=0.0001 is a rate") == told
+    assert "note" not in out.partition("epoch")[2]

@@ -26,7 +26,7 @@ from comp.cli import main
 from comp.distributed.accelerator import accelerator_for
 from comp.distributed.fsdp import ON_PARTS, shard
 from comp.errors import CompError
-from comp.loop.state import read_tensors
+from comp.loop.tensors import read_tensors
 from comp.vision.model import build_model
 from comp.vision.training.optimizer import build_optimizer
 
@@ -104,7 +104,7 @@ def weights(name: str) -> dict[str, torch.Tensor]:
 def updates_saved(state: Path) -> int:
     try:
         return read_tensors(state)["progress"]["update"]
-    except FileNotFoundError:  # not yet, or just being replaced
+    except CompError:  # not yet, or just being replaced
         return 0
 
 

@@ -95,3 +95,76 @@ def test_balanced_weights_of_labels_are_negatives_by_positives():
 def test_a_softmax_loss_for_labels_is_refused():
     with pytest.raises(CompError, match=r"train\.loss=cross_entropy is for one class per row"):
         build_loss(Train(loss="cross_entropy"), LABELS, None)
+
+
+def optimum(loss, targets: Targets, truth: list[float]) -> list[float]:
+    """The probabilities of a row that the loss is least with, when nothing but that row is trained on."""
+    logits = torch.zeros(1, len(truth), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=500, line_search_fn="strong_wolfe", tolerance_change=1e-14)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss(logits, torch.tensor([truth], dtype=torch.float64))
+        value.backward()
+        return value
+
+    for _ in range(5):
+        optimizer.step(closure)
+    return (logits.softmax(dim=1) if targets.kind == "multiclass" else logits.sigmoid())[0].tolist()
+
+
+ROWS = {"negative": [0.0], "positive": [1.0], "mixed": [0.3], "mixed evenly": [0.5]}
+MAJORITY = {"majority": [1.0, 0.0, 0.0], "rare": [0.0, 0.0, 1.0], "mixed": [0.6, 0.1, 0.3]}
+RARE = torch.tensor([0.4, 1.0, 34.0], dtype=torch.float64)  # balanced weights where the last class has 1 % of the rows
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("truth", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("name", ["bce", "focal"])
+def test_the_weight_of_positives_moves_no_rows_optimum(name, truth, smoothing):
+    """At 1 % positives weighted ×99, a smoothing of 0.1 put a perfect negative at 0.84 when it was weighted itself."""
+    settings = Train(loss=name, label_smoothing=smoothing)
+    plain, weighted = (build_loss(settings, BINARY, w) for w in (None, torch.tensor([99.0], dtype=torch.float64)))
+    found = optimum(weighted, BINARY, truth)
+    assert found == pytest.approx(optimum(plain, BINARY, truth), abs=5e-3)
+    if name == "bce":
+        assert found == pytest.approx([truth[0] * (1 - smoothing) + smoothing / 2], abs=5e-3)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("truth", MAJORITY.values(), ids=MAJORITY)
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
+def test_class_weights_move_no_rows_optimum(name, truth, smoothing):
+    settings = Train(loss=name, label_smoothing=smoothing)
+    plain, weighted = (build_loss(settings, CLASSES, weights) for weights in (None, RARE))
+    found = optimum(weighted, CLASSES, truth)
+    assert found == pytest.approx(optimum(plain, CLASSES, truth), abs=5e-3)
+    if name == "cross_entropy":
+        assert found == pytest.approx([t * (1 - smoothing) + smoothing / 3 for t in truth], abs=5e-3)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("name", "targets"), [("auto", CLASSES), ("focal", CLASSES), ("auto", LABELS), ("focal", LABELS)]
+)
+def test_a_row_counts_as_often_as_its_weight_says(name, targets, smoothing):
+    """And in between where it is mixed: the weight has no jump at one half, as it had for focal losses."""
+    k = len(targets.classes)
+    weights, settings = torch.tensor([2.0, 3.0, 5.0])[:k], Train(loss=name, label_smoothing=smoothing)
+    plain, weighted = build_loss(settings, targets, None), build_loss(settings, targets, weights)
+    logits = LOGITS[:1, :k]
+    for place in range(k):
+        truth = torch.eye(k)[[place]]
+        if targets.kind == "multiclass":
+            assert weighted(logits, truth).item() == pytest.approx(weights[place] * plain(logits, truth).item())
+    around = [weighted(logits, torch.full((1, k), share)).item() for share in (0.4999, 0.5, 0.5001)]
+    assert max(around) - min(around) < 1e-2 * around[1]
+
+
+def test_without_smoothing_hard_targets_weigh_as_torch_weighs_them():
+    weights = torch.tensor([1.0, 2.0, 5.0])
+    ours = build_loss(Train(), CLASSES, weights)(LOGITS, HARD)
+    assert ours.item() == pytest.approx(torch.nn.functional.cross_entropy(LOGITS, HARD, weight=weights).item())
+    ours = build_loss(Train(), LABELS, weights[:2])(LOGITS[:, :2], HARD[:, :2])
+    theirs = torch.nn.functional.binary_cross_entropy_with_logits(LOGITS[:, :2], HARD[:, :2], pos_weight=weights[:2])
+    assert ours.item() == pytest.approx(theirs.item())

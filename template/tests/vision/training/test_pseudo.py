@@ -47,6 +47,24 @@ def test_a_row_of_several_labels_is_chosen_when_every_label_is_sure():
     assert labels.tolist() == [[0], [1]]
 
 
+@pytest.mark.parametrize("targets", [ABC, Targets("multilabel", ("a", "b", "c"))])
+@pytest.mark.parametrize("quota", [None, 2])
+def test_a_row_that_nobody_has_seen_is_never_taken(targets, quota):
+    seen = np.array([True, False, True, False, True])
+    rows, _ = select(P, targets, Selection(threshold=0, quota=quota), seen)
+    assert set(rows) <= {0, 2, 4}
+    assert quota or rows.tolist() == [0, 2, 4]
+
+
+def test_at_threshold_0_unreadable_test_images_join_no_training(trained, comp):
+    Path("data/test/05003.png").write_bytes(b"no picture")
+    drop = "data.on_bad_image=drop"
+    assert comp("predict", drop)[0] == 0
+    status, _, err = comp("pseudo", *QUICK[::2], "pseudo.threshold=0", drop)
+    assert status == 0, err
+    assert sorted(chosen("small-pseudo", 0)["id"]) == [f"0500{k}" for k in range(9) if k != 3]
+
+
 def chosen(run: str, fold: int) -> pd.DataFrame:
     return read_predictions(Path(f"runs/{run}/fold{fold}/pseudo.parquet"))[0]
 
@@ -152,3 +170,40 @@ def test_who_learns_from_an_unscored_run_is_unscored(trained, comp):
     status, out, err = comp("pseudo", *QUICK)
     assert status == 0, err
     assert "cv      unscored: it learned from an unscored run: it saw too much" in out
+
+
+def flags(run: str) -> dict[str, str]:
+    """As metrics.json has them; the leaderboard has the gravest."""
+    metrics = json.loads(Path(f"runs/{run}/metrics.json").read_text())
+    board = pd.read_csv("runs/leaderboard.csv", dtype=str, keep_default_na=False).set_index("name")
+    told = [f"{name}: {metrics[name]}" for name in ("unscored", "flatters") if metrics[name]]
+    assert board.loc[run, "flags"] == (told[0] if told else "")
+    return {name: metrics[name] for name in ("flatters", "unscored")}
+
+
+def test_a_student_of_a_run_that_keeps_its_best_epoch_flatters_though_it_keeps_its_last(competition, configure, comp):
+    configure(train={"keep": "best"})
+    assert comp("split")[0] == comp("train")[0] == 0
+    status, out, err = comp("pseudo", *QUICK[1:2], "pseudo.train={epochs: 1, lr: 1.0e-3, keep: last}")
+    assert status == 0, err
+    why = "it learned from a run that flatters: keep=best chose by the rows that are scored"
+    assert flags("small-pseudo") == {"flatters": why, "unscored": ""}
+    assert f"the score flatters: {why}" in out
+    assert comp("report", "name=small-pseudo")[0] == 0
+    assert why in Path("runs/small-pseudo/report.html").read_text(encoding="utf-8")
+
+
+def test_a_hand_written_student_that_a_stack_teaches_flatters(trained, comp):
+    assert comp("stack", "stack.members=[small]", "name=stacked")[0] == 0
+    student = "student={start: small, teachers: [stacked], threshold: 0.34}"
+    status, _, err = comp("train", "name=taught", "train.epochs=1", student)
+    assert status == 0, err
+    assert flags("taught")["flatters"] == "it learned from stacked, which was fitted to the rows that are scored"
+    assert comp("blend", "blend.members=[taught, small]", "name=mean")[0] == 0
+    assert flags("mean")["flatters"].startswith("a member flatters: it learned from stacked")
+
+
+def test_starting_every_fold_from_the_model_of_one_is_unscored(trained, comp):
+    status, _, err = comp("train", "name=warm", "model.weights=runs/small/fold0/best.safetensors")
+    assert status == 0, err
+    assert "was trained on rows that are scored" in flags("warm")["unscored"]

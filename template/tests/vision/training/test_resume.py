@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from support import KILL, SOURCE, needs_signals
 
 from comp.errors import CompError
-from comp.loop.state import read_tensors
+from comp.loop.tensors import read_tensors
 from comp.registry import register
 from comp.vision.training.losses import cross_entropy
 
@@ -218,7 +218,7 @@ def test_nothing_to_resume_from_is_left_of_a_finished_fold(trained):
         ("train.lr=0.5", "train.lr was 0.003, is 0.5"),
         ("seed=1", "seed was 42, is 1"),
         ("model.head_args={dropout: 0.1}", "model.head_args was {}, is {'dropout': 0.1}"),
-        ("train.early_stop={patience: 2}", "train.early_stop was None, is {'patience': 2, 'watch': 'loss'}"),
+        ("train.early_stop={patience: 2}", "train.early_stop was None, is {'patience': 2, 'watch': 'metric'}"),
         ("augment.hflip=0", "augment.hflip was 0.5, is 0.0"),
     ],
 )
@@ -259,7 +259,7 @@ def test_some_folds_then_all(competition, configure, comp):
     comp("split")
     status, out, _ = comp("train", "folds=[1]")
     assert status == 0
-    assert "18 of 36 training rows are predicted, by 1 folds" in out
+    assert "18 of 36 training rows are predicted, by 1 fold\n" in out
     assert set(pd.read_parquet("runs/small/oof.parquet")["fold"]) == {1}
     status, out, _ = comp("train")
     assert "fold 1  is already trained" in out

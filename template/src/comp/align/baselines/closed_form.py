@@ -251,8 +251,10 @@ def ridges(sums: Moments, alphas: Sequence[float]) -> list[Affine]:
 def _procrustes(sums: Moments, _: Sequence[float]) -> list[Affine]:
     text, image, text_text, text_image, _unused = sums.centered()
     left, strength, right = svd(text_image, full_matrices=False)
-    scale = strength.sum() / max(np.trace(text_text), np.finfo(float).tiny)  # of least squares, once it is rotated
-    return [_affine(scale * (left @ right), text, image)]
+    turn = left @ right
+    spread = np.sum((text_text @ turn) * turn)  # of the turned texts: less than theirs where the images are narrower
+    scale = strength.sum() / max(spread, np.finfo(float).tiny)  # of least squares
+    return [_affine(scale * turn, text, image)]
 
 
 def _ccas(sums: Moments, shares: Sequence[float]) -> list[Affine]:

@@ -1,11 +1,11 @@
 """The table that a network must lead: closed-form baselines on the same folds, and every run of these folds."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from comp.align.baselines.closed_form import (
     Captions,
@@ -22,8 +22,10 @@ from comp.align.data.pairs import Competition
 from comp.align.ranking.metrics import RANKED, scores
 from comp.align.ranking.retrieval import unit
 from comp.align.schema import AlignConfig
+from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_path
+from comp.readback import AGAIN, read_json, remembered
 from comp.runs.rundir import RUNS, RunDir
 
 FITS: dict[str, Callable[..., Chosen]] = {
@@ -38,6 +40,14 @@ SAMPLED = 4096  # rows of texts, and of images, by which other embeddings are kn
 Scores = dict[str, dict[str, float]]  # by fold, then by metric
 
 
+class Known(TypedDict):
+    """What `baselines.json` remembers."""
+
+    folds: str
+    embeddings: str
+    scores: dict[str, Scores]
+
+
 def baseline_scores(config: AlignConfig, competition: Competition, folds: list[int]) -> dict[str, Scores]:
     """The metrics of each of `config.baselines` in `folds`; fitted once for all runs of these folds, then remembered.
 
@@ -45,7 +55,7 @@ def baseline_scores(config: AlignConfig, competition: Competition, folds: list[i
     embeddings under the same ids are measured again.
     """
     path = folds_path(config).with_name("baselines.json")
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known: dict[str, Any] = remembered(path, lambda: read_json(path, Known, AGAIN)) or {}
     measured_on = {"folds": competition.split.digest, "embeddings": _fingerprint(competition)}
     if any(known.get(key) != value for key, value in measured_on.items()):
         known = {**measured_on, "scores": {}}
@@ -72,13 +82,13 @@ def with_baselines(config: AlignConfig, competition: Competition, run: RunDir) -
     """
     done = run.done_folds()
     table = baseline_scores(config, competition, done)
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    metrics = run.read_metrics()
     mean = {name: {key: _mean(each, key) for key in RANKED} for name, each in table.items()}
     write_json(run.metrics, {**metrics, "baselines": mean})
     others = [RunDir(path.parent) for path in sorted(RUNS.glob("*/folds.txt")) if path.parent != run.path]
     for other in [*others, run]:
         if other.path == run.path or _is_of(other, competition.split.digest):
-            measured = json.loads(other.metrics.read_text(encoding="utf-8"))["scores"]
+            measured = other.read_metrics()["scores"]
             if all(str(k) in values["folds"] for values in measured.values() for k in done):
                 folds = {str(k): {key: values["folds"][str(k)] for key, values in measured.items()} for k in done}
                 table[other.path.name] = folds
@@ -97,7 +107,11 @@ def print_table(config: AlignConfig, table: dict[str, Scores]) -> None:
 
 
 def _is_of(run: RunDir, folds: str) -> bool:
-    return run.metrics.is_file() and run.folds.read_text(encoding="utf-8").strip() == folds
+    try:
+        return run.metrics.is_file() and run.read_folds() == folds and bool(run.read_metrics())
+    except CompError as error:
+        print(f"left out  {run.path.name}: {error}")
+        return False
 
 
 def _mean(scores_of: Scores, name: str) -> float:

@@ -17,6 +17,7 @@ class Fold:
     """Captions are rows of the tables: N train, V are validated. `images` (M, D) are all there are, of length 1."""
 
     number: int
+    digest: str  # of the folds
     texts: Tensor  # (N, D_text) float32 on the device
     images: Tensor  # (M, D_image) float32 on the device
     image_of: Tensor  # (N,) on the device
@@ -37,6 +38,12 @@ class Fold:
         return torch.argsort(self.image_of, stable=True), count.cumsum(0) - count, count
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What a saved model says beside its weights."""
+        widths = {"texts": str(self.texts.shape[1]), "images": str(self.images.shape[1])}
+        return {**widths, "fold": str(self.number), "folds": self.digest}
+
+    @property
     def label(self) -> str:
         return f"fold {self.number}"
 
@@ -52,6 +59,7 @@ def open_fold(competition: Competition, number: int, device: torch.device) -> Fo
     train, valid = competition.rows(number)
     return Fold(
         number,
+        competition.split.digest,
         torch.from_numpy(np.asarray(pairs.texts[train], dtype=np.float32)).to(device),
         functional.normalize(torch.from_numpy(np.nan_to_num(np.asarray(pairs.images, dtype=np.float32))).to(device)),
         torch.from_numpy(pairs.image_of[train]).to(device),

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from comp.align.data.npz import Archive
-from comp.align.data.sample import read_form
+from comp.align.data.sample_submission import read_form
 from comp.align.schema import AlignConfig, Data
 from comp.errors import CompError, shown
 from comp.folds import Split, load_split, split_rows
@@ -88,15 +88,15 @@ def read_pairs(config: AlignConfig) -> Pairs:
         )
     train = Archive(_file(root, data.train, TRAIN, "data.train"))
     test = Archive(_file(root, data.test, TEST, "data.test"))
-    texts, images = _embeddings(train, "captions/embeddings"), _embeddings(train, "images/embeddings")
-    test_texts = _embeddings(test, "captions/embeddings")
+    texts, images = embeddings(train, "captions/embeddings"), embeddings(train, "images/embeddings")
+    test_texts = embeddings(test, "captions/embeddings")
     if test_texts.shape[1] != texts.shape[1]:
         raise CompError(
             f"{test.path} has texts of {test_texts.shape[1]} numbers, {train.path} of {texts.shape[1]}: "
             "they come from different encoders"
         )
-    names = _names(train, len(images))
-    image_of = _images_of(train, len(texts), names)
+    names = names_of(train, len(images))
+    image_of = images_of(train, len(texts), names)
     test_ids = _ids(test, len(test_texts))
     train_ids = _ids(train, len(texts))
     notes = [
@@ -144,18 +144,18 @@ def _file(root: Path, name: str, likely: tuple[str, ...], key: str) -> Path:
     return found[0]
 
 
-def _embeddings(archive: Archive, name: str) -> np.ndarray:
+def embeddings(archive: Archive, name: str) -> np.ndarray:
     array = archive.read(name)
-    if array.ndim != 2 or not len(array) or array.dtype.kind != "f":
+    if array.ndim != 2 or not array.size or array.dtype.kind != "f":
         raise CompError(f"{archive.path}: {name} is {array.dtype} {array.shape}, expected floats (rows, numbers)")
     return array
 
 
-def _names(archive: Archive, count: int) -> np.ndarray:
+def names_of(archive: Archive, count: int) -> np.ndarray:
     """(M,) text; the number of the row where there are no names."""
     if "images/names" not in archive:
         return np.array([str(number) for number in range(count)], dtype=object)
-    names = archive.read("images/names").astype(str).astype(object)
+    names = archive.texts("images/names")
     if names.shape != (count,):
         raise CompError(f"{archive.path}: images/names is {names.shape}, there are {count} images")
     _refuse_twice(names, f"{archive.path}: images/names")
@@ -166,7 +166,7 @@ def _ids(archive: Archive, count: int) -> np.ndarray:
     """(N,) text; the number of the row, from 1, where there are none."""
     if "captions/ids" not in archive:
         return np.array([str(number) for number in range(1, count + 1)], dtype=object)
-    ids = archive.read("captions/ids").astype(str).astype(object)
+    ids = archive.texts("captions/ids")
     if ids.shape != (count,):
         raise CompError(f"{archive.path}: captions/ids is {ids.shape}, there are {count} captions")
     _refuse_twice(ids, f"{archive.path}: captions/ids")
@@ -179,7 +179,7 @@ def _refuse_twice(values: np.ndarray, where: str) -> None:
         raise CompError(f"{where}: {len(twice)} appear more than once: {shown(twice)}")
 
 
-def _images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray:
+def images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray:
     """(N,) the row of each caption's image, by captions/label: numbers, names or one-hot rows; else five in a row."""
     name, images = "captions/label", len(names)
     if name not in archive:
@@ -199,11 +199,14 @@ def _images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray
         return np.concatenate([_ones(chunk, archive.path) for chunk in archive.chunks(name)])
     labels = archive.read(name)
     if labels.dtype.kind in "US":
-        index = pd.Index(names).get_indexer(pd.Index(labels.astype(str).astype(object)))
+        index = pd.Index(names).get_indexer(pd.Index(archive.texts(name)))
         if (index < 0).any():
             raise CompError(f"{archive.path}: {name} names unknown images: {shown(labels[index < 0])}")
         return np.asarray(index, dtype=np.int64)
-    numbers = labels.astype(np.int64)
+    if labels.dtype.kind not in "iuf":
+        raise CompError(f"{archive.path}: {name} is {labels.dtype}, expected numbers of images, or their names")
+    with np.errstate(invalid="ignore"):  # NaN and what is too large are wrong below
+        numbers = labels.astype(np.int64)
     wrong = (numbers != labels) | (numbers < 0) | (numbers >= images)
     if wrong.any():
         raise CompError(f"{archive.path}: {name} has {shown(labels[wrong])}, the images are numbered 0 to {images - 1}")
@@ -279,7 +282,7 @@ def _same(array: np.ndarray, bad: set[int]) -> np.ndarray:
 def _captions(archive: Archive, data: Data | None, names: np.ndarray, image_of: np.ndarray) -> np.ndarray | None:
     """(N,) the captions as text, where they are known: from the npz, or from `data.captions` beside it."""
     if "captions/text" in archive:
-        text = archive.read("captions/text")
+        text = archive.texts("captions/text")
         return text if text.shape == image_of.shape else None
     if data is None:
         return None
@@ -287,9 +290,12 @@ def _captions(archive: Archive, data: Data | None, names: np.ndarray, image_of: 
     files = [path for path in (Path(data.root) / name, archive.path.with_name(name)) if path.is_file()]
     if not files:
         return None
-    with files[0].open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
-    if rows[0][:2] == ["image", "caption"]:  # a line a caption, as Flickr's captions come
+    try:
+        with files[0].open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise CompError(f"{files[0]} (data.captions) is not text in UTF-8 with a caption per line: {error}") from None
+    if rows and rows[0][:2] == ["image", "caption"]:  # a line a caption, as Flickr's captions come
         of: dict[str, list[str]] = {}
         for image, *caption in rows[1:]:
             of.setdefault(image, []).append(",".join(caption))

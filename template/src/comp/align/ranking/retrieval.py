@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.special import gammaln, logsumexp
-from scipy.stats import skew
 
+from comp.distributed.tf32 import full_fp32
 from comp.errors import CompError
 
 BUDGET_MB = 512
 COPIES = 4  # of a part's similarities that live at once: themselves, a comparison, what is added to them
 SAME = 1e-6  # cosines closer than this are equal: so far do float32 products of the same vectors differ
 RECALL_AT = (1, 5, 10)
+EVEN = 1e-9  # a variance of occurrences below is rounding
 OCCURS_AMONG = 10  # nearest images of each query, for the k-occurrence
 
 
@@ -40,7 +41,9 @@ class Ranking:
     above: np.ndarray  # (N,) images that are more similar
     equal: np.ndarray  # (N,) images as similar, itself among them
     cosine: np.ndarray  # (N,) of prediction and truth
-    occurrences: np.ndarray  # (M,) in how many lists of the nearest OCCURS_AMONG each image stands
+    occurrences: np.ndarray  # (M,) in how many lists of the nearest OCCURS_AMONG each image stands, to be expected
+    variance: np.ndarray  # (M,) of that number over the orders of ties: 0 where no tie lies across the end of a list
+    third: np.ndarray  # (M,) its third central moment, likewise
 
 
 def ranked(
@@ -61,16 +64,15 @@ def ranked(
         raise CompError(f"a query's image is number {outside[0]}, but the gallery has {len(gallery)} images")
     above, equal = np.zeros(len(predictions), np.int64), np.zeros(len(predictions), np.int64)
     cosine = np.zeros(len(predictions), np.float32)
-    occurrences = torch.zeros(len(gallery), dtype=torch.int64, device=device)
-    among = min(OCCURS_AMONG, len(gallery))
+    occurs = np.zeros((3, len(gallery)))  # its mean, variance and third moment
     for rows, plain, similar in _similarities(predictions, gallery, hubs, device, budget_mb):
         right = torch.as_tensor(image_of[rows].astype(np.int64), device=plain.device)[:, None]
         own = similar.gather(1, right)
         above[rows] = (similar > own + SAME).sum(dim=1).cpu().numpy()
         equal[rows] = (similar >= own - SAME).sum(dim=1).cpu().numpy() - above[rows]
         cosine[rows] = plain.gather(1, right)[:, 0].cpu().numpy()
-        occurrences += torch.bincount(similar.topk(among, sorted=False).indices.ravel(), minlength=len(gallery))
-    return Ranking(above, equal, cosine, occurrences.cpu().numpy())
+        occurs += _occurrences(similar)
+    return Ranking(above, equal, cosine, *occurs)
 
 
 def retrieval_scores(ranking: Ranking, gallery_size: int | None = None) -> dict[str, float]:
@@ -96,7 +98,7 @@ def retrieval_scores(ranking: Ranking, gallery_size: int | None = None) -> dict[
     before = ranking.above + (ranking.equal - 1) / 2
     scores["median_rank"] = float(np.median(1 + before * (size - 1) / max(images - 1, 1)))
     scores["cosine"] = float(ranking.cosine.mean(dtype=np.float64))
-    scores["skewness"] = float(skew(ranking.occurrences)) if ranking.occurrences.std() else 0.0
+    scores["skewness"] = _skewness(ranking)
     return scores
 
 
@@ -166,7 +168,9 @@ def _similarities(
         penalty, known = (torch.as_tensor(each, device=device) for each in (hubs.penalty, hubs.known))
     for start in range(0, len(predictions), step):
         rows = slice(start, min(start + step, len(predictions)))
-        plain = _finite(predictions[rows], "predictions", start, device) @ images
+        part = _finite(predictions[rows], "predictions", start, device)
+        with full_fp32():  # TF32 errs by 1e-3: SAME would tell equal images apart
+            plain = part @ images
         if hubs is None:
             yield rows, plain, plain
         else:
@@ -178,6 +182,41 @@ def _finite(vectors: np.ndarray, what: str, start: int, device: str | torch.devi
     if len(wrong):
         raise CompError(f"{what}: row {start + wrong[0]} is not finite: such a vector has no place in a ranking")
     return torch.as_tensor(unit(vectors), device=device)
+
+
+def _occurrences(similar: torch.Tensor) -> np.ndarray:
+    """In how many lists of the nearest OCCURS_AMONG the images stand, by `similar` (n, M): moments (3, M) of each.
+
+    Images that are equal across the end of a list are in it with the share of places that is left for them.
+    """
+    images = similar.shape[1]
+    top = similar.topk(min(OCCURS_AMONG, images))
+    end = top.values[:, -1:]
+    torn = (similar >= end - SAME).sum(dim=1) > top.indices.shape[1]
+    certain = torch.bincount(top.indices[~torn].ravel(), minlength=images).cpu().numpy()
+    moments = np.stack([certain, np.zeros(images), np.zeros(images)])
+    if torn.any():
+        some, end = similar[torn], end[torn]
+        inside = some > end + SAME
+        tied = (some >= end - SAME) & ~inside
+        share = (top.indices.shape[1] - inside.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
+        spread = share * (1 - share)
+        moments[0] += inside.sum(dim=0).cpu().numpy()
+        for number, each in enumerate((share, spread, spread * (1 - 2 * share))):
+            moments[number] += (tied * each).sum(dim=0).cpu().numpy()
+    return moments
+
+
+def _skewness(ranking: Ranking) -> float:
+    """The skewness of the k-occurrence: third moment by second ** 1.5, both expected over the orders of ties.
+
+    Over images, the mean number is the same in any order, so the expected moments are sums of each image's own. Counted
+    as one order that a sort happens to give, ties would lean to whatever images stand first.
+    """
+    apart = ranking.occurrences - ranking.occurrences.mean()
+    second = (apart**2 + ranking.variance).mean()
+    third = (apart**3 + 3 * apart * ranking.variance + ranking.third).mean()
+    return float(third / second**1.5) if second > EVEN else 0.0
 
 
 def _mean_over_ties(value: np.ndarray, ranking: Ranking) -> float:

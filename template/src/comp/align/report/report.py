@@ -1,6 +1,5 @@
 """`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ def report(config: AlignConfig) -> Path:
     trained: AlignConfig = run.trained_config()
     if not run.metrics.is_file():
         raise CompError(f"{run.metrics} does not exist: run comp train")
-    metrics: dict[str, Any] = json.loads(run.metrics.read_text(encoding="utf-8"))
+    metrics = run.read_metrics()
     plots = {}
     if metrics.get("combines") is None:  # what is combined was not trained
         plots["Training"] = saved(curves(run, trained), run.path / "curves.png")

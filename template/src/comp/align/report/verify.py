@@ -1,6 +1,5 @@
 """`comp verify`: is what was predicted nearer to the truth than chance, and how does it rank in which gallery?"""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from comp.align.report.distances import draw_distances, draw_neighbors, print_ve
 from comp.align.schema import AlignConfig
 from comp.errors import CompError
 from comp.files import write_json
-from comp.runs.predictions import read_predictions, values_of
+from comp.runs.predictions import read_oof, values_of
 from comp.runs.rundir import RunDir
 
 CAPTIONS, NEIGHBORS = 8, 6  # of the grid of pictures
@@ -27,7 +26,7 @@ def verify_run(config: AlignConfig) -> None:
         CompError: nothing is trained yet, or with other folds.
     """
     run = RunDir.of(config)
-    oof, _, folds = read_predictions(run.oof)
+    oof, _, folds = read_oof(run.oof)
     competition = open_competition(config)
     if folds != competition.split.digest:
         raise CompError(f"{run.path} was trained with other folds than folds.csv has now: train it again")
@@ -44,7 +43,7 @@ def verify_run(config: AlignConfig) -> None:
     for what, values in galleries.items():
         print(f"        {what:<34} " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
     print_table(config, with_baselines(config, competition, run))
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    metrics = run.read_metrics()
     summary = {}
     for name, each in distances.items():
         mean = dict(zip(("truth", "shuffled", "random"), each.mean.tolist(), strict=True))
@@ -98,7 +97,7 @@ def _draw_grid(
         raise CompError(f"data.pictures={config.data.pictures}: {folder} is not a folder")
     chosen = np.random.default_rng(config.seed).choice(len(found), min(CAPTIONS, len(found)), replace=False)
     row_of = {name: row for row, name in enumerate(pairs.tables.train["id"])}
-    rows = [row_of[name] for name in read_predictions(RunDir.of(config).oof)[0]["id"].iloc[chosen]]
+    rows = [row_of[name] for name in read_oof(RunDir.of(config).oof)[0]["id"].iloc[chosen]]
     captions = [str(pairs.captions[row]) if pairs.captions is not None else f"caption {row}" for row in rows]
     near, _ = nearest(found[chosen], images, NEIGHBORS)
     draw_neighbors(captions, near, image_of[chosen], [folder / str(name) for name in pairs.names], path)

@@ -1,20 +1,19 @@
 """`comp blend`: the mean direction of several runs, which becomes a run like any other."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 
 from comp.align.baselines.compare import fitted
-from comp.align.data.pairs import EMBEDDING, open_competition
+from comp.align.data.pairs import EMBEDDING, Competition, open_competition
 from comp.align.ranking.retrieval import finite, unit
 from comp.align.schema import AlignConfig
 from comp.align.training.train import collect
-from comp.config import to_yaml
 from comp.config.load import members_of
 from comp.errors import CompError, shown
-from comp.files import write_json, write_text
-from comp.runs.combinable import check_ids, member_of_run, runs_of_these_folds
+from comp.files import write_json
+from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
+from comp.runs.flags import flags_of_members, flags_of_metrics
+from comp.runs.lock import locked
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
 
@@ -37,9 +36,16 @@ def blend(config: AlignConfig) -> None:
     members = [member_of_run(name, pairs.tables, split) for name in names]
     baselines = {name: weight for name, weight in sorted(config.blend.baselines.items()) if weight}
     print(f"blend   the mean direction of {', '.join([*names, *baselines])}")
-    if run.path.exists():
-        shutil.rmtree(run.path)
-    write_text(run.config, to_yaml(config))
+    with locked(run.path, "blend"):
+        _write(config, competition, members, baselines, run)
+
+
+def _write(
+    config: AlignConfig, competition: Competition, members: list[Member], baselines: dict[str, float], run: RunDir
+) -> None:
+    pairs, split = competition.pairs, competition.split
+    run.clear()
+    run.write_config(config)
     for number in range(split.n):
         rows = competition.rows(number)[1]
         ids = pairs.tables.train["id"].iloc[rows]
@@ -61,10 +67,10 @@ def blend(config: AlignConfig) -> None:
         tests = test_table(pairs.tables.test, unit(mean_test), EMBEDDING)
         write_predictions(folder / "test.parquet", tests, EMBEDDING, split.digest)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
-    flatters = any((member.metrics or {}).get("flatters") for member in members)
+    flags = flags_of_members(flags_of_metrics(member.metrics or {}) for member in members)
     also = [f"{weight} × {name}" for name, weight in baselines.items()]
     combines = {"kind": "blend", "members": [*(member.name for member in members), *also]}
-    collect(config, competition, run, {"flatters": flatters, "combines": combines})
+    collect(config, competition, run, {"combines": combines, **vars(flags)})
 
 
 def _vectors(table: pd.DataFrame, ids: pd.Series) -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 
 from comp.align.baselines.compare import fitted_to_all
 from comp.align.data.npz import Archive
-from comp.align.data.pairs import open_competition
-from comp.align.data.sample import vectors_of
+from comp.align.data.pairs import embeddings, images_of, names_of, open_competition
+from comp.align.data.sample_submission import vectors_of
 from comp.align.ranking.metrics import scores
 from comp.align.ranking.retrieval import finite
 from comp.align.schema import AlignConfig
@@ -28,7 +28,8 @@ def score_submission(config: AlignConfig) -> dict[str, float]:
         raise CompError(f"{solution} does not exist: comp score needs the test images (data.solution=…)")
     ids, gallery, image_of = _solution(solution)
     rows = vectors_of(path)
-    next(rows)
+    if next(rows, None) is None:
+        raise CompError(f"{path} is empty: run comp submit")
     found = dict(rows)
     different = set(found) ^ set(ids)
     if different:
@@ -40,6 +41,9 @@ def score_submission(config: AlignConfig) -> dict[str, float]:
     measured = scores(names, vectors, gallery, image_of)
     competition = open_competition(config, quiet=True)
     place = {name: row for row, name in enumerate(competition.pairs.tables.test["id"])}
+    unknown = [name for name in ids if name not in place]
+    if unknown:
+        raise CompError(f"{solution} has ids that {config.data.root} has no test captions for: {shown(unknown)}")
     texts = finite(competition.pairs.test_texts[[place[name] for name in ids]])
     lines: dict[str, dict[str, float]] = {config.name: measured}
     for baseline in config.baselines:
@@ -60,10 +64,12 @@ def _solution(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     Without captions/label, row t belongs to caption t; an image that stands there several times is one.
     """
     archive = Archive(path)
-    ids = archive.read("captions/ids").astype(str).tolist()
-    images = np.asarray(archive.read("images/embeddings"), dtype=np.float32)
+    ids = archive.texts("captions/ids").ravel().tolist()
+    images = np.asarray(embeddings(archive, "images/embeddings"), dtype=np.float32)
+    if not np.isfinite(images).all():
+        raise CompError(f"{path}: images/embeddings holds what is no number")
     if "captions/label" in archive:
-        return ids, images, archive.read("captions/label").astype(np.int64)
+        return ids, images, images_of(archive, len(ids), names_of(archive, len(images)))
     if len(images) != len(ids):
         raise CompError(f"{path} has {len(ids)} captions and {len(images)} images: it needs captions/label")
     gallery, image_of = np.unique(images, axis=0, return_inverse=True)

@@ -1,6 +1,7 @@
 """`comp submit`: the test predictions in the form that the sample submission shows, a part at a time."""
 
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from comp.align.data.sample import Form, read_form, vectors_of
+from comp.align.data.sample_submission import Form, read_form, vectors_of
 from comp.align.schema import AlignConfig
 from comp.errors import CompError, shown
 from comp.files import written_whole
+from comp.readback import reading
 from comp.registry import find
+from comp.runs.predictions import WAY_OUT
 from comp.runs.rundir import SUBMISSIONS, RunDir
 
 ROWS = 512  # formatted at a time
+UNTURNED = 1 - 1e-7  # least cosine of a vector as written and as predicted that nobody needs to be told of
 
 
 def submit(config: AlignConfig) -> Path:
@@ -29,25 +33,32 @@ def submit(config: AlignConfig) -> Path:
     run, path = RunDir.of(config), SUBMISSIONS / f"{config.name}.csv"
     if not run.test.is_file():
         raise CompError(f"{run.test} does not exist: run comp train")
-    table = pq.ParquetFile(run.test)
-    field = table.schema_arrow.field("embedding")
-    width = field.type.list_size
-    ids = table.read(columns=["id"])["id"].to_pylist()
+    with reading(run.test, WAY_OUT):
+        table = pq.ParquetFile(run.test, page_checksum_verification=True)
+        width = table.schema_arrow.field("embedding").type.list_size
+        ids = table.read(columns=["id"])["id"].to_pylist()
     form, note = read_form(config.data)
     order = _order(ids, form, width)
     header, is_list = _header(form, width, config)
     with written_whole(path) as temporary:
+        digits, least = config.submit.digits, 1.0
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(header)
-            for names, vectors in _parts(table, ids, order):
+            for names, vectors in _parts(run.test, table, ids, order):
                 for name in config.submit.postprocess:
                     vectors = find("postprocess", name)(vectors)
-                _write_rows(writer, names, vectors, is_list, config.submit.digits)
+                vectors = vectors.astype(np.float32, copy=False)
+                rounded = vectors if digits is None else np.round(vectors.astype(np.float64), digits)
+                least = min(least, _least_cosine(vectors, rounded))
+                _write_rows(writer, names, rounded, is_list)
         _check(temporary, [ids[row] for row in order], width)
     print(note)
     how = f"a list of {width} numbers" if is_list else f"{width} columns"
-    print(f"wrote   {path}: {len(ids)} rows, {how}, {config.submit.digits} decimal places")
+    places = "with all their digits" if digits is None else f"{digits} decimal places"
+    print(f"wrote   {path}: {len(ids)} rows, {how}, {places}")
+    if least < UNTURNED:
+        print(f"note    submit.digits={digits} turns vectors by up to {math.degrees(math.acos(least)):.2f} degrees")
     return path
 
 
@@ -82,13 +93,20 @@ def _header(form: Form | None, width: int, config: AlignConfig) -> tuple[list[st
     return ["id", *(["embedding"] if is_list else [f"e{number}" for number in range(width)])], is_list
 
 
-def _parts(table: pq.ParquetFile, ids: list[str], order: list[int]) -> Iterator[tuple[list[str], np.ndarray]]:
+def _parts(
+    path: Path, table: pq.ParquetFile, ids: list[str], order: list[int]
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """Ids and vectors (n, D) in the order asked for, some at a time."""
     if order == list(range(len(ids))):
-        for batch in table.iter_batches(ROWS, columns=["id", "embedding"]):
+        batches = table.iter_batches(ROWS, columns=["id", "embedding"])
+        while True:
+            with reading(path, WAY_OUT):
+                batch = next(batches, None)
+            if batch is None:
+                return
             yield batch["id"].to_pylist(), _matrix(batch["embedding"])
-        return
-    every = _matrix(table.read(columns=["embedding"])["embedding"].combine_chunks())
+    with reading(path, WAY_OUT):
+        every = _matrix(table.read(columns=["embedding"])["embedding"].combine_chunks())
     for start in range(0, len(order), ROWS):
         rows = order[start : start + ROWS]
         yield [ids[row] for row in rows], every[rows]
@@ -98,9 +116,17 @@ def _matrix(lists: pa.FixedSizeListArray) -> np.ndarray:
     return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), lists.type.list_size)
 
 
-def _write_rows(writer: Any, names: list[str], vectors: np.ndarray, is_list: bool, digits: int) -> None:
-    numbers = pa.array(np.round(vectors.astype(np.float64), digits).ravel() + 0.0)  # + 0: no -0
-    texts = pc.cast(numbers, pa.string())
+def _least_cosine(vectors: np.ndarray, written: np.ndarray) -> float:
+    """Of the angles between the vectors (n, D) as predicted and as written, the cosine of the widest."""
+    if written is vectors:
+        return 1.0
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(written, axis=1)
+    return float(((vectors * written).sum(axis=1) / np.maximum(lengths, 1e-30)).min(initial=1.0))
+
+
+def _write_rows(writer: Any, names: list[str], vectors: np.ndarray, is_list: bool) -> None:
+    """Each number with the fewest digits that read back to it."""
+    texts = pc.cast(pa.array(vectors.ravel() + vectors.dtype.type(0)), pa.string())  # + 0: no -0
     if is_list:
         lists = pa.FixedSizeListArray.from_arrays(texts, vectors.shape[1])
         fields = pc.binary_join(lists.cast(pa.list_(pa.string())), ", ").to_pylist()

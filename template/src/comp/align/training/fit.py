@@ -15,7 +15,7 @@ from comp.align.baselines.closed_form import Captions
 from comp.align.data.fold import Fold
 from comp.align.ranking.metrics import scores as ranking_scores
 from comp.align.schema import AlignConfig, Train
-from comp.align.training.losses import alignment_loss, needs_whole_batch, of_all_processes
+from comp.align.training.losses import Keys, alignment_loss, needs_whole_batch, of_all_processes
 from comp.align.training.noise import noisy
 from comp.align.training.projector import Projector, build_model, predicted, save_projector
 from comp.distributed.fsdp import is_sharded
@@ -61,7 +61,7 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     share = batch_size // processes
     own = slice(rank * share, (rank + 1) * share)
     gathers = processes > 1 and needs_whole_batch(config.loss)
-    keys = model.keys(fold.images)
+    keys = Keys.of(model.keys(fold.images), fold, config.loss)
 
     with stop_requests() as request:
         saving = Saving(state, fold.label, folder, settings, accelerator, request)
@@ -122,8 +122,8 @@ def fit(config: AlignConfig, fold: Fold, folder: Path, accelerator: Accelerator)
             # Keep
             epochs.record(scores, eval_model)
             epochs.log(scores, ("train_loss", config.metric, "cosine"), fold.number)
-            if settings.checkpoint_epochs and (epoch + 1) % settings.checkpoint_epochs == 0:
-                _checkpoint(eval_model, folder / f"epoch{epoch + 1}.safetensors", fold, accelerator)
+            if (path := epochs.checkpoint()) is not None:
+                save_projector(eval_model, path, fold.facts)
             epochs.end()
             saving.after_epoch()
 
@@ -163,11 +163,6 @@ def batches_of(rows: int, batch_size: int, processes: int) -> tuple[int, int]:
     return batch_size, rows // batch_size
 
 
-def facts_of(fold: Fold) -> dict[str, str]:
-    """What a saved model says beside its weights."""
-    return {"texts": str(fold.texts.shape[1]), "images": str(fold.images.shape[1]), "fold": str(fold.number)}
-
-
 def _build(config: AlignConfig, fold: Fold, accelerator: Accelerator) -> Projector:
     tensors = (fold.texts, fold.images, fold.image_of, fold.group_of)
     captions = Captions(*(tensor.cpu().numpy() for tensor in tensors))
@@ -201,8 +196,3 @@ def _validate(model: Projector, config: AlignConfig, fold: Fold, accelerator: Ac
     if accelerator.num_processes > 1:
         [measured] = broadcast_object_list([measured])
     return measured
-
-
-def _checkpoint(model: Projector, path: Path, fold: Fold, accelerator: Accelerator) -> None:
-    if accelerator.is_main_process:
-        save_projector(model, path, facts_of(fold))

@@ -1,7 +1,5 @@
 """`comp predict`: predicts again from a run's checkpoints, such as for other test captions."""
 
-import json
-
 from accelerate import Accelerator
 
 from comp.align.data.pairs import Competition, open_competition
@@ -37,8 +35,13 @@ def predict_again(config: AlignConfig, arguments: list[str]) -> int:
                 raise CompError(f"{path} was trained on texts of {facts['texts']} numbers, the data has others")
             if facts["folds"] != competition.split.digest:
                 raise CompError(f"{path} was trained with other folds than folds.csv has now: train again")
+            if int(facts["fold"]) != number:
+                raise CompError(
+                    f"{path} is the model of fold {facts['fold']}: it was trained on the captions of fold {number}. "
+                    f"Put back the file that belongs there, or train {path.parent} again"
+                )
             measured = predict_fold(config, competition, number, model.to(accelerator.device), run, accelerator)
-            before = json.loads((run.fold(number) / "metrics.json").read_text(encoding="utf-8"))
+            before = run.read_fold_metrics(number)
             write_json(run.fold(number) / "metrics.json", {**before, **measured})
             print(f"fold {number}  predicted again")
         collect(config, competition, run)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,6 +15,8 @@ from comp.align.schema import LEAST_TEMPERATURE, Loss, Model
 from comp.align.training.basis import output_basis
 from comp.errors import CompError
 from comp.files import written_whole
+from comp.loop.tensors import AGAIN, read_safetensors
+from comp.readback import reading
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -130,10 +131,11 @@ def load_projector(settings: Model, loss: Loss, path: Path) -> tuple[Projector, 
     """
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp train")
-    with safe_open(path, "pt") as file:
-        facts = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model = Projector(settings, loss, int(facts["texts"]), int(facts["images"]))
+    way_out = AGAIN.format(folder=path.parent)
+    tensors, facts = read_safetensors(path, way_out)
+    with reading(path, way_out):
+        texts, images, _ = int(facts["texts"]), int(facts["images"]), facts["folds"]
+    model = Projector(settings, loss, texts, images)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

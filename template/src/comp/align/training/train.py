@@ -14,13 +14,13 @@ from comp.align.data.fold import open_fold, unit_images
 from comp.align.data.pairs import EMBEDDING, Competition, open_competition
 from comp.align.ranking.metrics import scores
 from comp.align.schema import AlignConfig
-from comp.align.training.fit import batches_of, facts_of, fit
+from comp.align.training.fit import batches_of, fit
 from comp.align.training.projector import Projector, predicted, save_projector
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_to_train
-from comp.loop.trackers import start_tracker
+from comp.loop.trackers import check_tracker, start_tracker
 from comp.registry import find
 from comp.runs.members import for_each_member
 from comp.runs.predictions import oof_table, test_table, write_predictions
@@ -57,11 +57,16 @@ def train(config: AlignConfig, arguments: list[str], fresh: bool = False) -> int
         arguments,
         Work(
             open=lambda quiet: open_competition(config, quiet),
-            prepare=lambda: run.start(config, fresh),
+            prepare=lambda: _prepare(config, run, fresh),
             check=lambda competition, processes: _check(config, competition, processes),
             do=work,
         ),
     )
+
+
+def _prepare(config: AlignConfig, run: RunDir, fresh: bool) -> None:
+    check_tracker(config)
+    run.start(config, fresh)
 
 
 def collect(
@@ -118,8 +123,7 @@ def _train_fold(
     model = fit(config, fold, folder, accelerator)
     if accelerator.is_main_process:
         measured = predict_fold(config, competition, number, model, run, accelerator)
-        facts = {**facts_of(fold), "folds": competition.split.digest}
-        save_projector(model, folder / "best.safetensors", facts)
+        save_projector(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
         rows = {"rows": len(fold.valid_rows), "seconds": seconds}
         write_json(folder / "metrics.json", {**measured, **rows})  # marks it as done

@@ -1,6 +1,6 @@
 """Augmentation: what happens to each image is drawn once, and done on the CPU or, batch by batch, on the device."""
 
-from comp.vision.augment.draw import Draw, draw, generators
+from comp.vision.augment.draw import Draw, Geometry, draw, generators
 from comp.vision.augment.mix import BatchAugment
 from comp.vision.augment.on_cpu import augmented, fitted
 from comp.vision.augment.placement import cpu_images_per_s, where_to_augment
@@ -9,6 +9,7 @@ from comp.vision.parallel import cores
 __all__ = [
     "BatchAugment",
     "Draw",
+    "Geometry",
     "augmented",
     "cores",
     "cpu_images_per_s",

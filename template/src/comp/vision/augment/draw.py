@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from comp.vision.schema import Augment
 
 STRETCH = 2**16  # random numbers that lie between one position's and the next one's
 NOISE = np.random.default_rng(0).integers(0, 256, 2**20, dtype=np.uint8)  # fills erased rectangles, from any place on
+TRIES = 10  # of a random crop that does not fit into its image, as torchvision has them
+NUMBERS = 2 * TRIES + 22  # the most that one image needs, RandAugment aside
+Geometry = Literal["squash", "crop"]  # the view squeezes the image, or shows a part of it in its own proportions
 Erased = tuple[int, int, int, int, int]  # top, left, height, width in pixels of the view; where in NOISE
 
 
@@ -35,15 +39,18 @@ def generators(seed: tuple[int, ...], epoch: int, positions: Iterable[int]) -> I
         yield generator
 
 
-def draw(settings: Augment, shape: tuple[int, ...], size_px: int, rng: np.random.Generator) -> Draw:
+def draw(
+    settings: Augment, shape: tuple[int, ...], size_px: int, rng: np.random.Generator, geometry: Geometry = "squash"
+) -> Draw:
     """What happens to an image of shape (H, W, …) on its way to a view of (size_px, size_px).
 
-    Crop, flips, rotation, shear and translation become one matrix, so that the pixels are interpolated once.
+    `geometry` is that of the images that are predicted: a circle has the same shape in both. Crop, flips, rotation,
+    shear and translation become one matrix, so that the pixels are interpolated once.
     """
     random = settings.rand_augment
-    how_many = 24 + (5 * random.ops if random else 0)
+    how_many = NUMBERS + (5 * random.ops if random else 0)
     number = iter(rng.random(how_many).tolist()).__next__  # uniform from 0 to 1; one call of rng for all
-    affine = _crop(settings, shape[0], shape[1], size_px, number)
+    affine = _crop(settings, shape[0], shape[1], size_px, number, geometry)
     if settings.rotate_deg:
         affine = then(affine, rotation(math.radians(_around(settings.rotate_deg, number))))
     if settings.shear_deg:
@@ -57,20 +64,40 @@ def draw(settings: Augment, shape: tuple[int, ...], size_px: int, rng: np.random
     return Draw(then(affine, (1, 0, -middle, 0, 1, -middle)), colors, erased)
 
 
-def _crop(settings: Augment, height: int, width: int, size_px: int, number: Callable[[], float]) -> Affine:
+def _crop(
+    settings: Augment, height: int, width: int, size_px: int, number: Callable[[], float], geometry: Geometry
+) -> Affine:
     """A random crop of whole pixels, shifted and flipped, about the middle of the view."""
-    (least, most), (narrow, wide) = settings.crop_scale, settings.crop_ratio
-    area, ratio = least + (most - least) * number(), narrow * (wide / narrow) ** number()
-    crop_w = max(1, round(width * min(1.0, math.sqrt(area * ratio))))
-    crop_h = max(1, round(height * min(1.0, math.sqrt(area / ratio))))
-    x = int(number() * (width - crop_w + 1)) + (crop_w - 1) / 2
-    y = int(number() * (height - crop_h + 1)) + (crop_h - 1) / 2
+    left, top, crop_w, crop_h = _box(settings, height, width, number, geometry)
+    x, y = left + (crop_w - 1) / 2, top + (crop_h - 1) / 2
     scale_x = crop_w / size_px * (-1 if number() < settings.hflip else 1)
     scale_y = crop_h / size_px * (-1 if number() < settings.vflip else 1)
     if settings.translate:
         x += round(_around(settings.translate, number) * width)
         y += round(_around(settings.translate, number) * height)
     return scale_x, 0.0, x, 0.0, scale_y, y
+
+
+def _box(
+    settings: Augment, height: int, width: int, number: Callable[[], float], geometry: Geometry
+) -> tuple[int, int, int, int]:
+    """Left, top, width and height of torchvision's RandomResizedCrop (arXiv 1409.4842): a crop that does not fit is
+    drawn again, ten times, and then it is the middle one.
+
+    A view that squeezes its image takes the crop from the image squeezed to a square.
+    """
+    (least, most), (narrow, wide) = settings.crop_scale, settings.crop_ratio
+    unit_w, unit_h = (width, height) if geometry == "squash" else (math.sqrt(width * height),) * 2
+    for _ in range(TRIES):
+        area, ratio = least + (most - least) * number(), narrow * (wide / narrow) ** number()
+        crop_w, crop_h = round(unit_w * math.sqrt(area * ratio)), round(unit_h * math.sqrt(area / ratio))
+        if crop_w <= width and crop_h <= height:
+            crop_w, crop_h = max(1, crop_w), max(1, crop_h)
+            return int(number() * (width - crop_w + 1)), int(number() * (height - crop_h + 1)), crop_w, crop_h
+    most_w, most_h = width / unit_w, height / unit_h
+    crop_w = width if most_w <= wide * most_h else max(1, round(unit_w * most_h * wide))
+    crop_h = height if most_w >= narrow * most_h else max(1, round(unit_h * most_w / narrow))
+    return (width - crop_w) // 2, (height - crop_h) // 2, crop_w, crop_h
 
 
 def _colors(settings: Augment, number: Callable[[], float]) -> list[Color]:

@@ -7,16 +7,18 @@ import numpy as np
 
 from comp.vision.augment.affine import Affine
 from comp.vision.augment.colors import FIXED, LEVELS, MEASURED, fixed_table, measured_tables
-from comp.vision.augment.draw import NOISE, Draw, Erased, draw
+from comp.vision.augment.draw import NOISE, Draw, Erased, Geometry, draw
 from comp.vision.augment.rand_augment import Color
 from comp.vision.schema import Augment
 
 cv2.setNumThreads(0)  # loader workers are the parallelism
 
 
-def augmented(image: np.ndarray, size_px: int, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+def augmented(
+    image: np.ndarray, size_px: int, settings: Augment, rng: np.random.Generator, geometry: Geometry = "squash"
+) -> np.ndarray:
     """A random view of `image` (H, W, 3) uint8 as (size_px, size_px, 3) uint8."""
-    return applied(image, draw(settings, image.shape, size_px, rng), size_px)
+    return applied(image, draw(settings, image.shape, size_px, rng, geometry), size_px)
 
 
 def applied(image: np.ndarray, drawn: Draw, size_px: int) -> np.ndarray:
@@ -29,7 +31,7 @@ def applied(image: np.ndarray, drawn: Draw, size_px: int) -> np.ndarray:
     return view
 
 
-def fitted(image: np.ndarray, size_px: int, how: str) -> np.ndarray:
+def fitted(image: np.ndarray, size_px: int, how: Geometry) -> np.ndarray:
     """The whole image (`squash`) or its middle (`crop`) as (size_px, size_px, 3) uint8, nothing random."""
     height, width = image.shape[:2]
     if how == "squash":
@@ -58,8 +60,11 @@ def shrunk(image: np.ndarray, matrix: Affine) -> tuple[np.ndarray, Affine]:
 
 
 def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    shrinks = width < image.shape[1] and height < image.shape[0]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    """Each side that shrinks is averaged by area, whatever the other one does; one that grows is interpolated."""
+    least_w, least_h = min(width, image.shape[1]), min(height, image.shape[0])
+    if (least_h, least_w) != image.shape[:2]:
+        image = cv2.resize(image, (least_w, least_h), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # nothing where the size is right
 
 
 def _warped(image: np.ndarray, matrix: Affine, size_px: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from comp.vision.augment.colors import FIXED, GRAY, LEVELS, MEASURED, fixed_tabl
 from comp.vision.augment.draw import NOISE, Draw
 from comp.vision.augment.on_cpu import shrunk
 
+LANES = 32  # threads of a GPU that run in step
 TABLE = "table"  # any operation with a fixed one
 
 
@@ -128,15 +129,34 @@ def _recolored(images: Tensor, step: str, amounts: Tensor, tables: Tensor) -> Te
     if step in {"Color", "Sharpness"}:
         plain = _gray(images) if step == "Color" else _blurred(images)
         return (plain + amounts[:, None, None, None] * (images - plain)).round().clamp(0, 255).byte()
-    values = images.flatten(2).long()
+    values = images.flatten(2).int()
     if step in MEASURED:
-        counts = torch.zeros(len(images), 3, 256, dtype=torch.int64, device=images.device)
-        counts.scatter_add_(2, values, torch.ones_like(values))
         levels = torch.arange(256, device=images.device)
+        counts = _histograms(values)
         tables = measured_tables(step, amounts[:, None, None], counts, levels).round().clamp(0, 255).byte()
     else:
         tables = tables[:, None]
-    return tables.expand(-1, 3, -1).gather(2, values).view_as(images)
+    tables = tables.expand(-1, 3, -1).flatten()
+    return tables.index_select(0, _places(values, 256).flatten()).view_as(images)
+
+
+def _histograms(values: Tensor) -> Tensor:
+    """(T, 3, 256) how often each value is in each channel of `values` (T, 3, P) int32.
+
+    Neighboring pixels are alike, and threads of a GPU that add to one number wait for each other: so each of LANES
+    neighbors has counts of its own, which are added up.
+    """
+    lane = torch.arange(values.shape[2], dtype=torch.int32, device=values.device) % LANES * 256
+    counts = torch.zeros(values.shape[0] * 3 * LANES * 256, dtype=torch.int32, device=values.device)
+    place = _places(values + lane, LANES * 256).flatten()
+    counts.index_add_(0, place, counts.new_ones(()).expand(len(place)))
+    return counts.view(-1, 3, LANES, 256).sum(dim=2)
+
+
+def _places(values: Tensor, width: int) -> Tensor:
+    """Of `values` (T, 3, P) int32 in a table (T, 3, `width`) that is laid out flat."""
+    channels = torch.arange(values.shape[0] * 3, dtype=torch.int32, device=values.device)
+    return values + (channels * width).view(-1, 3, 1)
 
 
 def _gray(images: Tensor) -> Tensor:

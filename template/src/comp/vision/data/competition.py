@@ -1,5 +1,6 @@
 """A competition ready to train on: its tables, its folds and its decoded images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
 from comp.vision.data.read import read_tables
 from comp.vision.data.samples import Samples
+from comp.vision.data.settle import settled
 from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.vision.schema import ImageConfig
 
@@ -53,8 +55,12 @@ class Competition:
         return by_id[(readable & trained)[by_id]], np.flatnonzero(readable & validated)
 
 
-def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
+def open_competition(
+    config: ImageConfig, quiet: bool = False, expected: Callable[[ImageConfig, Tables], str] | None = None
+) -> Competition:
     """Reads, checks and decodes what `config.data` names; the images of both tables once.
+
+    `expected` says what is to come of the tables, or refuses them, before anything is decoded.
 
     Raises:
         CompError: whatever is wrong with files, folds or images.
@@ -62,6 +68,10 @@ def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
     tables = read_tables(config.data)
     if not quiet:
         print("\n".join(tables.notes))
+    about = expected(config, tables) if expected else ""
+    if about and not quiet:
+        print(f"submit  {about}")
+    config = settled(config, tables.train["path"].tolist())
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
     both = {"train": tables.train, "test": tables.test}
@@ -71,6 +81,7 @@ def open_competition(config: ImageConfig, quiet: bool = False) -> Competition:
 
 
 def open_images(config: ImageConfig, tables: Tables, quiet: bool) -> tuple[Pixels | Streamed, Pixels | Streamed]:
+    """Of a configuration that is settled."""
     data, decoding = config.data, Decoding.of(config)
     folder = Path(data.work or data.root) / "cache"
     train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))

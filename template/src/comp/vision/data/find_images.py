@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, shortened, shown
+from comp.files import is_file
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif"}
 PROBED = 200  # rows that a guess is tried on
@@ -19,13 +20,17 @@ class Found:
 
 
 def image_files(folder: Path) -> list[str]:
-    """All images below `folder`, relative to it with forward slashes, sorted; hidden folders are passed over."""
+    """All images below `folder`, relative to it with forward slashes, sorted; what systems hide there is none."""
     found = []
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         inside = Path(place).relative_to(folder)
-        found += [(inside / name).as_posix() for name in files if Path(name).suffix.lower() in SUFFIXES]
+        found += [(inside / name).as_posix() for name in files if _is_image(name)]
     return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith("._")  # macOS keeps what it knows there
 
 
 def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_column: str) -> Found:
@@ -43,12 +48,12 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
             raise CompError(f"data.path={path}: no such column in the {split} table; it has {shown(table.columns, 12)}")
         columns = _likely_columns(table, id_column) if path == "auto" else [path]
         found = _by_guess(table, root, split, columns)
-    missing = ~found.paths.map(lambda name: Path(name).is_file())
+    missing = ~found.paths.map(lambda name: is_file(Path(name)))
     if missing.any():
         rows = table[id_column][missing]
         raise CompError(
             f"{missing.sum()} of {len(table)} {split} images are missing ({found.how}): ids {shown(rows)}, "
-            f"such as {found.paths[missing].iloc[0]}"
+            f"such as {shortened(found.paths[missing].iloc[0])}"
         )
     return found
 
@@ -61,7 +66,7 @@ def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str, id_co
             )
             for _, row in table.iterrows()
         ]
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise CompError(f"data.path={pattern}: {error} is not a column of the {split} table") from None
     return Found(pd.Series(paths, index=table.index, dtype=object), pattern)
 

@@ -1,15 +1,16 @@
-"""What is known of an image beside its pixels: its size, and any column of the table, as numbers for a network."""
+"""What is known about an image besides its pixels: its size, and any column of the table, as numbers for a network."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from comp.errors import CompError, shown
+from comp.vision.pixels.image_file import BadImage, read
 
 IMAGE_FACTS = ("height", "width", "has_alpha")  # read from the files; a column of the table that is called so wins
 MISSING = {"", "na", "nan", "null", "none", "n/a"}
@@ -72,7 +73,7 @@ class MetadataEncoder:
 
 
 def read_metadata(table: pd.DataFrame, names: Sequence[str], which: str) -> pd.DataFrame:
-    """The columns `names` of `table`; those of IMAGE_FACTS that it has not are read from the images at its `path`.
+    """The columns `names` of `table`; those of IMAGE_FACTS that it lacks are read from the images at its `path`.
 
     Raises:
         CompError: a column is missing.
@@ -96,9 +97,8 @@ def read_metadata(table: pd.DataFrame, names: Sequence[str], which: str) -> pd.D
 def _facts_of_image(path: str) -> tuple[float, float, float]:
     """From the file's header; NaN where it cannot be read."""
     try:
-        with Image.open(path) as image:
-            return image.height, image.width, float(image.has_transparency_data)
-    except (OSError, SyntaxError, ValueError):
+        return read(Path(path), lambda image: (image.height, image.width, float(image.has_transparency_data)))
+    except BadImage:
         return np.nan, np.nan, np.nan
 
 

@@ -1,15 +1,16 @@
 """Reads a competition's files: finds its layout, tells what it found, and checks ids and labels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import find
-from comp.tables import Tables, Targets, find_targets, read_csv, refuse_twice
+from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_duplicates
 from comp.vision.data.find_images import find_images, image_files
 from comp.vision.data.groups import one_spelling
-from comp.vision.data.sample import read_sample
+from comp.vision.data.sample_submission import read_sample
 from comp.vision.data.times import read_times
 from comp.vision.schema import Data
 
@@ -25,13 +26,12 @@ def read_tables(data: Data) -> Tables:
         CompError: files, columns, images or labels are missing, or an id appears twice.
     """
     if data.reader != "auto":
-        return find("reader", data.reader)(data)
+        return _read_by_custom_reader(data)
     sample, line = read_sample(data)
     notes = [line]
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
-    refuse_twice(test["id"], "test")
-    notes.append(f"target  {targets.kind}: {_classes(targets)}")
+    refuse_duplicates(test["id"], "test")
     return Tables(train, test.reset_index(drop=True), sample, targets, notes)
 
 
@@ -43,16 +43,21 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
     """
     notes: list[str] = []
     if data.reader != "auto":
-        tables = find("reader", data.reader)(data)
+        tables = _read_by_custom_reader(data)
         return tables.train, tables.targets, tables.notes
     train, targets, _ = _read_labeled(data, None, notes)
     return train, targets, notes
 
 
+def _read_by_custom_reader(data: Data) -> Tables:
+    tables: Tables = find("reader", data.reader)(data)
+    return replace(tables, targets=in_given_order(tables.targets, data.classes)) if data.classes else tables
+
+
 def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame, Targets, str]:
     root = Path(data.root)
     train, labels, id_column = _read_train(data, root, sample, notes)
-    refuse_twice(train["id"], "train")
+    refuse_duplicates(train["id"], "train")
     for role in ("group", "time"):
         column = getattr(data, role)
         if column is not None:
@@ -69,6 +74,8 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> 
         train["time"], how = read_times(train["time"], data.time_format)
         notes.append(f"time    {data.time!r} read as {how}")
     train, targets = find_targets(train, labels, data.kind)
+    targets = in_given_order(targets, data.classes) if data.classes else targets
+    notes.append(f"target  {targets.kind}: {_classes(targets)}{_how_read(labels, targets)}")
     unasked = {role: f"column {role}" for role in ("group", "time") if getattr(data, role) is None}
     train = train.rename(columns=unasked)  # one that only happens to be called so steps aside
     return train.reset_index(drop=True), targets, id_column
@@ -185,6 +192,10 @@ def _label_columns(
 ) -> list[str]:
     if data.target != "auto":
         columns = [data.target] if isinstance(data.target, str) else list(data.target)
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        if id_column in columns or twice:
+            what = f"has {shown(twice)} twice" if twice else f"names the id column {id_column!r}"
+            raise CompError(f"data.target {what}: name the columns of {source} that hold the labels, each once")
         return [str(_column(table, column, "data.target").name) for column in columns]
     if sample is not None:
         asked = [column for column in sample.columns[1:] if column in table.columns]
@@ -204,6 +215,12 @@ def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
     if column not in table.columns:
         raise CompError(f"{key}={column}: no such column; there are {shown(table.columns, 12)}")
     return table[column]
+
+
+def _how_read(labels: list[str], targets: Targets) -> str:
+    if targets.kind == "multiclass" and len(labels) > 1:
+        return "; one per row, as each row has exactly one 1 (data.kind=multilabel makes them independent)"
+    return "; in the order of data.classes" if targets.ordered else ""
 
 
 def _classes(targets: Targets) -> str:

@@ -3,7 +3,6 @@
 The result is a run like any other: it can be submitted, and be a member in turn.
 """
 
-import shutil
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +14,13 @@ from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
 from comp.registry import greater_is_better
+from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
+from comp.runs.lock import locked
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.read import read_tables
+from comp.vision.ensemble.advice import what_to_submit
 from comp.vision.ensemble.combiners import FITTED, Fit, Weighted, blend_fit
 from comp.vision.ensemble.crossfit import Known, Scheme, cross_fitted
 from comp.vision.ensemble.learners import boosted, stack_fit
@@ -29,6 +31,7 @@ from comp.vision.metrics import score
 from comp.vision.schema import Folds, ImageConfig
 
 PARTS = 10  # of a fold
+TIMES, SMALL = 5, 1000  # folds of no more rows are parted so many times: see docs/honesty.d/losses.md of the template
 FEATURES = "features"  # the name of the member that knows nothing else
 FITTED_ON: dict[Scheme, str] = {
     "nothing": "on nothing",
@@ -69,7 +72,9 @@ def blend(config: ImageConfig) -> None:
     members = open_members(config, config.blend.members, tables, split)
     fit = blend_fit(config.blend, config.metric, tables.targets)
     scheme = _scheme(members, split) if config.blend.kind in FITTED else "nothing"
-    _combine(config, config.blend.kind, fit, _input(config, [], scheme, members, tables, split), tables, split)
+    given = _input(config, [], scheme, members, tables, split)
+    with locked(RunDir.of(config).path, "blend"):
+        _combine(config, config.blend.kind, fit, given, tables, split)
 
 
 def stack(config: ImageConfig) -> None:
@@ -82,7 +87,8 @@ def stack(config: ImageConfig) -> None:
     members = open_members(config, config.stack.members, tables, split)
     fit = stack_fit(config.stack, config.seed, tables.targets)
     given = _input(config, config.stack.features, _scheme(members, split), members, tables, split)
-    _combine(config, config.stack.kind, fit, given, tables, split)
+    with locked(RunDir.of(config).path, "stack"):
+        _combine(config, config.stack.kind, fit, given, tables, split)
 
 
 def combined(given: Input, fit: Fit) -> Output:
@@ -124,14 +130,14 @@ def _input(
     """
     y = tables.targets.encode(tables.train)
     within = scheme == "own fold"
-    part = parts_of_folds(tables.train, tables.targets, split) if within else np.zeros(len(y), dtype=np.int64)
+    parts = parts_of_folds(tables.train, tables.targets, split) if within else np.zeros((1, len(y)), dtype=np.int64)
     x, x_test = read_features(features, tables, config)
     if features and scheme != "inner":
         without = f"{shown(members.without_inner)} have no inner out-of-fold predictions"
         print(f"features  a member of their own: {without if members.without_inner else 'the folds are over time'}")
-        given = Input(members, scheme, Known(x, y, part), x_test)
+        given = Input(members, scheme, Known(x, y, parts), x_test)
         return features_as_member(given, tables.targets, split, config.seed)
-    return Input(members, scheme, Known(x, y, part), x_test)
+    return Input(members, scheme, Known(x, y, parts), x_test)
 
 
 def features_as_member(given: Input, targets: Targets, split: Split, seed: int) -> Input:
@@ -156,13 +162,19 @@ def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.zeros((len(x), 0, y.shape[1]))
 
 
-def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.ndarray:
-    """The part (T,) of its fold that each row is in; classes are spread, groups and duplicates stay together.
+def parts_of_folds(
+    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, times: int | None = None
+) -> np.ndarray:
+    """The part (R, T) of its fold that each row is in; classes are spread, groups and duplicates stay together.
+
+    Each of R rows is another way to part the folds: `times` ways, or several where the folds are small.
 
     Raises:
         CompError: a fold is one group.
     """
-    part = np.full(len(split.fold), -1)
+    largest = max(int((split.fold == k).sum()) for k in range(split.n))
+    times = times or (TIMES if largest <= SMALL else 1)
+    part = np.full((times, len(split.fold)), -1)
     kind = "multilabel" if targets.kind == "multilabel" else "stratified"
     for k in range(split.n):
         rows = np.flatnonzero(split.fold == k)
@@ -171,7 +183,9 @@ def parts_of_folds(train: pd.DataFrame, targets: Targets, split: Split) -> np.nd
             raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
         in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
         in_fold = train.iloc[rows].assign(group=split.group[rows])
-        part[rows] = assign_folds(in_fold, targets, Folds(n=min(PARTS, n_groups)), in_groups)
+        for each in range(times):
+            folds = Folds(n=min(parts, n_groups), seed=Folds().seed + each)
+            part[each, rows] = assign_folds(in_fold, targets, folds, in_groups)
     return part
 
 
@@ -179,8 +193,7 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
     started = time.perf_counter()
     output = combined(given, fit)
     run, targets, members = RunDir.of(config), tables.targets, given.members
-    shutil.rmtree(run.path, ignore_errors=True)
-    run.start(config)
+    run.start(config, fresh=True)
     run.bind_to_folds(split.digest)
     seconds = time.perf_counter() - started
     for k, test in output.tests.items():
@@ -195,12 +208,12 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
             write_predictions(folder / "inner_oof.parquet", table, targets, split.digest)
         write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(output.tests)})
     facts = _facts(config, kind, given, output, targets)
-    if "unscored" not in facts:
-        _print_table(config, given, output, targets)
+    if not facts["unscored"]:
+        _print_table(config, given, output, targets, facts["flatters"])
     collect(config, tables.train["id"], run, facts)
 
 
-def _print_table(config: ImageConfig, given: Input, output: Output, targets: Targets) -> None:
+def _print_table(config: ImageConfig, given: Input, output: Output, targets: Targets, flatters: str) -> None:
     """Members and combination by the metric, the best member first."""
     oof = given.members.oof
     y, folds = given.known.y[oof.rows], [oof.fold == k for k in output.tests]
@@ -218,6 +231,12 @@ def _print_table(config: ImageConfig, given: Input, output: Output, targets: Tar
     if given.scheme != "nothing":
         print(f"fitted  {FITTED_ON[given.scheme]}")
         print(f"scores  {lines[-1][1][0]:.4f} cross-fitted, recorded; {scored(output.in_sample)[0]:.4f} in sample")
+    if flatters:
+        print(f"submit  what other evidence is for: this score flatters ({flatters})")
+    else:
+        learns, names = given.scheme != "nothing", given.members.names
+        advice = what_to_submit(config.name, output.oof, oof.p, names, y, config.metric, targets, learns)
+        print(f"submit  {advice}")
     if output.weights is not None:
         weights = zip(given.members.names, output.weights, strict=True)
         print(f"weights {', '.join(f'{name} {weight:.2f}' for name, weight in weights)}")
@@ -226,16 +245,14 @@ def _print_table(config: ImageConfig, given: Input, output: Output, targets: Tar
 def _facts(config: ImageConfig, kind: str, given: Input, output: Output, targets: Targets) -> dict[str, Any]:
     """What `metrics.json` says beside the scores."""
     members, rows = given.members, given.members.oof.rows
-    below = [metrics.get("combines", {}) for metrics in members.metrics]
-    flatters = any(metrics.get("flatters") for metrics in members.metrics)
-    met = any(facts.get("met_scored_fold") for facts in below)
+    met = any(metrics.get("combines", {}).get("met_scored_fold") for metrics in members.metrics.values())
+    flags = flags_of_members(flags_of_metrics(metrics) for metrics in members.metrics.values())
     if met and given.scheme == "own fold":
         print("warning: a member was fitted within the folds too: the score flatters; combine its members instead")
+        flags = flags.or_else(Flags(flatters="a member was fitted within the folds too"))
     names = dict.fromkeys([config.metric, *config.metrics])
-    unscored = [metrics["unscored"] for metrics in members.metrics if metrics.get("unscored")]
     return {
-        **({"unscored": f"a member is unscored: {unscored[0]}"} if unscored else {}),
-        "flatters": flatters or (met and given.scheme == "own fold"),
+        **vars(flags),
         "in_sample": {name: score(name, given.known.y[rows], output.in_sample, targets) for name in names},
         "combines": {
             "kind": kind,

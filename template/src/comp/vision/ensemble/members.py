@@ -30,7 +30,7 @@ class Members:
     tests: dict[int, np.ndarray]  # of each fold (T, M, K)
     inner: dict[int, Predicted] | None  # None: not all members have it
     without_inner: list[str]
-    metrics: list[Mapping[str, Any]]  # of the members that are runs
+    metrics: dict[str, Mapping[str, Any]]  # of the members that are runs, by their names
 
 
 def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Tables, split: Split) -> Members:
@@ -59,7 +59,7 @@ def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Table
         tests[k] = _aligned([member.tests[k] for member in members], tables.test, every_row, tables)
     without = [member.name for member in members if member.inner is None]
     inner = None if without else {k: _inner(k, members, tables, split) for k in tests}
-    metrics = [member.metrics for member in members if member.metrics is not None]
+    metrics = {member.name: member.metrics for member in members if member.metrics is not None}
     return Members([member.name for member in members], oof, tests, inner, without, metrics)
 
 

@@ -13,18 +13,20 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from comp.config import to_yaml
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
-from comp.files import write_json, write_text
+from comp.files import write_json
+from comp.runs.flags import flags_of, flags_of_members
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.settle import PREPARATION, prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
-from comp.vision.inference.predict_fold import predict_fold
+from comp.vision.inference.of_fold import model_of_fold
+from comp.vision.inference.predict_fold import how_predicted, predict_fold
 from comp.vision.inference.predict_rows import predict_rows
-from comp.vision.model import Classifier, load_checkpoint, save_checkpoint
+from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.schema import ImageConfig
 
 ORIGIN = {"pretrained", "weights"}  # of a network; these settings may differ
@@ -39,10 +41,9 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     runs = [RunDir.of_name(name) for name in config.soup.members]
     _refuse_unlike(config, runs)
     first = runs[0].trained_config()
-    data = config.data.model_copy(update={"background": first.data.background, "frame": first.data.frame})
-    merged = config.model_copy(update={"model": first.model, "data": data, "augment": first.augment})
-    flatters = any(run.trained_config().train.chooses_on_validated_rows for run in runs)
-    unscored = [f"a member is unscored: {each.unscored}" for each in runs if each.unscored]
+    data = prepared_as(config.data, first.data)
+    merged = settled(config.model_copy(update={"model": first.model, "data": data, "augment": first.augment}))
+    flags = flags_of_members(map(flags_of, runs))
     run = RunDir.of(config)
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
@@ -53,11 +54,10 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
         if accelerator.is_main_process:
             write_inner(run, competition.split)
             run.bind_to_folds(competition.split.digest)
-            facts = {"flatters": flatters, "combines": combines, **({"unscored": unscored[0]} if unscored else {})}
-            collect(merged, competition.tables.train["id"], run, facts)
+            collect(merged, competition.tables.train["id"], run, {"combines": combines, **vars(flags)})
 
     def prepare() -> None:
-        write_text(run.config, to_yaml(first.model_copy(update={"name": config.name, "soup": config.soup})))
+        run.write_config(first.model_copy(update={"name": config.name, "soup": config.soup}))
 
     return on_all_devices(
         merged,
@@ -91,8 +91,8 @@ def _likeness(run: RunDir) -> dict[str, Any]:
     if not folds:
         raise CompError(f"no fold of {run.path} has finished training: run comp train name={run.path.name}")
     model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
-    data = {"data.background": trained.data.background, "data.frame": trained.data.frame}
-    rows = run.folds.read_text(encoding="utf-8") if run.folds.is_file() else ""
+    data = {f"data.{key}": getattr(trained.data, key) for key in PREPARATION}
+    rows = run.read_folds() or ""
     return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
 
 
@@ -105,12 +105,10 @@ def _average_fold(
     accelerator: Accelerator,
 ) -> None:
     started = time.perf_counter()
-    loaded = [load_checkpoint(config.model, each.fold(*left_out) / "best.safetensors") for each in runs]
+    loaded = [model_of_fold(config.model, each, left_out, competition) for each in runs]
     (model, facts), folder = loaded[0], run.fold(*left_out)
     if any(other != facts for _, other in loaded):
         raise CompError(f"{fold_name(left_out)} of {', '.join(config.soup.members)}: other classes, folds or metadata")
-    if facts["folds"] != competition.split.digest:
-        raise CompError(f"{runs[0].path} was trained with other folds than folds.csv has now")
     model.load_state_dict(mean_weights([each for each, _ in loaded]))
     model.to(accelerator.device)
     _refresh_batch_statistics(model, config, competition, left_out, accelerator)
@@ -118,7 +116,9 @@ def _average_fold(
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", facts)
         rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
-        write_json(folder / "metrics.json", {**scores, "rows": rows, "seconds": seconds})
+        write_json(
+            folder / "metrics.json", {**scores, "rows": rows, "seconds": seconds, "predict": how_predicted(config)}
+        )
         score = f"{config.metric} {scores[config.metric]:.4f}"
         print(f"{fold_name(left_out)}  mean of {len(runs)} models: {score}", flush=True)
 

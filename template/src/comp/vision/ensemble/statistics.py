@@ -1,16 +1,19 @@
 """Facts of the images as numbers: thirteen statistics of each file, or columns of the tables."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from comp.files import digest, written_whole
+from comp.readback import AGAIN, read_array, remembered
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
+from comp.vision.data.settle import settled_data
 from comp.vision.parallel import in_parallel
-from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import BadImage, Rgb, decode
+from comp.vision.pixels.decoding import states, values_of
+from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, BadImage, Rgb, decode, read
+from comp.vision.pixels.numbers import Values
 from comp.vision.schema import ImageConfig
 
 STATISTICS = (
@@ -37,8 +40,9 @@ def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tupl
     if ALL in names:
         cache = Path(config.data.work or config.data.root) / "cache"
         paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+        values = values_of(settled_data(config.data, paths[0]))
         train, test = (
-            image_statistics(each, config.data.background, cache, table)
+            image_statistics(each, config.data.background, cache, table, values)
             for each, table in zip(paths, ("train", "test"), strict=True)
         )
         found.append((train, test))
@@ -53,12 +57,18 @@ def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tupl
     return np.hstack([train for train, _ in found]), np.hstack([test for _, test in found])
 
 
-def image_statistics(paths: list[str], background: Rgb | None, folder: Path, table: str) -> np.ndarray:
+def image_statistics(
+    paths: list[str], background: Rgb | None, folder: Path, table: str, values: Values = AS_16_BIT
+) -> np.ndarray:
     """STATISTICS of each image, (N, 13); NaN for an unreadable one. Remembered in `folder` until a file changes."""
-    memory = folder / f"{table}-statistics-{digest([FORMAT, background, *states(paths)])}.npy"
-    if memory.is_file():
-        return np.load(memory, allow_pickle=False)
-    rows = in_parallel(lambda path: statistics_of(Path(path), background), paths, f"statistics of {table} images")
+    key = digest([FORMAT, PIXELS_VERSION, background, *astuple(values), *states(paths)])
+    memory = folder / f"{table}-statistics-{key}.npy"
+    known = remembered(memory, lambda: read_array(memory, (len(paths), len(STATISTICS)), np.dtype(np.float64), AGAIN))
+    if known is not None:
+        return known
+    rows = in_parallel(
+        lambda path: statistics_of(Path(path), background, values), paths, f"statistics of {table} images"
+    )
     numbers = np.array(list(rows), dtype=np.float64).reshape(-1, len(STATISTICS))
     with written_whole(memory) as temporary, temporary.open("wb") as file:
         np.save(file, numbers)
@@ -68,12 +78,11 @@ def image_statistics(paths: list[str], background: Rgb | None, folder: Path, tab
     return numbers
 
 
-def statistics_of(path: Path, background: Rgb | None) -> list[float]:
+def statistics_of(path: Path, background: Rgb | None, values: Values = AS_16_BIT) -> list[float]:
     """STATISTICS of one image: sizes in pixels, colors from 0 to 255."""
     try:
-        image = decode(path, background).astype(np.float32)
-        with Image.open(path) as file:
-            mode = file.mode
+        image = decode(path, background, values=values).astype(np.float32)
+        mode = read(path, lambda file: file.mode)
     except BadImage:
         return [np.nan] * len(STATISTICS)
     height, width = image.shape[:2]

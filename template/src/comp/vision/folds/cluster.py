@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from comp.distributed.processes import start
 from comp.errors import CompError
+from comp.readback import read_text, remembered
 from comp.vision.schema import ImageConfig
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ def submit(executor: "submitit.AutoExecutor", work: LoggedCommand, name: str) ->
     import submitit
 
     note = executor.folder / f"{name}.txt"
-    if executor.cluster == "slurm" and note.is_file():
-        before: submitit.Job[int] = submitit.SlurmJob(executor.folder, note.read_text(encoding="utf-8"))
+    number = remembered(note, lambda: read_text(note, r"\d+(_\d+)?", "the fold is submitted again"))
+    if executor.cluster == "slurm" and number is not None:
+        before: submitit.Job[int] = submitit.SlurmJob(executor.folder, number)
         if not before.done():
             return Submitted(before)
     job = executor.submit(work)

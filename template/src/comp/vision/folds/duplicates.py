@@ -15,9 +15,11 @@ import pandas as pd
 from comp.errors import shown
 from comp.folds import group_names
 from comp.tables import Tables
+from comp.vision.data.settle import settled_data
 from comp.vision.folds.alignment import one_picture
 from comp.vision.folds.look_alikes import proposed
 from comp.vision.folds.looks import look_at
+from comp.vision.pixels.decoding import values_of
 from comp.vision.schema import Data
 
 LEAST_CONTRAST = 2.0  # standard deviation of the gray values; flatter images resemble each other by chance
@@ -34,16 +36,25 @@ class Duplicates:
     in_test: np.ndarray  # (M,) for each test row a training row that it (nearly) repeats, or -1
 
 
-def find_duplicates(tables: Tables, data: Data, distance: int | None, folder: Path) -> Duplicates:
+def find_duplicates(
+    tables: Tables, data: Data, distance: int | None, folder: Path, test_data: Data | None = None
+) -> Duplicates:
     """Looks at all images of both tables; what was seen is remembered in `folder`.
 
+    `data` says how they are read; `test_data` those of the test table, if otherwise.
     `distance`: the number of bits, of 64, in which the hashes of near-duplicates may differ; None: exact ones only.
     An unreadable image is nobody's duplicate.
     """
     n = len(tables.train)
-    paths = [*tables.train["path"], *tables.test["path"]]
+    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    data = settled_data(data, train_paths)
     print(f"split   looking for duplicates among {n} training and {len(tables.test)} test images", flush=True)
-    looks = look_at(paths, data.background, folder / "duplicates.npy")
+    if test_data is None:
+        looks = look_at([*train_paths, *test_paths], data.background, folder / "duplicates.npy", values_of(data))
+    else:
+        first = look_at(train_paths, data.background, folder / "duplicates.npy", values_of(data))
+        memory, test_data = folder / "duplicates-other.npy", settled_data(test_data, test_paths)
+        looks = np.concatenate([first, look_at(test_paths, test_data.background, memory, values_of(test_data))])
     exact = _same_pixels(looks["pixels"])
     train, all_rows = (exact, exact) if distance is None else _joined(exact, looks, n, distance)
     a_row_of = dict(zip(all_rows[:n].tolist(), range(n), strict=True))

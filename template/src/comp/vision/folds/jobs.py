@@ -14,6 +14,7 @@ from comp.distributed.processes import POLL_S, Process, stop
 from comp.distributed.signals import Stopped, stop_requests
 from comp.errors import CompError
 from comp.registry import names
+from comp.runs.lock import HELD
 from comp.runs.rundir import RunDir
 from comp.vision.folds.cluster import LoggedCommand, executor_for, submit
 from comp.vision.model import build_model
@@ -153,7 +154,7 @@ def _starter(config: ImageConfig, run: RunDir, at_once: int) -> Callable[[int, s
         # The run's own file: the user may change the one in conf/ while folds wait.
         command = [sys.executable, "-m", "comp", "train", str(run.config), f"folds.use=[{number}]"]
         command += ["jobs.per_gpu=0", "jobs.cluster=none"]
-        environment = {QUIET: "yes", JOB: "yes", "PYTHONUNBUFFERED": "1"}
+        environment = {QUIET: "yes", JOB: "yes", "PYTHONUNBUFFERED": "1", HELD: os.environ.get(HELD, "")}
         if config.jobs.cluster != "slurm":
             environment |= _share_of_this_machine(device, at_once)
         work = LoggedCommand(command, environment, log)

@@ -1,6 +1,7 @@
 """What is remembered of every image for the search for duplicates: the hash of its pixels and small copies of it."""
 
 import hashlib
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ from PIL import Image, ImageFilter
 
 from comp.errors import CompError
 from comp.files import digest, written_whole
+from comp.readback import AGAIN, read_array, remembered
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import BadImage, Rgb, decode
+from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, BadImage, Rgb, decode
+from comp.vision.pixels.numbers import Values
 
 GRAY_PX, COLOR_PX = 48, 12  # sides of the small copies; what is not square is squashed
 BLUR_PX = 1.0  # of both: moved by parts of a pixel, they then stay what they were
@@ -24,12 +27,13 @@ LOOK = np.dtype(  # of one image, 2.8 kB; `pixels` is empty where it is unreadab
 )
 
 
-def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarray:
+def look_at(paths: list[str], background: Rgb | None, memory: Path, values: Values = AS_16_BIT) -> np.ndarray:
     """(N,) of `LOOK`. Only files that are new or changed since the last time are read.
 
     Not seen: another content of equal size and time.
     """
-    files = np.array([digest([*state, background]) for state in states(paths)], dtype="S16")
+    how = [PIXELS_VERSION, background, *astuple(values)]
+    files = np.array([digest([*state, *how]) for state in states(paths)], dtype="S16")
     known = _remembered(memory)
     place = {name: row for row, name in enumerate(known["file"].tolist())}
     looks = np.zeros(len(paths), LOOK)
@@ -37,17 +41,17 @@ def look_at(paths: list[str], background: Rgb | None, memory: Path) -> np.ndarra
     looks[at >= 0] = known[at[at >= 0]]
     new: list[int] = np.flatnonzero(at < 0).tolist()
     if new:
-        seen = in_parallel(lambda row: _look(paths[row], background), new, "looking at images")
+        seen = in_parallel(lambda row: _look(paths[row], background, values), new, "looking at images")
         for row, look in zip(new, seen, strict=True):
             looks[row] = (files[row], *look)
         _remember(memory, looks[looks["pixels"] != b""])
     return looks
 
 
-def _look(path: str, background: Rgb | None) -> tuple[bytes, np.ndarray, np.ndarray]:
+def _look(path: str, background: Rgb | None, values: Values) -> tuple[bytes, np.ndarray, np.ndarray]:
     """Hash of the pixels and small copies of one image."""
     try:
-        image = decode(Path(path), background)
+        image = decode(Path(path), background, values=values)
     except BadImage:
         return b"", np.zeros((GRAY_PX, GRAY_PX), np.uint8), np.zeros((COLOR_PX, COLOR_PX, 3), np.uint8)
     pixels = hashlib.sha256(str(image.shape).encode())
@@ -61,11 +65,8 @@ def _look(path: str, background: Rgb | None) -> tuple[bytes, np.ndarray, np.ndar
 
 
 def _remembered(memory: Path) -> np.ndarray:
-    try:
-        looks = np.load(memory, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return np.zeros(0, LOOK)
-    return looks if looks.dtype == LOOK else np.zeros(0, LOOK)
+    looks = remembered(memory, lambda: read_array(memory, None, LOOK, AGAIN))
+    return np.zeros(0, LOOK) if looks is None else looks
 
 
 def _remember(memory: Path, looks: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from comp.errors import CompError
 from comp.folds import Split
-from comp.runs.predictions import read_predictions, write_predictions
+from comp.runs.predictions import read_oof, write_predictions
 from comp.runs.rundir import RunDir
 from comp.vision.schema import ImageConfig
 
@@ -50,6 +50,6 @@ def write_inner(run: RunDir, split: Split) -> None:
             continue
         tables = []
         for j, pair in pairs.items():
-            predictions, targets, folds = read_predictions(run.fold(*pair) / "oof.parquet")
+            predictions, targets, folds = read_oof(run.fold(*pair) / "oof.parquet")
             tables.append(predictions[predictions["fold"] == j])
         write_predictions(run.fold(k) / "inner_oof.parquet", pd.concat(tables, ignore_index=True), targets, folds)

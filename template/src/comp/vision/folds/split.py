@@ -8,22 +8,28 @@ from comp.errors import shown
 from comp.folds import Split, split_rows
 from comp.tables import Tables
 from comp.vision.data.read import read_tables
+from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates, joined_groups, print_duplicates
 from comp.vision.folds.group_hint import group_hint
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.form import expected_form
 
 
 def split(config: ImageConfig, force: bool = False) -> Split:
     """Writes `folds.csv` where there is none yet, and prints what stands in it.
 
     Raises:
-        CompError: the file there fits other rows or other settings, and `force` is off.
+        CompError: the file there fits other rows or other settings, and `force` is off; or the sample submission, the
+            targets and the metrics do not fit together.
     """
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
+    print(f"submit  {expected_form(config, tables)}")
+
+    data = settled_data(config.data, tables.train["path"].tolist(), quiet=False)
 
     def group(folder: Path) -> np.ndarray:
-        found = find_duplicates(tables, config.data, config.folds.near_duplicates, folder / "cache")
+        found = find_duplicates(tables, data, config.folds.near_duplicates, folder / "cache")
         print_duplicates(found, tables)
         hint = None if config.data.group or config.data.time else group_hint(tables, config.folds.n, found.near)
         if hint:

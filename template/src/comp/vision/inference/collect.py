@@ -8,6 +8,7 @@ import pandas as pd
 from comp.runs.results import join_folds
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
+from comp.vision.inference.predict_fold import views_of
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
 
@@ -15,9 +16,9 @@ from comp.vision.schema import ImageConfig
 def collect(
     config: ImageConfig, train_ids: pd.Series, run: RunDir, facts: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """As `join_folds`; the metrics compare classes."""
+    """As `join_folds`; the metrics compare classes, and the views are those that all folds were predicted with."""
 
     def measured(name: str, oof: pd.DataFrame, targets: Targets) -> float:
         return score(name, targets.encode(oof), oof[targets.columns].to_numpy(), targets)
 
-    return join_folds(config, train_ids, run, measured, facts)
+    return join_folds(config, train_ids, run, measured, facts, views_of(run))

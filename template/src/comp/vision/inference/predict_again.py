@@ -1,21 +1,20 @@
 """`comp predict`: predicts again from a run's checkpoints, with other views or for other test images."""
 
-import json
-
 from accelerate import Accelerator
 
-from comp.config import to_yaml
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.settle import prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import model_of_fold
 from comp.vision.inference.predict_fold import how_predicted, predict_fold
-from comp.vision.model import load_checkpoint
+from comp.vision.pixels.image_file import PIXELS_VERSION
 from comp.vision.schema import ImageConfig
 
 
@@ -33,14 +32,16 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     trained = run.trained_config()
     if not run.done_folds():
         raise CompError(f"no fold of {run.path} has finished training: run comp train")
-    data = config.data.model_copy(update={"background": trained.data.background, "frame": trained.data.frame})
-    merged = config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment})
+    data = prepared_as(config.data, trained.data)
+    merged = settled(config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment}))
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
         for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
             _predict(merged, competition, left_out, run, accelerator)
         if accelerator.is_main_process:
-            write_text(run.config, to_yaml(trained.model_copy(update={"predict": config.predict})))
+            # What it was trained for stays; how it was predicted stands in the folds' metrics.json.
+            predict = config.predict.model_copy(update={"resize": trained.predict.resize})
+            run.write_config(trained.model_copy(update={"predict": predict}))
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 
@@ -58,13 +59,12 @@ def _predict(
     config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
 ) -> None:
     folder = run.fold(*left_out)
-    model, facts = load_checkpoint(config.model, folder / "best.safetensors")
-    if facts["classes"] != list(competition.tables.targets.classes):
-        raise CompError(f"{folder} was trained for other classes than those of {config.data.root}")
-    if facts["folds"] != competition.split.digest:
-        raise CompError(f"{folder} was trained with other folds than folds.csv has now: nothing would be out of fold")
+    model, facts = model_of_fold(config.model, run, left_out, competition)
+    if facts.get("pixels") != PIXELS_VERSION and accelerator.is_main_process:
+        trained_on = f"version {facts.get('pixels')} of decoded images, now they are version {PIXELS_VERSION}"
+        print(f"note    {fold_name(left_out)} was trained on {trained_on}: predictions may differ")
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
-        before = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        before = run.read_fold_metrics(*left_out)
         write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
         print(f"{fold_name(left_out)}  predicted again")

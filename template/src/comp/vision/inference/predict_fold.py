@@ -1,6 +1,5 @@
 """What one trained fold says of its own validation rows and of all test rows, as files in its folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from accelerate import Accelerator
 
 from comp.errors import CompError
 from comp.runs.predictions import oof_table, test_table, write_predictions
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.vision.data.competition import Competition
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.metrics import score
@@ -46,6 +45,12 @@ def how_predicted(config: ImageConfig) -> dict[str, Any]:
     return config.predict.model_dump(include={"views", "average", "resize"})
 
 
+def views_of(run: RunDir) -> list[str]:
+    """The views that all of the run's models predicted with; none where they differ, or nothing tells."""
+    views: list[list[str]] = [each["views"] for each in _remembered(run)]
+    return views[0] if views and views.count(views[0]) == len(views) else []
+
+
 def other_predictions(config: ImageConfig, run: RunDir) -> str:
     """Which settings the folds that are done were predicted with otherwise than `config` says; empty if with none."""
     now = how_predicted(config)
@@ -62,5 +67,5 @@ def refuse_mixed_predictions(run: RunDir) -> None:
 
 def _remembered(run: RunDir) -> list[dict[str, Any]]:
     """`how_predicted` of each model; older runs do not say."""
-    remembered = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(run.path.glob("fold*/metrics.json"))]
+    remembered = [read_fold_metrics(path) for path in sorted(run.path.glob("fold*/metrics.json"))]
     return [each["predict"] for each in remembered if "predict" in each]

@@ -11,6 +11,7 @@ from comp.tables import Targets
 from comp.vision.batches import EvalDataset, loader, to_device, workers_for
 from comp.vision.data.samples import Samples
 from comp.vision.inference.views import apply_view
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
 
 PADDING = -1  # a row that is none, in the shares of processes that have one less
@@ -32,7 +33,7 @@ def predict_rows(
     """
     world, rank = accelerator.num_processes, accelerator.process_index
     places = np.arange(len(rows))[rank::world]
-    dataset = EvalDataset(samples, config.model.image_size, config.predict.resize)
+    dataset = EvalDataset(samples, Evaluation.of(config))
     batches = _Chunks(rows[places].tolist(), config.predict.batch_size)
     loading = loader(dataset, batches, workers_for(config, accelerator, samples.pixels.streamed), accelerator.device)
     collected: list[Tensor] = []

@@ -4,27 +4,42 @@ import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import timm
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from timm.data import resolve_model_data_config
+from pydantic import TypeAdapter
+from safetensors.torch import save_file
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
 import comp.vision.model.heads  # noqa: F401  (registers them)
 from comp.errors import CompError
 from comp.files import written_whole
+from comp.loop.tensors import AGAIN, read_safetensors
+from comp.readback import reading
 from comp.registry import find, names
 from comp.vision.data.metadata import MetadataEncoder
 from comp.vision.model.described import described, is_described_elsewhere
+from comp.vision.model.hub import reachable_or_offline
 from comp.vision.model.metadata_branch import MetadataBranch
-from comp.vision.model.weights import read_weights
+from comp.vision.model.preparation import preparation
+from comp.vision.model.weights import bare_names, read_weights
 from comp.vision.schema import Model
 
 Rgb = tuple[float, float, float]
 BLANK = 7_340_033  # a seed that no weights file was initialized with
+
+
+class Facts(TypedDict):
+    """What a checkpoint says beside its weights, at least."""
+
+    classes: list[str]
+    folds: NotRequired[str]
+    left_out: NotRequired[list[int]]
+    pixels: NotRequired[int]
+    metadata: NotRequired[Any]
+    architecture: NotRequired[tuple[str, dict[str, Any]]]
 
 
 class Classifier(nn.Module):
@@ -76,7 +91,6 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
         backbone = find("model", settings.backbone)(settings)
     else:
         backbone, architecture = _timm_backbone(settings, load)
-    found = resolve_model_data_config(backbone)
     features = _n_features(backbone, settings.image_size)
     branch = None
     if encoder is not None:
@@ -89,8 +103,11 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
         head = find("head", settings.head)(features, classes, **settings.head_args)
     except TypeError as error:
         raise CompError(f"model.head_args do not fit the head {settings.head!r}: {error}") from None
-    mean, std = settings.mean or found["mean"], settings.std or found["std"]
-    model = Classifier(backbone, head, mean, std, branch, encoder)
+    wanted = preparation(
+        settings if load else settings.model_copy(update={"weights": None}),  # else a checkpoint says it
+        getattr(backbone, "pretrained_cfg", None) or {"custom": True},
+    )
+    model = Classifier(backbone, head, wanted["mean"], wanted["std"], branch, encoder)
     model.architecture = architecture
     return model
 
@@ -114,18 +131,17 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
     """
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp train")
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["comp"])
-    except (SafetensorError, KeyError):
-        raise CompError(f"{path} is damaged or was not written by comp train") from None
-    encoder = MetadataEncoder.from_facts(facts["metadata"]) if "metadata" in facts else None
+    tensors, metadata = _read(path)
+    with reading(path, AGAIN.format(folder=path.parent)):
+        facts = json.loads(metadata["comp"])
+        TypeAdapter(Facts).validate_json(metadata["comp"], strict=True)
+        encoder = MetadataEncoder.from_facts(facts["metadata"]) if "metadata" in facts else None
     architecture = facts.get("architecture")
     if architecture:
         settings = settings.model_copy(update={"backbone": architecture[0], "args": architecture[1]})
     model = build_model(settings, len(facts["classes"]), load=False, encoder=encoder)
     model.architecture = architecture
-    load_weights(model, path)
+    _take(model, tensors, path)
     return model, facts
 
 
@@ -135,12 +151,20 @@ def load_weights(model: Classifier, path: Path) -> None:
     Raises:
         CompError: it is missing, or of another architecture.
     """
+    _take(model, _read(path)[0], path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    return read_safetensors(path, AGAIN.format(folder=path.parent))
+
+
+def _take(model: Classifier, tensors: dict[str, Tensor], path: Path) -> None:
+    own = model.state_dict()
+    other = {name for name in tensors if name in own and tensors[name].shape != own[name].shape}
+    kept = {name: own[name] for name in other if name.startswith("metadata.")}
     try:
-        tensors, own = load_file(path), model.state_dict()
-        other = {name for name in tensors if name in own and tensors[name].shape != own[name].shape}
-        kept = {name: own[name] for name in other if name.startswith("metadata.")}
         model.load_state_dict({**tensors, **kept})
-    except (RuntimeError, SafetensorError, OSError) as error:
+    except RuntimeError as error:
         raise CompError(f"{path} does not fit the model: {_first_line(error)}") from None
 
 
@@ -149,7 +173,7 @@ def _timm_backbone(settings: Model, load: bool) -> tuple[nn.Module, tuple[str, d
     name, architecture, its_arguments = settings.backbone, None, dict[str, Any]()
     arguments: dict[str, Any] = {"num_classes": 0, **settings.args}
     if is_described_elsewhere(name):
-        name, its_arguments = described(name)
+        name, its_arguments, _ = described(name)
         arguments = {**its_arguments, **arguments}
         architecture = name, arguments
     else:
@@ -170,7 +194,8 @@ def _with_weights(settings: Model, arguments: dict[str, Any], load: bool) -> nn.
     if not settings.pretrained:
         return _created(name, arguments)
     try:
-        return timm.create_model(name, pretrained=True, **arguments)
+        with reachable_or_offline():
+            return timm.create_model(name, pretrained=True, **arguments)
     except Exception as error:  # whatever the hub's client raises: network, no such file, no weights
         _created(name, arguments)  # was it the arguments?
         raise CompError(
@@ -199,10 +224,11 @@ def _created(name: str, arguments: dict[str, Any]) -> nn.Module:
 
 
 def _with_local_weights(name: str, arguments: dict[str, Any], path: Path) -> nn.Module:
-    tensors = read_weights(path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(BLANK)
-        blank = dict(_created(name, arguments).named_parameters())
+        model = _created(name, arguments)
+        blank = dict(model.named_parameters())
+        tensors = bare_names(read_weights(path), model.state_dict(), path)
         torch.manual_seed(BLANK)
         # -1: the head of the file is never the one wanted here. No source: the file comes before the hub or a folder.
         overlay = {"state_dict": tensors, "num_classes": -1, "source": None}

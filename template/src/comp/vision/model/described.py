@@ -3,6 +3,7 @@
 from typing import Any
 
 from comp.errors import CompError
+from comp.vision.model.hub import reachable_or_offline
 
 SCHEMES = ("hf-hub", "hf_hub", "local-dir")
 
@@ -11,8 +12,8 @@ def is_described_elsewhere(backbone: str) -> bool:
     return backbone.partition(":")[0] in SCHEMES
 
 
-def described(backbone: str) -> tuple[str, dict[str, Any]]:
-    """timm's name of the architecture, and the arguments to build it with.
+def described(backbone: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """timm's name of the architecture, the arguments to build it with, and its pretrained configuration.
 
     Raises:
         CompError: the hub or the folder cannot be read.
@@ -23,7 +24,8 @@ def described(backbone: str) -> tuple[str, dict[str, Any]]:
     scheme, _, place = backbone.partition(":")
     read = load_model_config_from_path if scheme == "local-dir" else load_model_config_from_hf
     try:
-        _, name, arguments = read(place)
+        with reachable_or_offline():
+            pretrained_cfg, name, arguments = read(place)
     except KeyError as error:
         raise CompError(
             f"model.backbone={backbone}: its config.json describes no model of timm (no {error})"
@@ -34,4 +36,4 @@ def described(backbone: str) -> tuple[str, dict[str, Any]]:
             f"model.backbone={backbone}: its config.json could not be read ({reason}). Without a network: download the "
             "repository elsewhere and set model.backbone=local-dir:<folder>"
         ) from error
-    return name, dict(arguments or {})
+    return name, dict(arguments or {}), dict(pretrained_cfg)

@@ -3,9 +3,11 @@
 from comp.vision.pixels.cached import Pixels
 from comp.vision.pixels.concatenated import Concatenated
 from comp.vision.pixels.decoding import Decoding
+from comp.vision.pixels.evaluation import Evaluation
+from comp.vision.pixels.numbers import Values
 from comp.vision.pixels.open import open_pixels
 from comp.vision.pixels.streamed import Streamed
 
 Images = Pixels | Streamed | Concatenated
 
-__all__ = ["Concatenated", "Decoding", "Images", "Pixels", "Streamed", "open_pixels"]
+__all__ = ["Concatenated", "Decoding", "Evaluation", "Images", "Pixels", "Streamed", "Values", "open_pixels"]

@@ -11,43 +11,49 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from comp.errors import CompError
 from comp.files import NO_SPACE
+from comp.readback import AGAIN, read_array, reading
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import UNREADABLE, Decoding, State
 from comp.vision.pixels.image_file import BadImage
+from comp.vision.pixels.streamed import read_bad
 
+INDEX = np.dtype([("offset", np.int64), ("height", np.int64), ("width", np.int64)])  # of one image
+Listing = list[tuple[str, int, int, str]]  # of `files.json`: path, size, time and hash of the content of each file
 SHARED, ALONE, AT_ONCE = 1, 2, 4  # of flock, on Linux and macOS
 
 
 class Pixels:
-    """The images of a table by row number. `bad` names the unreadable ones by row.
+    """The images of a table by row number; `bad` names the unreadable ones by row. With `count`, so many images.
 
     Raises:
-        CompError: files of the cache are missing or interrupted.
+        CompError: files of the cache are missing, interrupted or do not fit together.
     """
 
     streamed = False
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, count: int | None = None) -> None:
         self._folder = folder
-        try:
-            with (folder / "pixels.bin").open("rb") as file:
-                _lock(file, SHARED)  # held by the map, which keeps the file open; a cache in use is not removed
-                index = np.load(folder / "index.npy", allow_pickle=False)  # (N, 3) int64: offset, height, width
-                self._offset, self._height, self._width = index.T
-                self.n_bytes = int((self._height * self._width).sum()) * 3
-                shape = (self.n_bytes,)
-                self._bytes = np.memmap(file, np.uint8, "r", shape=shape) if self.n_bytes else np.zeros(0, np.uint8)
-            bad = json.loads((folder / "bad.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, EOFError) as error:
-            raise CompError(f"the pixel cache {folder} is damaged ({error}): remove it and run again") from error
-        self.bad: dict[int, str] = {int(row): why for row, why in bad.items()}
+        with reading(folder / "pixels.bin", AGAIN), (folder / "pixels.bin").open("rb") as file:
+            _lock(file, SHARED)  # held by the map, which keeps the file open; a cache in use is not removed
+            index = read_array(folder / "index.npy", None, INDEX, AGAIN)
+            self._offset, self._height, self._width = index["offset"], index["height"], index["width"]
+            sizes = self._height * self._width * 3
+            self.n_bytes = int(sizes.sum())
+            in_order = np.array_equal(self._offset, np.cumsum(sizes) - sizes) and (index.view(np.int64) >= 0).all()
+            if not in_order or file.seek(0, SEEK_END) != self.n_bytes or len(index) != (count or len(index)):
+                raise ValueError("it does not fit its index")
+            shape = (self.n_bytes,)
+            self._bytes = np.memmap(file, np.uint8, "r", shape=shape) if self.n_bytes else np.zeros(0, np.uint8)
+        self.bad = read_bad(folder / "bad.json", len(index))
 
     def __reduce__(self) -> tuple[type["Pixels"], tuple[Path]]:
         return Pixels, (self._folder,)  # a worker process that is not forked maps the file itself
@@ -74,7 +80,8 @@ class Known:
         for listing in sorted(folder.glob(f"*-{decoding.key}-*/files.json")):
             try:
                 cache = Pixels(listing.parent)
-                for row, (path, size, time, content) in enumerate(json.loads(listing.read_text(encoding="utf-8"))):
+                files = TypeAdapter(Listing).validate_json(listing.read_bytes())
+                for row, (path, size, time, content) in enumerate(files[: len(cache)]):
                     known.content[path, size, time] = content
                     if row not in cache.bad:
                         known.pixels[content] = cache, row
@@ -148,7 +155,7 @@ def _write(files: list[State], folder: Path, decoding: Decoding) -> int:
             contents.append(content)
             offset += image.size
             n_decoded += decoded
-    np.save(folder / "index.npy", np.array(index, dtype=np.int64).reshape(-1, 3))
+    np.save(folder / "index.npy", np.array(index, dtype=INDEX))
     (folder / "bad.json").write_text(json.dumps(bad), encoding="utf-8")
     listing = [(*file, content) for file, content in zip(files, contents, strict=True)]
     (folder / "files.json").write_text(json.dumps(listing), encoding="utf-8")
@@ -162,6 +169,13 @@ def _hash(path: str) -> str:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:
         return ""
+
+
+def remove_damaged(place: Path) -> None:
+    """Takes a cache out of its place; who still maps it keeps what it maps."""
+    gone = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    place.replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _remove_unless_used(old: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from comp.errors import CompError
 from comp.files import digest
-from comp.vision.pixels.cached import Pixels, build, building_alone
+from comp.readback import remembered
+from comp.vision.pixels.cached import Pixels, build, building_alone, remove_damaged
 from comp.vision.pixels.decoding import Decoding, State, states
 from comp.vision.pixels.image_file import BadImage, image_size
 from comp.vision.pixels.streamed import Streamed, bad_images
@@ -39,8 +41,8 @@ def open_pixels(
     files = states(paths)
     place = folder / f"{table}-{decoding.key}-{digest(files)}"
     if cache:
-        if place.exists():
-            pixels = Pixels(place)
+        pixels = remembered(place, lambda: Pixels(place, len(paths)))
+        if pixels is not None:
             _say(quiet, f"cache   {folder}: {_size(pixels.n_bytes)} for {len(paths)} images, found")
             return pixels
         if _made(files, place, decoding, cache, quiet):
@@ -54,8 +56,12 @@ def _made(files: list[State], place: Path, decoding: Decoding, cache: Literal["a
     """Builds the cache, unless it is left to `auto` and does not fit."""
     folder = place.parent
     with building_alone(folder):
-        if place.exists():  # another process built it meanwhile
-            return True
+        if place.exists():
+            try:
+                Pixels(place, len(files))
+                return True  # another process built it meanwhile
+            except CompError:
+                remove_damaged(place)
         needed = estimated_bytes([path for path, _, _ in files], decoding)
         obstacle = None if cache is True else _obstacle(needed, folder)
         about = f"about {_size(needed)} for {len(files)} images"

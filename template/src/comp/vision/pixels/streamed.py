@@ -7,6 +7,7 @@ import numpy as np
 
 from comp.errors import CompError
 from comp.files import write_text
+from comp.readback import AGAIN, read_json, reading, remembered
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import UNREADABLE, Decoding
 from comp.vision.pixels.image_file import BadImage
@@ -30,8 +31,9 @@ class Streamed:
 
 def bad_images(paths: list[str], memory: Path, decoding: Decoding) -> dict[int, str]:
     """Why which rows cannot be read: decodes each image once, and remembers the answer in the file `memory`."""
-    if memory.exists():
-        return {int(row): why for row, why in json.loads(memory.read_text(encoding="utf-8")).items()}
+    known = remembered(memory, lambda: read_bad(memory, len(paths)))
+    if known is not None:
+        return known
 
     def why(path: str) -> str | None:
         try:
@@ -50,3 +52,16 @@ def bad_images(paths: list[str], memory: Path, decoding: Decoding) -> dict[int, 
     except (OSError, CompError):
         pass  # nothing can be written there: the next command checks again
     return bad
+
+
+def read_bad(path: Path, count: int) -> dict[int, str]:
+    """Of `count` images those that cannot be read, by row, and why.
+
+    Raises:
+        CompError: the file is damaged.
+    """
+    found = {int(row): why for row, why in read_json(path, dict[str, str], AGAIN).items() if row.isdecimal()}
+    with reading(path, AGAIN):
+        if any(row >= count for row in found):
+            raise ValueError(f"it names other rows than there are: {count}")
+    return found

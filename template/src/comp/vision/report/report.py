@@ -1,6 +1,5 @@
 """`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from comp.errors import CompError
+from comp.registry import metric_label
 from comp.runs.page import Table, curves, saved, write_page
-from comp.runs.predictions import read_predictions
+from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
+from comp.vision.data.sample_submission import read_sample
+from comp.vision.inference.views import epochs_measured_on
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.form import form_of
 
 MOST_CLASSES = 30  # a confusion matrix of more cannot be read
 
@@ -26,16 +30,19 @@ def report(config: ImageConfig) -> Path:
     """
     run = RunDir.of(config)
     trained = run.trained_config()
-    oof, targets, _ = read_predictions(run.oof)
-    metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
+    oof, targets, _ = read_oof(run.oof)
+    metrics = run.read_metrics()
+    metrics["scores"] = {metric_label(name, targets.kind): values for name, values in metrics["scores"].items()}
+    views = metrics.get("views", [])
     plots = {}
     if metrics.get("combines") is None:  # what is combined was not trained
-        plots["Training"] = saved(curves(run, trained), run.path / "curves.png")
+        plots["Training"] = saved(curves(run, trained, epochs_measured_on(views)), run.path / "curves.png")
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
         plots["Out-of-fold confusion"] = saved(_confusion(oof, targets), run.path / "confusion.png")
     per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
     per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
-    return write_page(run, trained, _what(trained, metrics), metrics, plots, [per_class])
+    what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
+    return write_page(run, trained, what, metrics, plots, [per_class])
 
 
 def _what(trained: ImageConfig, metrics: dict[str, Any]) -> str:
@@ -44,6 +51,15 @@ def _what(trained: ImageConfig, metrics: dict[str, Any]) -> str:
     if combines:
         return f"{combines['kind']} of {', '.join(combines['members'])}"
     return f"{trained.model.backbone} at {trained.model.image_size} px · weights kept: {trained.train.keep}"
+
+
+def _submission(config: ImageConfig, targets: Targets) -> list[str]:
+    """What the submission holds, where the sample submission is here to tell."""
+    try:
+        sample, _ = read_sample(config.data)
+        return [] if sample is None else [f"submission: {form_of(sample, targets, config).about}"]
+    except CompError:  # the run was copied here without the data, or the configuration fits another competition
+        return []
 
 
 def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:

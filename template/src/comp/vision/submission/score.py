@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.registry import needs_probabilities
+from comp.registry import metric_label, needs_probabilities
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
-from comp.tables import Targets, read_csv
+from comp.tables import Targets, read_csv, spelled_as
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
-from comp.vision.submission.submit import columns_of, positive_class
+from comp.vision.submission.columns import columns_of, positive_class
 
 
 def score_submission(config: ImageConfig) -> dict[str, float]:
@@ -31,14 +31,17 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     _refuse_other_ids(submission, solution)
     solution = solution.set_index(solution.columns[0]).loc[submission.iloc[:, 0]]
     y = _truth(solution, submission, targets)
-    p, has_probabilities = _predicted(submission, targets)
+    p, has_probabilities, about = _predicted(submission, targets, config.submit.positive)
+    if about:
+        print(f"score   {about}")
     scores = {}
     for name in dict.fromkeys([config.metric, *config.metrics]):
         if needs_probabilities(name) and not has_probabilities:
             print(f"score   {name} needs probabilities, the submission has labels")
             continue
         scores[name] = score(name, y, p, targets)
-        print(f"score   {name} {scores[name]:.4f} on {len(submission)} test rows ({path})")
+        label = metric_label(name, targets.kind)
+        print(f"score   {label} {scores[name]:.4f} on {len(submission)} test rows ({path})")
     return scores
 
 
@@ -65,18 +68,20 @@ def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets) -
     return _numbers(solution, [column], targets, "solution")
 
 
-def _predicted(submission: pd.DataFrame, targets: Targets) -> tuple[np.ndarray, bool]:
-    """(N, K) probabilities, or ones and zeros where the submission holds labels."""
+def _predicted(submission: pd.DataFrame, targets: Targets, positive: str | None) -> tuple[np.ndarray, bool, str]:
+    """(N, K) probabilities, or ones and zeros where the submission holds labels; which class one column is for."""
     names = list(submission.columns[1:])
     if targets.kind == "multiclass" and len(names) == 1:
         labels = submission[names[0]]
-        second = pd.to_numeric(labels, errors="coerce").to_numpy()
-        if len(targets.classes) != 2 or labels.isin(targets.classes).all() or np.isnan(second).any():
-            return targets.encode(pd.DataFrame({"target": labels})), False
-        both = [1 - second, second] if positive_class(names[0], targets) == 1 else [second, 1 - second]
-        return np.column_stack(both), True
+        numbers = pd.to_numeric(labels, errors="coerce").to_numpy()
+        spelled = labels.map(spelled_as(targets.classes)).isin(targets.classes).all()
+        if len(targets.classes) != 2 or spelled or np.isnan(numbers).any():
+            return targets.encode(pd.DataFrame({"target": labels})), False, ""
+        place, why = positive_class(names[0], targets, positive)
+        both = [1 - numbers, numbers] if place == 1 else [numbers, 1 - numbers]
+        return np.column_stack(both), True, f"{names[0]!r} is the probability of {targets.classes[place]!r} ({why})"
     p = _numbers(submission, names, targets, "submission")
-    return p, bool((p % 1 != 0).any())
+    return p, bool((p % 1 != 0).any()), ""
 
 
 def _numbers(table: pd.DataFrame, names: list[str], targets: Targets, what: str) -> np.ndarray:

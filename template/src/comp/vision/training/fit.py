@@ -19,8 +19,10 @@ from comp.vision.augment import BatchAugment
 from comp.vision.batches import TrainDataset, loader, to_device, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.inference.predict_rows import predict_rows
+from comp.vision.inference.views import EPOCH_VIEWS, epochs_measured_on
 from comp.vision.metrics import log_loss, score
-from comp.vision.model import Classifier
+from comp.vision.model import Classifier, save_checkpoint
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
 from comp.vision.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from comp.vision.training.setup import (
@@ -59,7 +61,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
 
     # Setup: where it stands
     state = State(model, ema, optimizer, torch.zeros((), device=device), Progress())
-    epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images")
+    measured_on = epochs_measured_on(config.predict.views)
+    epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images", measured_on=measured_on)
     epochs.resume()
     progress = state.progress
     freeze_unused(setup)
@@ -70,8 +73,10 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     accelerator.gradient_accumulation_steps = progress.micro_batches
     batches = batches_for(setup, progress.micro_batches)
     progress.augment_on = progress.augment_on or place_to_augment(setup, progress.micro_batches)
-    dataset = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on)
-    loading = loader(dataset, batches, workers_for(config, accelerator, fold.samples.pixels.streamed), device)
+    geometry = Evaluation.of(config).geometry
+    dataset = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on, geometry)
+    workers = workers_for(config, accelerator, fold.samples.pixels.streamed)
+    loading = loader(dataset, batches, workers, device, every_epoch=True)
     augment = BatchAugment(config.augment)
 
     with stop_requests() as request:
@@ -136,6 +141,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
 
             # Keep
             epochs.record(scores, eval_model)
+            if (path := epochs.checkpoint()) is not None:
+                save_checkpoint(accelerator.unwrap_model(eval_model, keep_fp32_wrapper=False), path, fold.facts)
             del eval_model  # a full copy of a sharded model would take the next epoch's memory
             own_fold = fold.left_out[0] if len(fold.left_out) == 1 else None
             epochs.log(scores, ("train_loss", "val_loss", config.metric), own_fold)
@@ -157,7 +164,7 @@ def _set_training_mode(model: Classifier, frozen: bool) -> None:
 
 
 def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -> None:
-    """Each process has batch statistics of its own share: their mean is what is validated, kept and saved."""
+    """Without train.sync_batchnorm, each process has statistics of its share: their mean is validated and kept."""
     if accelerator.num_processes > 1:
         for model in models:
             distribute_bn(model, accelerator.num_processes, reduce=True)
@@ -165,7 +172,7 @@ def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -
 
 def _validate(model: nn.Module, config: ImageConfig, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
     """The loss and the metrics of the validation rows, without test-time augmentation."""
-    p = predict_rows(model, fold.samples, fold.valid_rows, config, accelerator, ["identity"])
+    p = predict_rows(model, fold.samples, fold.valid_rows, config, accelerator, EPOCH_VIEWS)
     y, targets = fold.samples.y[fold.valid_rows], fold.samples.targets
     metrics = {name: score(name, y, p, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
     return {"val_loss": log_loss(y, p, targets), **metrics}

@@ -1,16 +1,37 @@
 """Parameter groups, the optimizer, and the learning rate of every update."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2, param_groups_layer_decay, param_groups_weight_decay
+from timm.optim import create_optimizer_v2, list_optimizers, param_groups_layer_decay, param_groups_weight_decay
+from torch import nn
 
 from comp.distributed.fsdp import fused_step
 from comp.errors import CompError
 from comp.loop.schedule import scheduled
+from comp.registry import find, names
 from comp.vision.model import Classifier
 from comp.vision.schema import Train
+
+
+class _WithHead:
+    """A backbone that has a classifier for timm to count layers by: those at its top are as far from it as in timm's
+    own models, whose rates `train.layer_decay` is known for.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        self._backbone = backbone
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        classifier = (getattr(self._backbone, "pretrained_cfg", None) or {}).get("classifier") or "head"
+        name = classifier if isinstance(classifier, str) else classifier[0]
+        yield from self._backbone.named_parameters()
+        yield f"{name}.weight", nn.Parameter(torch.empty(0), requires_grad=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backbone, name)
 
 
 def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer:
@@ -22,7 +43,7 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
     kept: set[str] = getattr(model.backbone, "no_weight_decay", set)()
     common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
     if settings.layer_decay is not None:
-        groups = param_groups_layer_decay(model.backbone, **common, layer_decay=settings.layer_decay)
+        groups = param_groups_layer_decay(_WithHead(model.backbone), **common, layer_decay=settings.layer_decay)  # type: ignore[arg-type]
     else:
         groups = param_groups_weight_decay(model.backbone, **common)
     for part in (model.head, model.metadata):
@@ -33,15 +54,27 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
     forgotten = [
         name for name, weight in model.named_parameters() if weight.requires_grad and id(weight) not in stepped
     ]
-    assert not forgotten, f"no optimizer steps {forgotten}"
+    assert not forgotten, f"not in any parameter group: {forgotten}"
+    fused = fused_step(model, settings.optimizer)  # refuses what is not for FSDP
+    if settings.optimizer in names("optimizer"):
+        return find("optimizer", settings.optimizer)(groups, settings)
     common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
     try:
         try:
-            return create_optimizer_v2(groups, **common, fused=fused_step(model, settings.optimizer))
+            return create_optimizer_v2(groups, **common, fused=fused)
         except (TypeError, RuntimeError):  # one that has no fused step, here or at all
             return create_optimizer_v2(groups, **common)
     except (AssertionError, KeyError, ValueError) as error:
         raise CompError(f"train.optimizer={settings.optimizer}: {error}") from None
+
+
+def check_optimizer(name: str) -> None:
+    """Raises CompError: neither timm nor custom.py has such an optimizer; the nearest is named."""
+    known = sorted({*list_optimizers(), *names("optimizer")})
+    if name.lower() not in known and name not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "timm.optim.list_optimizers() has them all."
+        raise CompError(f"train.optimizer={name}: no such optimizer: {hint} Your own go into src/comp/custom.py")
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

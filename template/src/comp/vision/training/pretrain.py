@@ -22,13 +22,16 @@ from comp.tables import Tables, Targets
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.read import read_training_table
 from comp.vision.data.samples import Samples
+from comp.vision.data.settle import settled, settled_data
 from comp.vision.folds.duplicates import find_duplicates
 from comp.vision.folds.fold import Fold
 from comp.vision.model import save_checkpoint
 from comp.vision.pixels import Decoding, open_pixels
-from comp.vision.schema import ImageConfig, Pretrain
+from comp.vision.schema import Data, ImageConfig
+from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.setup import note_on_random_weights
 
 VALIDATED = 0.1  # share of the rows that tell how well it goes
 
@@ -46,7 +49,9 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     if config.pretrain is None:
         raise CompError("pretrain: is not set: name its data, such as pretrain.data={root: external, train: images}")
     settings = config.pretrain
-    inherited = {"frame": config.data.frame, "background": config.data.background, "cache": config.data.cache}
+    config = settled(config)
+    inherited = {key: getattr(config.data, key) for key in ("frame", "background", "fill_nan", "cache")}
+    inherited["classes"] = None  # those of the competition come from pretrain.map
     data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
     train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
     other = changed(config, data=data, train=train, augment=settings.augment)
@@ -58,38 +63,42 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
         other,
         arguments,
         Work(
-            open=lambda quiet: open_competition(config, quiet),
+            open=lambda quiet: open_competition(config, quiet, expected_form),
             prepare=lambda: run.start(config),
-            do=lambda competition, accelerator: _pretrain(other, settings, competition, run, accelerator),
+            do=lambda competition, accelerator: _pretrain(other, config.data, competition, run, accelerator),
         ),
     )
 
 
-def _pretrain(
-    other: ImageConfig, settings: Pretrain, competition: Competition, run: RunDir, accelerator: Accelerator
-) -> None:
-    folder, targets = run.pretrained.parent, competition.tables.targets
+def _pretrain(other: ImageConfig, own: Data, competition: Competition, run: RunDir, accelerator: Accelerator) -> None:
+    folder = run.pretrained.parent
+    if accelerator.is_main_process:
+        note_on_random_weights(other)
     with accelerator.local_main_process_first():
-        fold = _other_rows(other, settings, competition, quiet=not accelerator.is_main_process)
+        fold = _other_rows(other, own, competition, quiet=not accelerator.is_main_process)
     with step_errors_explained():
         model = fit(other, fold, folder, accelerator)
     if accelerator.is_main_process:
-        save_checkpoint(model, run.pretrained, {"kind": targets.kind, "classes": targets.classes})
+        save_checkpoint(model, run.pretrained, fold.facts)
         shutil.rmtree(folder / "last", ignore_errors=True)
         print(f"wrote   {run.pretrained}", flush=True)
     release_memory(accelerator)
     accelerator.wait_for_everyone()
 
 
-def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition, quiet: bool) -> Fold:
-    """The other data set as one fold: mapped to the competition's classes, without images that it has too."""
+def _other_rows(other: ImageConfig, own: Data, competition: Competition, quiet: bool) -> Fold:
+    """The other data set as one fold: mapped to the competition's classes, without images that it has too.
+
+    `own`: the competition's data. Each set of images has a scale of its own.
+    """
     targets = competition.tables.targets
     table, found, notes = read_training_table(other.data)
     if targets.kind == "multilabel" or found.kind == "multilabel":
         raise CompError("pretrain: takes one label per image, in both data sets: it cannot map several")
-    table = _mapped(table, settings.map, targets)
+    other = other.model_copy(update={"data": settled_data(other.data, table["path"].tolist(), quiet)})
+    table = _mapped(table, other.pretrain.map if other.pretrain else {}, targets)
     n, folder = len(table), Path(str(other.data.work)) / "cache"
-    table = _without_known_images(table, other, competition, folder)
+    table = _without_known_images(table, other, own, competition, folder)
     if not quiet:
         print("\n".join(notes))
         known = n - len(table)
@@ -98,6 +107,10 @@ def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition
     pixels = open_pixels(
         paths, folder, Decoding.of(other), other.data.cache, f"pretrain-{digest([other.data.root])}", quiet
     )
+    if pixels.bad and not quiet:
+        print(
+            f"warning: {len(pixels.bad)} of them are unreadable and left out, such as {next(iter(pixels.bad.values()))}"
+        )
     readable = np.array([row for row in range(len(table)) if row not in pixels.bad])
     labels = table["target"].to_numpy()[readable]
     if len(readable) < 2 * len(targets.classes):
@@ -110,7 +123,9 @@ def _other_rows(other: ImageConfig, settings: Pretrain, competition: Competition
     # The network has the metadata's part already, and learns to do without: the other images have none.
     encoder = competition.encoder(np.arange(len(competition.y)))
     samples = Samples(pixels, targets, y)
-    return Fold((competition.split.n,), train_rows, valid_rows, samples, encoder, name="pretrain")
+    return Fold(
+        (competition.split.n,), train_rows, valid_rows, samples, competition.split.digest, encoder, name="pretrain"
+    )
 
 
 def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:
@@ -133,10 +148,11 @@ def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Target
 
 
 def _without_known_images(
-    table: pd.DataFrame, other: ImageConfig, competition: Competition, folder: Path
+    table: pd.DataFrame, other: ImageConfig, own: Data, competition: Competition, folder: Path
 ) -> pd.DataFrame:
     tables = competition.tables
     known = pd.concat([tables.train[["id", "path"]], tables.test[["id", "path"]]], ignore_index=True)
     both = Tables(known, table, None, tables.targets)
-    repeated = find_duplicates(both, other.data, other.folds.near_duplicates, folder).in_test >= 0
+    found = find_duplicates(both, own, other.folds.near_duplicates, folder, other.data)
+    repeated = found.in_test >= 0
     return table[~repeated].reset_index(drop=True)

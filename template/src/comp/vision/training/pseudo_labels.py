@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError
+from comp.errors import CompError, shown
 from comp.runs.predictions import read_predictions, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -30,7 +30,10 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
     chosen_file = folder / "pseudo.parquet"
     if not chosen_file.is_file():
         _write_chosen(chosen_file, fold.left_out, student, competition)
-    chosen, _, _ = read_predictions(chosen_file)
+    way_out = "remove it, and the rows are chosen again"
+    chosen, _, _ = read_predictions(chosen_file, way_out)
+    if unknown := set(chosen["id"]) - set(tables.test["id"]):
+        raise CompError(f"{chosen_file} has rows that the test table has not ({shown(sorted(unknown))}): {way_out}")
     place = pd.Series(np.arange(len(tables.test)), index=tables.test["id"])
     rows = place[chosen["id"]].to_numpy()
     labels = np.zeros((len(tables.test), len(targets.classes)), np.float32)
@@ -56,8 +59,9 @@ def _with_test_rows(fold: Fold, labels: np.ndarray, competition: Competition) ->
 def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, competition: Competition) -> None:
     targets = competition.tables.targets
     p = np.mean([_teaching(RunDir.of_name(name), left_out, student, competition) for name in student.teachers], axis=0)
-    p[list(competition.test_pixels.bad)] = 0.5 if targets.kind != "multiclass" else 0.0  # nobody has seen these images
-    rows, labels = select(p, targets, student)
+    seen = np.ones(len(p), dtype=bool)
+    seen[list(competition.test_pixels.bad)] = False  # what stands there is the training prior
+    rows, labels = select(p, targets, student, seen)
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
     write_predictions(path, chosen, targets, competition.split.digest)
     hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing makes models less confident)"
@@ -75,12 +79,17 @@ def _teaching(run: RunDir, left_out: tuple[int, ...], student: Student, competit
     return table[targets.columns].to_numpy(dtype=np.float64)
 
 
-def select(p: np.ndarray, targets: Targets, settings: Selection) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers (M,) of `p` (N, K) that are sure enough, in order, and their labels (M, K) float32."""
+def select(
+    p: np.ndarray, targets: Targets, settings: Selection, seen: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (M,) of `p` (N, K) that are sure enough, in order, and their labels (M, K) float32.
+
+    Rows that are not `seen` (N,), whose images cannot be read, are never taken.
+    """
     multiclass = targets.kind == "multiclass"
     sureness = p.max(axis=1) if multiclass else np.maximum(p, 1 - p).min(axis=1)
     hard = np.eye(p.shape[1])[p.argmax(axis=1)] if multiclass else (p > 0.5).astype(float)
-    sure = sureness >= settings.threshold
+    sure = (sureness >= settings.threshold) & (True if seen is None else seen)
     if settings.quota is not None:
         surest = np.argsort(-sureness, kind="stable")
         surest = surest[sure[surest]]

@@ -17,10 +17,13 @@ from comp.vision.batches import TrainingBatches, balancing_weights, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.model import Classifier, build_model, load_weights
 from comp.vision.parallel import cores
+from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
+from comp.vision.training.batch_norm import synchronize_batch_norm
 from comp.vision.training.losses import Loss, balanced_weights, build_loss
 from comp.vision.training.memory import fewest_micro_batches, step_fits, unchanged
 
+LEAST_LR_FROM_RANDOM = 3e-4  # below it, recipes mean pretrained weights
 MEASURED_STEPS = 5  # with which it is found how fast the model trains
 
 
@@ -41,6 +44,15 @@ class Setup:
         order = memory_format(config.train)
         on_device = model.to(accelerator.device, memory_format=order)  # type: ignore[call-overload]
         return cls(config, fold, accelerator, on_device.train(), criterion)
+
+
+def note_on_random_weights(config: ImageConfig) -> None:
+    """Prints a note where a network that knows nothing yet is to learn at a rate for pretrained weights."""
+    if not config.model.pretrained and config.model.weights is None and config.train.lr < LEAST_LR_FROM_RANDOM:
+        print(
+            f"note    model.pretrained=false: the weights are random, and train.lr={config.train.lr:g} is a rate for "
+            f"pretrained ones: {config.train.epochs} epochs may learn little; train.lr=1e-3 is where to start"
+        )
 
 
 def build_classifier(config: ImageConfig, fold: Fold) -> Classifier:
@@ -99,6 +111,9 @@ def wrapped_for_training(setup: Setup, backbone: list[nn.Parameter], frozen: boo
     for weight in backbone:
         weight.requires_grad_(not frozen)
     accelerator, wrapped = setup.accelerator, setup.model
+    if accelerator.num_processes > 1 and setup.config.train.sync_batchnorm:
+        # Not before: of the dry runs until here, a process may do one alone.
+        synchronize_batch_norm(setup.model, accelerator.device)
     if not is_sharded(accelerator):
         wrapped = accelerator.prepare_model(accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False))
     return _compiled(setup, wrapped, micro_batches) if setup.config.train.compile else wrapped
@@ -162,7 +177,8 @@ def place_to_augment(setup: Setup, micro_batches: int) -> Literal["cpu", "device
     workers = max(1, min(cores(), workers_for(config, accelerator, pixels.streamed)))
 
     def supply_per_s() -> float:
-        return workers * cpu_images_per_s(pixels, config.model.image_size, config.augment)
+        geometry = Evaluation.of(config).geometry
+        return workers * cpu_images_per_s(pixels, config.model.image_size, config.augment, geometry)
 
     def demand_per_s() -> float:
         step = dry_run_step(setup, setup.model)

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -10,25 +11,35 @@ from comp.distributed.processes import end_with_starter
 from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_to_train
-from comp.loop.trackers import start_tracker
+from comp.loop.trackers import check_tracker, start_tracker
+from comp.runs.flags import flags_of_training
+from comp.runs.lock import locked
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.batches import TrainingBatches
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.settle import settled
 from comp.vision.folds.cluster import executor_for
 from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.of_fold import refuse_another_fold
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
+from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
+from comp.vision.model.preparation import weights_note
+from comp.vision.model.weights import facts_in
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import build_loss
 from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
 from comp.vision.training.pseudo_labels import with_pseudo_labels
+from comp.vision.training.setup import note_on_random_weights
 
 
 @for_each_member
@@ -43,18 +54,24 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
     run = RunDir.of(config)
     if is_job() and not is_launched():
         end_with_starter()
+    config = settled(config)
+    if not is_job() and not is_launched():
+        note = weights_note(config.model)
+        if note:
+            print(note, flush=True)
     if config.pretrain is not None and not is_launched() and not is_job():
-        run.start(config, fresh)
-        fresh = False
-        if not run.pretrained.is_file():
-            status = pretrain(config, ["pretrain", *arguments[1:]])
-            if status:
-                return status
+        with locked(run.path, "train"):
+            run.start(config, fresh)
+            fresh = False
+            if not run.pretrained.is_file():
+                status = pretrain(config, ["pretrain", *arguments[1:]])
+                if status:
+                    return status
     return on_all_devices(
         config,
         arguments,
         Work(
-            open=lambda quiet: open_competition(config, quiet),
+            open=lambda quiet: open_competition(config, quiet, expected_form),
             prepare=lambda: _prepare(config, run, fresh),
             check=lambda competition, processes: _check(config, competition, processes),
             do=lambda competition, accelerator: _train_folds(config, competition, run, accelerator),
@@ -66,6 +83,7 @@ def train(config: ImageConfig, arguments: list[str], fresh: bool = False) -> int
 def _prepare(config: ImageConfig, run: RunDir, fresh: bool) -> None:
     if is_job():
         return
+    check_tracker(config)
     run.start(config, fresh)
     if config.jobs.cluster != "none":
         executor_for(config, run.path)  # what is wrong with it is said before the images are decoded
@@ -81,6 +99,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
     for name in [config.metric, *config.metrics]:
         score(name, competition.y, competition.y, targets)
     build_loss(config.train, targets, None)
+    check_optimizer(config.train.optimizer)
     augment = config.augment
     mixes = (augment.mixup or augment.cutmix) and augment.mix_prob == 1 and not augment.mix_off_epochs
     if config.model.metadata and mixes:
@@ -104,6 +123,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
             start = RunDir.of_name(config.student.start).fold(*left_out) / "best.safetensors"
             if not start.is_file():
                 raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
+            refuse_another_fold(start, facts_in(start), left_out, competition)
         TrainingBatches(
             train_rows,
             config.train.effective_batch_size,
@@ -127,9 +147,11 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
             continue
         started = time.perf_counter()
         with step_errors_explained():
-            _train_fold(config, competition, left_out, run, accelerator)
+            scores = _train_fold(config, competition, left_out, run, accelerator)
         release_memory(accelerator)
-        say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s")
+        unscored = flags_of_training(config).unscored or "unscored" in _facts(config, competition)
+        measured = "" if unscored else f": {_measured(config, scores)}"
+        say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s{measured}")
     if accelerator.is_main_process and not is_job():
         _collect(config, competition, run)
     accelerator.wait_for_everyone()
@@ -163,18 +185,25 @@ def _collect(config: ImageConfig, competition: Competition, run: RunDir) -> None
     if stale:
         print(f"note    the folds were predicted with another {stale}: comp predict predicts them again")
     write_inner(run, competition.split)
-    collect(config, competition.tables.train["id"], run, _facts(config))
+    collect(config, competition.tables.train["id"], run, _facts(config, competition))
 
 
-def _facts(config: ImageConfig) -> dict[str, str]:
+def _facts(config: ImageConfig, competition: Competition) -> dict[str, str]:
     """What the run's metrics have to say beside the scores."""
-    if config.student is None:
-        return {}
-    if config.student.teacher == "ensemble":
+    if config.student is not None and config.student.teacher == "ensemble":
         return {"unscored": "its teachers saw the rows that it would be scored on (pseudo.teacher=ensemble)"}
-    learned_from = [RunDir.of_name(name).unscored for name in [config.student.start, *config.student.teachers]]
-    unscored = [why for why in learned_from if why]
-    return {"unscored": f"it learned from an unscored run: {unscored[0]}"} if unscored else {}
+    weights = config.model.weights
+    facts = facts_in(Path(weights)) if weights is not None and Path(weights).exists() else {}
+    if "left_out" in facts and facts["classes"] == list(competition.tables.targets.classes):
+        return {"unscored": f"model.weights={weights} was trained on rows that are scored: use student.start"}
+    return {}
+
+
+def _measured(config: ImageConfig, scores: dict[str, float]) -> str:
+    views = config.predict.views
+    return f"{config.metric} {scores[config.metric]:.4f}" + (
+        "" if views == EPOCH_VIEWS else f" (views {', '.join(views)})"
+    )
 
 
 def _note(config: ImageConfig) -> None:
@@ -183,6 +212,8 @@ def _note(config: ImageConfig) -> None:
         print(f"note    {why}: each fold's score is measured on rows that chose its epoch or rates, so it flatters")
     if config.train.freeze_epochs >= config.train.epochs:
         print(f"note    train.freeze_epochs={config.train.freeze_epochs}: only the head learns, in all epochs")
+    if config.pretrain is None and config.student is None:
+        note_on_random_weights(config)
 
 
 def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) -> list[tuple[int, ...]]:
@@ -192,27 +223,24 @@ def _trainings(config: ImageConfig, competition: Competition, folds: list[int]) 
 
 def _train_fold(
     config: ImageConfig, competition: Competition, left_out: tuple[int, ...], run: RunDir, accelerator: Accelerator
-) -> None:
+) -> dict[str, float]:
+    """Trains, predicts, saves; the metrics of the fold's validation rows."""
     started, folder = time.perf_counter(), run.fold(*left_out)
     train_rows, valid_rows = competition.rows(*left_out)
     encoder = competition.encoder(train_rows)
     start = run.pretrained if config.pretrain else None
-    fold = Fold(left_out, train_rows, valid_rows, competition.samples("train", encoder), encoder, start=start)
+    samples = competition.samples("train", encoder)
+    fold = Fold(left_out, train_rows, valid_rows, samples, competition.split.digest, encoder, start=start)
     if config.student is not None:
         with accelerator.main_process_first():
             fold = with_pseudo_labels(fold, config.student, competition, folder)
     model = fit(config, fold, folder, accelerator)
     scores = predict_fold(config, competition, left_out, model, folder, accelerator)
     if accelerator.is_main_process:
-        facts = {
-            "kind": fold.samples.targets.kind,
-            "classes": fold.samples.targets.classes,
-            "left_out": left_out,
-            "folds": competition.split.digest,
-        }
-        save_checkpoint(model, folder / "best.safetensors", facts)
+        save_checkpoint(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
         about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
+    return scores

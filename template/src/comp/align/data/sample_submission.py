@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from comp.config.common import Files
-from comp.errors import CompError, shown
+from comp.errors import CompError, one_line, shown
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Form:
 
 
 def read_form(data: Files) -> tuple[Form | None, str]:
-    """The form of the sample submission, or None where there is none, and a line that tells of it.
+    """The form of the sample submission, or None where there is none, and a line describing it.
 
     Raises:
         CompError: the file that `data.sample_submission` names is missing, empty or of neither form.
@@ -39,7 +39,7 @@ def read_form(data: Files) -> tuple[Form | None, str]:
         name = here[0].name
     path = root / name
     rows = vectors_of(path)
-    header, _ = next(rows)
+    header, _ = next(rows, ([], None))
     first, vector = next(rows, (None, None))
     if first is None or vector is None:
         raise CompError(f"{path} has a header and no rows")
@@ -75,9 +75,9 @@ def _vector(name: str, fields: list[str], path: Path) -> np.ndarray:
     try:
         numbers = json.loads(fields[0]) if fields[0].lstrip().startswith("[") else [float(field) for field in fields]
         vector = np.array(numbers, dtype=np.float32)
-    except (ValueError, TypeError, IndexError) as error:
-        raise CompError(f"{path}: row {name!r} is not a vector: {error}") from None
-    if vector.ndim != 1 or not np.isfinite(vector).all():
+    except (ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
+        raise CompError(f"{path}: row {name!r} is not a vector: {one_line(error)}") from None
+    if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
         raise CompError(f"{path}: row {name!r} holds a value that is not a number")
     return vector
 
@@ -95,4 +95,4 @@ def _rows(path: Path, skip: int = 0) -> Iterator[tuple[str, list[str]]]:
     except FileNotFoundError:
         raise CompError(f"{path} does not exist") from None
     except (csv.Error, UnicodeDecodeError) as error:
-        raise CompError(f"{path} is not a CSV in UTF-8: {error}") from None
+        raise CompError(f"{path} is not a CSV in UTF-8: {one_line(error)}") from None

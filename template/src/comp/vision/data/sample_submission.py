@@ -6,11 +6,11 @@ import pandas as pd
 
 from comp.config.common import Files
 from comp.errors import CompError
-from comp.tables import read_csv, refuse_twice
+from comp.tables import read_csv, refuse_duplicates
 
 
 def read_sample(data: Files) -> tuple[pd.DataFrame | None, str]:
-    """The sample submission as text, or None where there is none, and a line that tells of it.
+    """The sample submission as text, or None where there is none, and a line describing it.
 
     Raises:
         CompError: the file that `data.sample_submission` names is missing or has no target column.
@@ -25,5 +25,5 @@ def read_sample(data: Files) -> tuple[pd.DataFrame | None, str]:
     sample = read_csv(root / name)
     if sample.shape[1] < 2:
         raise CompError(f"{root / name} has {sample.shape[1]} column, expected an id and at least one target")
-    refuse_twice(sample.iloc[:, 0], name)
+    refuse_duplicates(sample.iloc[:, 0], name)
     return sample, f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}"

@@ -1,0 +1,37 @@
+"""Commands that every task has in the same words; what carries them out is the task's own."""
+
+from comp.tasks import Command
+
+
+def demo_data(run: str) -> Command:
+    about = "write a small demo competition into data.root, offline"
+    return Command(run, about, next="run", step=None, config="conf/demo.yaml")
+
+
+def split(run: str) -> Command:
+    about = "write folds.csv, once for all runs"
+    flags = {"force": "rebuild folds.csv even if it exists"}
+    return Command(run, about, flags, next="train")
+
+
+def train(run: str) -> Command:
+    about = "train the folds (folds=[0,2]: some of them), or resume them; write out-of-fold and test predictions"
+    flags = {"fresh": "remove what this run has trained so far"}
+    return Command(run, about, flags, next="submit", launches=True)
+
+
+def predict(run: str, such_as: str) -> Command:
+    about = f"predict again from the checkpoints: {such_as}"
+    return Command(run, about, next="submit", launches=True)
+
+
+def submit(run: str) -> Command:
+    return Command(run, "write the submission, checked against the sample submission", step="result")
+
+
+def score(run: str, solution: str) -> Command:
+    return Command(run, f"score the submission against a local {solution}", step="result")
+
+
+def report(run: str) -> Command:
+    return Command(run, "write one HTML page about the run, its plots beside it", step="result")

@@ -1,0 +1,67 @@
+"""What `auto` and null stand for where files decide it: once for a competition and its runs.
+
+A run's own config.yaml has it settled. So a run that is copied elsewhere prepares images as it did here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from comp.errors import CompError
+from comp.files import digest
+from comp.registry import names
+from comp.vision.data.read import read_tables
+from comp.vision.pixels.scale import scale_of
+from comp.vision.schema import Data, ImageConfig, Model
+
+PREPARATION = ("background", "frame", "scale", "fill_nan")  # keys of `data` that decide what a file's pixels become
+
+
+def settled(config: ImageConfig, paths: Sequence[str] | None = None, quiet: bool = True) -> ImageConfig:
+    """`config` with data.scale and, of predict.resize=pretrained, what is null in `model`.
+
+    `paths` are the training images; they are looked up where they are not given.
+
+    Raises:
+        CompError: the files contradict each other, or nothing says how the weights want their images.
+    """
+    if config.data.scale == "auto":
+        found = read_tables(config.data).train["path"].tolist() if paths is None else paths
+        config = config.model_copy(update={"data": settled_data(config.data, found, quiet)})
+    if config.predict.resize == "pretrained":
+        config = config.model_copy(update={"model": _settled_model(config.model)})
+    return config
+
+
+def settled_data(data: Data, paths: Sequence[str], quiet: bool = True) -> Data:
+    """`data` with the scale of its training images at `paths`."""
+    if data.scale != "auto":
+        return data
+    table = digest([data.root, data.reader, data.train])
+    scale, note = scale_of(paths, Path(data.work or data.root) / "cache" / f"scale-{table}.json")
+    if not quiet:
+        print(note, flush=True)
+    return data.model_copy(update={"scale": scale})
+
+
+def prepared_as(data: Data, other: Data) -> Data:
+    """`data`, whose files become pixels as those of `other` do."""
+    return data.model_copy(update={key: getattr(other, key) for key in PREPARATION})
+
+
+def _settled_model(model: Model) -> Model:
+    from comp.vision.model.preparation import preparation  # only here: timm is large
+
+    keys = ("interpolation", "crop_pct", "crop_mode")
+    if model.backbone in names("model") and (model.interpolation is None or model.crop_pct is None):
+        raise CompError(
+            f"predict.resize=pretrained: nothing says how {model.backbone} of custom.py wants its images: set "
+            "model.interpolation and model.crop_pct"
+        )
+    found: dict[str, Any] = preparation(model)
+    if found["crop_mode"] not in {"center", "squash"}:
+        raise CompError(
+            f"predict.resize=pretrained: {model.backbone} wants crop_mode={found['crop_mode']}, "
+            "which is not made here: set predict.resize=squash"
+        )
+    return model.model_copy(update={key: found[key] for key in keys})
