@@ -118,6 +118,8 @@ class Model(Section):
 class Train(Training):
     optimizer: str = "adamw"  # a name that timm knows, or a registered one
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
+    # Never trained: the first so many blocks or stages and all before them, or patterns such as ["stages.0.*"].
+    freeze: Count | list[str] = 0
     freeze_epochs: Count = 0  # first epochs that train the head alone
     freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
     loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name

@@ -1,9 +1,14 @@
 """What stands between the pooled features of the backbone and the logits."""
 
+from typing import Literal
+
 from timm.layers import trunc_normal_
 from torch import nn
 
+from comp.errors import CompError
 from comp.registry import register
+
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 @register("head", "linear")
@@ -16,12 +21,16 @@ def linear(features: int, classes: int, dropout: float = 0.0) -> nn.Module:
 
 
 @register("head", "mlp")
-def mlp(features: int, classes: int, hidden: int = 512, dropout: float = 0.5) -> nn.Module:
-    """(B, features) → Linear, BatchNorm, ReLU, Dropout, Linear → (B, classes)."""
+def mlp(
+    features: int, classes: int, hidden: int = 512, dropout: float = 0.5, activation: Literal["relu", "gelu"] = "relu"
+) -> nn.Module:
+    """(B, features) → Linear, BatchNorm, activation, Dropout, Linear → (B, classes)."""
+    if activation not in ACTIVATIONS:
+        raise CompError(f"model.head_args: activation={activation!r}: {' or '.join(ACTIVATIONS)}")
     return nn.Sequential(
         nn.Linear(features, hidden),
         nn.BatchNorm1d(hidden),
-        nn.ReLU(),
+        ACTIVATIONS[activation](),
         nn.Dropout(dropout),
         nn.Linear(hidden, classes),
     )

@@ -86,7 +86,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
             # Epoch: what is frozen, which rows come
             epoch = progress.epoch
             frozen = epoch < settings.freeze_epochs
-            _set_training_mode(model, frozen)
+            setup.set_training_mode(frozen)
             if wrapped is None or epoch == settings.freeze_epochs:
                 wrapped = wrapped_for_training(setup, backbone, frozen, progress.micro_batches)
             mix = epoch < settings.epochs - config.augment.mix_off_epochs
@@ -155,12 +155,6 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     if settings.keep == "best":
         epochs.load_best(trained)
     return trained.requires_grad_(True).eval()
-
-
-def _set_training_mode(model: Classifier, frozen: bool) -> None:
-    model.train()
-    if frozen:
-        model.backbone.eval()  # batch statistics stay those of the pretraining
 
 
 def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -> None:

@@ -53,7 +53,7 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     inherited = {key: getattr(config.data, key) for key in ("frame", "background", "fill_nan", "cache")}
     inherited["classes"] = None  # those of the competition come from pretrain.map
     data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
-    train = {"freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
+    train = {"freeze": 0, "freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
     other = changed(config, data=data, train=train, augment=settings.augment)
     if run.pretrained.is_file():
         print(f"pretrain  {run.pretrained} exists: kept")

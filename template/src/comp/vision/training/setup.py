@@ -16,6 +16,7 @@ from comp.vision.augment import cpu_images_per_s, where_to_augment
 from comp.vision.batches import TrainingBatches, balancing_weights, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.model import Classifier, build_model, load_weights
+from comp.vision.model.frozen import freeze, table
 from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
@@ -36,14 +37,26 @@ class Setup:
     accelerator: Accelerator
     model: Classifier
     criterion: Loss
+    still: list[nn.Module]  # of the model: never in training (train.freeze)
 
     @classmethod
     def of(cls, config: ImageConfig, fold: Fold, accelerator: Accelerator) -> "Setup":
         """With a new model, on the device."""
         model, criterion = build_classifier(config, fold), build_criterion(config, fold, accelerator.device)
-        order = memory_format(config.train)
+        size, order = config.model.image_size, memory_format(config.train)
+        still = freeze(model.backbone, config.train.freeze, torch.zeros(1, 3, size, size))
+        if still and accelerator.is_main_process:
+            print(table(model), flush=True)
         on_device = model.to(accelerator.device, memory_format=order)  # type: ignore[call-overload]
-        return cls(config, fold, accelerator, on_device.train(), criterion)
+        setup = cls(config, fold, accelerator, on_device, criterion, still)
+        setup.set_training_mode()
+        return setup
+
+    def set_training_mode(self, frozen: bool = False) -> None:
+        """The model in training but for what is held still; with `frozen`, its whole backbone is."""
+        self.model.train()
+        for module in [self.model.backbone] if frozen else self.still:
+            module.eval()  # batch statistics stay those of the pretraining
 
 
 def note_on_random_weights(config: ImageConfig) -> None:
