@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in commands_here().items():
         about = commands.add_parser(name, help=command.help, description=command.help)
         if command.config is None:
-            about.add_argument("words", nargs="*", metavar="key=value")
+            about.add_argument("words", nargs="*", metavar=command.words)
         else:
             default = f"CONFIG defaults to {command.config}; key=value overrides a key of it"
             about.add_argument("words", nargs="*", metavar="[CONFIG] key=value", help=default)

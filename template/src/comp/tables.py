@@ -13,6 +13,7 @@ import pandas as pd
 from comp.errors import CompError, one_line, shown
 
 Kind = Literal["multiclass", "binary", "multilabel", "embedding"]
+GOLDEN = "golden:"  # what ids of golden rows begin with
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -75,6 +76,16 @@ class Targets:
 
 
 @dataclass(frozen=True)
+class Golden:
+    """The golden test set: the last rows of the test table, whose truth is known here and nowhere else."""
+
+    truth: pd.DataFrame  # (G, …) id, which begins with GOLDEN, and the target columns
+    teaches: np.ndarray  # (T,) whether a test row may become a pseudo-label
+    digest: str  # of golden.csv
+    settings: str  # that it was taken with
+
+
+@dataclass(frozen=True)
 class Tables:
     """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text."""
 
@@ -83,6 +94,12 @@ class Tables:
     sample: pd.DataFrame | None  # the sample submission as text
     targets: Targets
     notes: list[str] = field(default_factory=list)  # the layout, in lines for the user
+    golden: Golden | None = None
+
+
+def asked_for(ids: pd.Series) -> pd.Series:
+    """(T,) which test rows the competition asks for: all but the golden ones."""
+    return ~ids.str.startswith(GOLDEN)
 
 
 def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[pd.DataFrame, Targets]:

@@ -31,6 +31,7 @@ class Command:
     makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
     launches: bool = False  # the function also gets its command line: it may start it in further processes
     config: str | None = "conf/baseline.yaml"  # read unless another is named; None: it gets the words as they are
+    words: str = "key=value"  # what help calls them then
 
     def __call__(self, first: Any, words: list[str], **flags: bool) -> int:
         """Carries it out; `first` is the configuration, or the words of a command that reads none."""

@@ -5,6 +5,11 @@ from comp.tasks import Command, usual
 REGISTERS = ("comp.vision.metrics", "comp.vision.training.losses", "comp.vision.model.heads")
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
+    "golden": Command(
+        "comp.vision.golden.take:golden",
+        "set images of each class aside as a golden test set, once, before anything else",
+        next="split",
+    ),
     "split": usual.split("comp.vision.folds.split:split"),
     "cache": Command(
         "comp.vision.data.cache:cache",
@@ -42,6 +47,18 @@ COMMANDS = {
         next="submit",
         step=None,
         launches=True,
+    ),
+    "evaluate": Command(
+        "comp.vision.golden.evaluate:evaluate",
+        "score the run on the golden test set; golden_log.csv notes each look",
+        step="result",
+    ),
+    "compare": Command(
+        "comp.vision.golden.compare:compare",
+        "two runs on the golden test set, side by side: is their difference real?",
+        step=None,
+        config=None,
+        words="RUN",
     ),
     "submit": usual.submit("comp.vision.submission.submit:submit"),
     "score": usual.score("comp.vision.submission.score:score_submission", "solution.csv"),

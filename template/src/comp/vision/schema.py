@@ -195,6 +195,14 @@ class Jobs(Section):
     cluster_args: dict[str, Any] = {}  # such as {timeout_min: 600, slurm_partition: gpu, gpus_per_node: 1}
 
 
+class TakeGolden(Section):
+    """For `comp golden`: which images are set aside, once, as a golden test set."""
+
+    per_class: Positive = 150
+    most: Annotated[float, Field(gt=0, lt=1)] = 0.3  # of a class that has too few for that
+    seed: Count = 42
+
+
 class Predict(Section):
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]  # test-time augmentation (TTA), see View above
     batch_size: Positive = 64
@@ -289,6 +297,7 @@ class ImageConfig(Experiment):
     train: Train = Train()
     augment: Augment = Augment()
     predict: Predict = Predict()
+    golden: TakeGolden = TakeGolden()
     jobs: Jobs = Jobs()
     pretrain: Pretrain | None = None
     pseudo: Pseudo = Pseudo()

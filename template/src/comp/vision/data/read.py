@@ -9,6 +9,7 @@ from comp.errors import CompError, shown
 from comp.registry import find
 from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_duplicates
 from comp.vision.data.find_images import find_images, image_files
+from comp.vision.data.golden import without_golden
 from comp.vision.data.groups import one_spelling
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.data.times import read_times
@@ -20,11 +21,15 @@ TRAIN_FILES = ("train.csv", "train_labels.csv", "labels.csv", "training.csv", "t
 
 
 def read_tables(data: Data) -> Tables:
-    """The competition's tables, as `data` says or as found.
+    """The competition's tables, as `data` says or as found; golden rows, where some were set aside, are test rows.
 
     Raises:
         CompError: files, columns, images or labels are missing, or an id appears twice.
     """
+    return without_golden(_read_all(data), data)
+
+
+def _read_all(data: Data) -> Tables:
     if data.reader != "auto":
         return _read_by_custom_reader(data)
     sample, line = read_sample(data)

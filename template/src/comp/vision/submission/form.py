@@ -12,7 +12,7 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import needs_probabilities
-from comp.tables import Tables, Targets, number_of
+from comp.tables import Tables, Targets, asked_for, number_of
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.metrics import refuse_unordered
 from comp.vision.schema import ImageConfig
@@ -75,7 +75,7 @@ def expected_form(config: ImageConfig, tables: Tables) -> str:
     sample, _ = read_sample(config.data)
     form = form_of(sample, tables.targets, config)
     if sample is not None:
-        refuse_other_ids(sample, tables.test["id"])
+        refuse_other_ids(sample, tables.test["id"][asked_for(tables.test["id"])])
     return form.about
 
 

@@ -10,7 +10,7 @@ from comp.files import written_whole
 from comp.registry import find
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
-from comp.tables import Targets, read_csv
+from comp.tables import Targets, asked_for, read_csv
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import Form, form_of, refuse_other_ids
@@ -25,6 +25,7 @@ def submit(config: ImageConfig) -> Path:
     """
     run = RunDir.of(config)
     predictions, targets, _ = read_predictions(run.test)
+    predictions = predictions[asked_for(predictions["id"])].reset_index(drop=True)
     for name in config.submit.postprocess:
         predictions = find("postprocess", name)(predictions, targets)
     sample, note = read_sample(config.data)

@@ -34,6 +34,8 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
     chosen, _, _ = read_predictions(chosen_file, way_out)
     if unknown := set(chosen["id"]) - set(tables.test["id"]):
         raise CompError(f"{chosen_file} has rows that the test table has not ({shown(sorted(unknown))}): {way_out}")
+    if tables.golden is not None and (golden := set(chosen["id"]) - set(tables.test["id"][tables.golden.teaches])):
+        raise CompError(f"{chosen_file} has golden rows, or images like them ({shown(sorted(golden))}): {way_out}")
     place = pd.Series(np.arange(len(tables.test)), index=tables.test["id"])
     rows = place[chosen["id"]].to_numpy()
     labels = np.zeros((len(tables.test), len(targets.classes)), np.float32)
@@ -61,11 +63,16 @@ def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, compe
     p = np.mean([_teaching(RunDir.of_name(name), left_out, student, competition) for name in student.teachers], axis=0)
     seen = np.ones(len(p), dtype=bool)
     seen[list(competition.test_pixels.bad)] = False  # what stands there is the training prior
+    if competition.tables.golden is not None:
+        seen &= competition.tables.golden.teaches
     rows, labels = select(p, targets, student, seen)
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
     write_predictions(path, chosen, targets, competition.split.digest)
     hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing makes models less confident)"
-    print(f"{fold_name(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{hint}", flush=True)
+    possible = "" if seen.all() else f" ({(~seen).sum()} may not: golden, like a golden image, or unreadable)"
+    print(
+        f"{fold_name(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{possible}{hint}", flush=True
+    )
 
 
 def _teaching(run: RunDir, left_out: tuple[int, ...], student: Student, competition: Competition) -> np.ndarray:

@@ -1,0 +1,140 @@
+"""`comp compare RUN OTHER`: two runs on the same golden images, side by side: is the difference real, or noise?"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from comp.errors import CompError
+from comp.runs.page import saved
+from comp.runs.rundir import RUNS, RunDir
+from comp.vision.data.read import read_tables
+from comp.vision.golden.evaluate import SHOWN, OnGolden, about_looks, draws, note_look, on_golden, recalls
+from comp.vision.metrics import score
+from comp.vision.schema import ImageConfig
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+SURE = 0.05
+
+
+def compare(words: list[str]) -> None:
+    """Prints both runs' scores, their difference with paired intervals, and one sentence; draws the confusion matrices.
+
+    Raises:
+        CompError: these are not two runs that predicted the same golden test set.
+    """
+    if len(words) != 2:
+        raise CompError("name two runs: comp compare runs/baseline runs/augmented")
+    runs = [_run(word) for word in words]
+    configs: list[ImageConfig] = [run.trained_config() for run in runs]
+    tables = read_tables(configs[1].data)
+    one, other = (on_golden(run, tables) for run in runs)
+    if one.targets.kind == "multilabel":
+        raise CompError("comp compare takes runs of one label per row")
+    names = [run.path.name for run in runs]
+    lines = _metric_lines(one, other) + _recall_lines(one, other)
+    width = max(len(line[0]) for line in lines)
+    columns = max(10, *map(len, names))
+    print(f"golden  {len(one.y)} images, golden.csv {one.digest}")
+    print(f"        {'':{width}}  {names[0]:>{columns}}  {names[1]:>{columns}}  difference, 95 % interval")
+    for label, before, after, low, high in lines:
+        change = f"{after - before:+.4f}  {low:+.4f} to {high:+.4f}"
+        print(f"        {label:{width}}  {before:{columns}.4f}  {after:{columns}.4f}  {change}")
+    print(f"        {verdict(one, other, *names)}")
+    log = None
+    for config, name, golden in zip(configs, names, (one, other), strict=True):
+        value = score(config.metric, golden.y, golden.p, golden.targets)
+        log = note_look(configs[1].data, name, golden, config.metric, value)
+    if log is not None:
+        print(f"        {about_looks(log, one)}")
+    path = RUNS / f"compare-{names[0]}-{names[1]}.png"
+    saved(_confusions(one, other, names), path)
+    print(f"wrote   {path}")
+
+
+def verdict(one: OnGolden, other: OnGolden, name: str, second: str) -> str:
+    """One sentence, by McNemar's exact test of the images on which only one of the two is right."""
+    right, also = _right(one), _right(other)
+    lost, won = int((right & ~also).sum()), int((~right & also).sum())
+    p = binomtest(won, won + lost).pvalue if won + lost else 1.0
+    counts = f"{won} images only {second} has right, {lost} only {name} (McNemar, exact: p = {p:.3g})"
+    if p >= SURE:
+        return f"noise: no difference in accuracy is shown: {counts}"
+    return f"real: {second if won > lost else name} is better: {counts}"
+
+
+def _run(word: str) -> RunDir:
+    run = RunDir(Path(word)) if os.sep in word or "/" in word else RunDir.of_name(word)
+    if not run.path.is_dir():
+        raise CompError(f"there is no run {word}")
+    return run
+
+
+def _right(golden: OnGolden) -> np.ndarray:
+    if golden.y.shape[1] == 1:
+        return np.asarray((golden.p[:, 0] >= 0.5) == (golden.y[:, 0] > 0.5))
+    return np.asarray(golden.p.argmax(axis=1) == golden.y.argmax(axis=1))
+
+
+def _metric_lines(one: OnGolden, other: OnGolden) -> list[tuple[str, float, float, float, float]]:
+    lines = []
+    rows = draws(one.y)
+    for name in METRICS:
+        before, after = (score(name, each.y, each.p, each.targets) for each in (one, other))
+        drawn = [
+            score(name, other.y[some], other.p[some], one.targets) - score(name, one.y[some], one.p[some], one.targets)
+            for some in rows
+        ]
+        lines.append((name, before, after, *np.nanquantile(drawn, SHOWN)))
+    return lines
+
+
+def _recall_lines(one: OnGolden, other: OnGolden) -> list[tuple[str, float, float, float, float]]:
+    if one.targets.kind != "multiclass":
+        return []
+    lines, truth = [], one.y.argmax(axis=1)
+    change = _right(other).astype(int) - _right(one)
+    random = np.random.default_rng(0)
+    for number, (name, before, after) in enumerate(zip(one.targets.classes, recalls(one), recalls(other), strict=True)):
+        own = change[truth == number]
+        if len(own):
+            drawn = random.choice(own, (2000, len(own))).mean(axis=1)
+            lines.append((f"recall of {name}", float(before), float(after), *np.quantile(drawn, SHOWN)))
+    return lines
+
+
+def _confusions(one: OnGolden, other: OnGolden, names: list[str]) -> Figure:
+    """Both confusion matrices as shares of the true class, and their difference."""
+    shares = [_shares(each) for each in (one, other)]
+    classes = list(one.targets.classes) if one.targets.kind == "multiclass" else ["0", "1"]
+    side = max(3.6, 0.45 * len(classes) + 1.6)
+    figure = Figure(figsize=(3 * side, side), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for place, title, values in zip(axes, [*names, "difference"], [*shares, shares[1] - shares[0]], strict=True):
+        _matrix(place, title, values, classes, difference=title == "difference" and place is axes[2])
+    return figure
+
+
+def _shares(golden: OnGolden) -> np.ndarray:
+    binary = golden.y.shape[1] == 1
+    truth = golden.y[:, 0].astype(int) if binary else golden.y.argmax(axis=1)
+    choice = (golden.p[:, 0] >= 0.5).astype(int) if binary else golden.p.argmax(axis=1)
+    counts = np.zeros((2 if binary else golden.y.shape[1],) * 2)
+    np.add.at(counts, (truth, choice), 1)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
+def _matrix(axes: Axes, title: str, values: np.ndarray, classes: list[str], difference: bool) -> None:
+    most = max(0.1, float(np.abs(values).max())) if difference else 1.0
+    axes.imshow(values, cmap="RdBu" if difference else "Blues", vmin=-most if difference else 0, vmax=most)
+    for row, column in zip(*np.nonzero(np.abs(values) >= 0.005), strict=True):
+        value = values[row, column]
+        text = f"{100 * value:+.0f}" if difference else f"{100 * value:.0f}"
+        color = "white" if abs(value) > 0.6 * most else "#333"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
+    axes.set_xticks(range(len(classes)), classes, rotation=90)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(title=f"{title}, % of the true class", xlabel="predicted", ylabel="true")
