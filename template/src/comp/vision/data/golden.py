@@ -74,7 +74,7 @@ def without_golden(tables: Tables, data: Data) -> Tables:
     teaches = tables.test["id"].map(known["test"]["role"]).eq("test").to_numpy()
     teaches = np.concatenate([teaches, np.zeros(len(chosen), bool)])
     left_out = int((role == "left out").sum())
-    about = f"{len(chosen)} images set aside" + (f", {left_out} like them left out" if left_out else "")
+    about = f"{len(chosen)} images set aside" + (f", {left_out} of their groups left out" if left_out else "")
     return replace(
         tables,
         train=train[role == "train"].reset_index(drop=True),

@@ -48,7 +48,7 @@ def find_duplicates(
     n = len(tables.train)
     train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
     data = settled_data(data, train_paths)
-    print(f"split   looking for duplicates among {n} training and {len(tables.test)} test images", flush=True)
+    print(f"images  looking for duplicates among {n + len(tables.test)} of them", flush=True)
     if test_data is None:
         looks = look_at([*train_paths, *test_paths], data.background, folder / "duplicates.npy", values_of(data))
     else:

@@ -16,6 +16,7 @@ from comp.vision.folds.duplicates import find_duplicates, joined_groups
 from comp.vision.schema import ImageConfig, TakeGolden
 
 POWER = 1.959964 + 0.841621  # standard errors that a difference must have to be found (p < .05) in 80 % of the tries
+LEAST_FITTING = (1.0, 0.75, 0.5, 0.0)  # shares of a group that its classes have room for, round by round
 DISCORDANT = (0.2, 0.4)  # shares of images on which one of two runs is right and the other is not
 
 
@@ -60,7 +61,7 @@ def chosen(ids: np.ndarray, label: np.ndarray, group: np.ndarray, settings: Take
     """What each row (N,) is: golden, left out, or train. The same for the same rows in any order.
 
     Whole groups are taken, in random order, the rarest class first. Rows of a taken group that their class has no room
-    for are left out. Groups that would mostly be left out come last.
+    for are left out. Groups that fit come first.
     """
     order = np.argsort(ids, kind="stable")
     classes, of_class = np.unique(label[order], return_inverse=True)
@@ -69,14 +70,14 @@ def chosen(ids: np.ndarray, label: np.ndarray, group: np.ndarray, settings: Take
     members = pd.Series(np.arange(len(order))).groupby(of_group).indices
     shuffled = np.random.default_rng(settings.seed).permutation(len(members))
     role = np.full(len(order), "train", dtype=object)
-    for wasteful in (False, True):
+    for least in LEAST_FITTING:
         for number in np.argsort(room, kind="stable"):
             for each in shuffled[np.isin(shuffled, of_group[(of_class == number) & (role == "train")])]:
                 if not room[number]:
                     break
                 rows = members[each]
                 fits = _fitting(of_class[rows], room)
-                if fits[of_class[rows] == number].any() and (wasteful or 2 * fits.sum() >= len(rows)):
+                if fits[of_class[rows] == number].any() and fits.mean() >= least:
                     role[rows] = np.where(fits, "golden", "left out")
                     room -= np.bincount(of_class[rows][fits], minlength=len(classes))
     result = np.empty_like(role)
