@@ -68,6 +68,7 @@ class Training(Section):
     weight_decay: NotNegative = 0.05
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
     plateau: Plateau = Plateau()
+    schedule_epochs: Positive | None = None  # of cosine: the rate is min_lr from then on; null: falls until the end
     warmup_epochs: NotNegative = 0.0
     min_lr: NotNegative = 0.0
     clip_norm: AboveZero | None = None
@@ -115,6 +116,13 @@ class Training(Section):
     def _the_schedule_fits(self) -> "Training":
         if self.min_lr > self.lr:
             raise ValueError(f"train.min_lr={self.min_lr:g} is above train.lr={self.lr:g}: set one of the two")
+        if self.schedule_epochs is not None and self.schedule != "cosine":
+            raise ValueError(f"train.schedule_epochs is of the schedule cosine, not of {self.schedule}: leave it out")
+        if self.schedule_epochs is not None and self.warmup_epochs >= self.schedule_epochs:
+            raise ValueError(
+                f"train.warmup_epochs={self.warmup_epochs:g} do not fit into train.schedule_epochs="
+                f"{self.schedule_epochs}: set one of the two"
+            )
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"train.warmup_epochs={self.warmup_epochs:g} is longer than train.epochs={self.epochs}: set one of "

@@ -21,7 +21,7 @@ def scheduled(
     if settings.schedule == "plateau":
         reduced = settings.lr * settings.plateau.factor ** plateaus(val_losses, settings.plateau.patience)
         return max(settings.min_lr, reduced)
-    total = epochs * updates_per_epoch
+    total = (settings.schedule_epochs or epochs) * updates_per_epoch
     progress = min(1.0, (update - warmup) / max(1.0, total - warmup))
     return settings.min_lr + (settings.lr - settings.min_lr) * (1 + math.cos(math.pi * progress)) / 2
 

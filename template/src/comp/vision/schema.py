@@ -126,12 +126,25 @@ class Train(Training):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     focal_gamma: NotNegative = 2.0
     class_weights: Literal["none", "balanced"] = "none"
+    # τ: logits learn with τ · log of each class's share of the fold's training rows, and predict without (2007.07314).
+    logit_adjustment: NotNegative = 0.0
     sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
     channels_last: bool = True
     grad_checkpointing: bool = False
     sync_batchnorm: bool = True  # several processes: batch norm over the whole batch, as one has it; false is faster
     compile: bool | str = False  # true, or the name of a torch.compile backend
     workers: Literal["auto"] | Count = "auto"
+
+    @model_validator(mode="after")
+    def _classes_are_balanced_once(self) -> "Train":
+        others = [f"train.sampler={self.sampler}"] * (self.sampler == "weighted")
+        others += [f"train.class_weights={self.class_weights}"] * (self.class_weights == "balanced")
+        if self.logit_adjustment and others:
+            raise ValueError(
+                f"train.logit_adjustment={self.logit_adjustment:g} and {others[0]} both make up for rare classes: "
+                "set one of the two"
+            )
+        return self
 
     @model_validator(mode="after")
     def _the_warm_up_comes_after_the_frozen_epochs(self) -> "Train":

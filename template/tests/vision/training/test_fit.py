@@ -228,6 +228,17 @@ def test_label_smoothing_changes_what_is_learned(fit_fold):
     assert not same(plain, smooth, 1e-5)
 
 
+def test_the_prior_that_logits_are_adjusted_by_is_that_of_the_folds_training_rows(fit_fold, competition, monkeypatch):
+    unbalance(competition)
+    given = []
+    monkeypatch.setattr("comp.vision.training.setup.adjusted", lambda loss, y, *_: given.append(y) or loss)
+    fit_fold(model=VIT, train={**WHOLE, "batch_size": 8, "logit_adjustment": 1.0})
+    folds = pd.read_csv(competition / "folds.csv", dtype=str, skiprows=1)
+    labels = pd.read_csv(competition / "train.csv", dtype=str).set_index("id")["label"]
+    shares = labels[folds["id"][folds["fold"] != "0"]].value_counts(normalize=True).sort_index()
+    assert given[0].mean(dim=0).tolist() == pytest.approx(shares.tolist())
+
+
 def test_layer_decay_gives_each_layer_its_share_of_the_rate():
     settings = Train(layer_decay=0.5, lr=0.1)
     model = build_model(Model(backbone="test_vit", pretrained=False, image_size=16), classes=3)
@@ -406,6 +417,17 @@ def test_frozen_epochs_have_a_rate_of_their_own_and_the_schedule_starts_after_th
     assert rates[8:] == [learning_rate(update, 4, after) for update in range(12)]
     plateau = Train(lr=1.0, freeze_epochs=2, freeze_lr=7.0, schedule="plateau", plateau={"patience": 1})
     assert learning_rate(8, 4, plateau, [1.0, 1.0, 9.0]) == 1.0  # frozen epochs are no plateau
+
+
+def test_a_cosine_over_fewer_epochs_than_are_trained_stays_at_its_end():
+    short = Train(lr=1.0, epochs=6, schedule_epochs=3, min_lr=0.01)
+    rates = [learning_rate(update, 4, short) for update in range(24)]
+    assert rates[:12] == [learning_rate(update, 4, Train(lr=1.0, epochs=3, min_lr=0.01)) for update in range(12)]
+    assert rates[12:] == pytest.approx([0.01] * 12)
+    with pytest.raises(ValueError, match=r"train\.schedule_epochs is of the schedule cosine, not of constant"):
+        Train(schedule="constant", schedule_epochs=3)
+    with pytest.raises(ValueError, match=r"train\.warmup_epochs=3 do not fit into train\.schedule_epochs=3"):
+        Train(warmup_epochs=3, schedule_epochs=3)
 
 
 def test_the_history_holds_the_rate_that_was_used(fit_fold):

@@ -8,7 +8,7 @@ import torch
 from comp.errors import CompError
 from comp.tables import Targets
 from comp.vision.schema import Train
-from comp.vision.training.losses import balanced_weights, build_loss
+from comp.vision.training.losses import adjusted, balanced_weights, build_loss
 
 CLASSES = Targets("multiclass", ("a", "b", "c"))
 LABELS = Targets("multilabel", ("x", "y"))
@@ -168,3 +168,31 @@ def test_without_smoothing_hard_targets_weigh_as_torch_weighs_them():
     ours = build_loss(Train(), LABELS, weights[:2])(LOGITS[:, :2], HARD[:, :2])
     theirs = torch.nn.functional.binary_cross_entropy_with_logits(LOGITS[:, :2], HARD[:, :2], pos_weight=weights[:2])
     assert ours.item() == pytest.approx(theirs.item())
+
+
+def test_where_nothing_tells_them_apart_adjusted_classes_are_equally_likely():
+    """Without, a model that sees nothing predicts the prior."""
+    y = torch.eye(3, dtype=torch.float64)[[0] * 90 + [1] * 9 + [2]]
+    prior = y.mean(dim=0).tolist()
+    for tau, expected in ((1.0, [1 / 3] * 3), (0.0, prior)):
+        assert optimum(adjusted(build_loss(Train(), CLASSES, None), y, CLASSES, tau), CLASSES, prior) == pytest.approx(
+            expected, abs=1e-3
+        )
+
+
+def test_adjusted_columns_of_a_sigmoid_are_as_likely_as_not():
+    y = torch.tensor([[1.0]] * 2 + [[0.0]] * 98, dtype=torch.float64)
+    assert optimum(adjusted(build_loss(Train(), BINARY, None), y, BINARY, 1.0), BINARY, [0.02]) == pytest.approx(
+        [0.5], abs=1e-3
+    )
+
+
+def test_a_class_without_rows_does_not_make_the_loss_infinite():
+    y = torch.eye(3)[[0, 0, 1]]
+    assert adjusted(build_loss(Train(), CLASSES, None), y, CLASSES, 1.0)(LOGITS, HARD).isfinite()
+
+
+@pytest.mark.parametrize("other", [{"sampler": "weighted"}, {"class_weights": "balanced"}])
+def test_rare_classes_are_made_up_for_once(other):
+    with pytest.raises(ValueError, match=r"train\.logit_adjustment=1 and train\.\w+=\w+ both make up for rare classes"):
+        Train(logit_adjustment=1.0, **other)

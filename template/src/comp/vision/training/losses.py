@@ -44,6 +44,16 @@ def balanced_weights(y: Tensor, targets: Targets) -> Tensor:
     return (len(y) - positives).clamp(min=1) / positives
 
 
+def adjusted(loss: Loss, y: Tensor, targets: Targets, tau: float) -> Loss:
+    """`loss` of logits that have `tau` · log of the prior added, the prior of the targets `y` (N, K).
+
+    Its optimum without them makes up for the prior (arXiv 2007.07314). Where a sigmoid stands per column, log odds.
+    """
+    share = y.mean(dim=0).clamp(0.5 / len(y), 1 - 0.5 / len(y))
+    shift = tau * (share.log() if targets.kind == "multiclass" else share.logit())
+    return lambda logits, truth: loss(logits + shift, truth)
+
+
 @register("loss", "cross_entropy")
 def cross_entropy(settings: Train, class_weights: Tensor | None) -> Loss:
     """Softmax cross-entropy; label smoothing as in arXiv 1512.00567."""

@@ -21,7 +21,7 @@ from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
 from comp.vision.training.batch_norm import synchronize_batch_norm
-from comp.vision.training.losses import Loss, balanced_weights, build_loss
+from comp.vision.training.losses import Loss, adjusted, balanced_weights, build_loss
 from comp.vision.training.memory import fewest_micro_batches, step_fits, unchanged
 
 LEAST_LR_FROM_RANDOM = 3e-4  # below it, recipes mean pretrained weights
@@ -84,11 +84,15 @@ def build_classifier(config: ImageConfig, fold: Fold) -> Classifier:
 
 
 def build_criterion(config: ImageConfig, fold: Fold, device: torch.device) -> Loss:
-    """The loss, with class weights of the fold's training rows where they are asked for."""
+    """The loss, with class weights or the prior of the fold's training rows where they are asked for."""
     samples, weights = fold.samples, None
+    y = torch.from_numpy(samples.y[fold.train_rows])
     if config.train.class_weights == "balanced":
-        weights = balanced_weights(torch.from_numpy(samples.y[fold.train_rows]), samples.targets).to(device)
-    return build_loss(config.train, samples.targets, weights)
+        weights = balanced_weights(y, samples.targets).to(device)
+    loss = build_loss(config.train, samples.targets, weights)
+    if not config.train.logit_adjustment:
+        return loss
+    return adjusted(loss, y.to(device), samples.targets, config.train.logit_adjustment)
 
 
 def memory_format(settings: Train) -> torch.memory_format:
