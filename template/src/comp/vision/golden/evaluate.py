@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+from typing_extensions import TypedDict
 
 from comp.errors import CompError
 from comp.files import write_json, write_text
-from comp.readback import reading
+from comp.readback import read_json, reading, remembered
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import GOLDEN, Tables, Targets
@@ -24,6 +25,17 @@ DRAWS = 2000  # bootstrap samples of the rows
 SHOWN = (0.025, 0.975)
 MANY_LOOKS = 3  # from so many runs on, the best of them leads by chance
 LOG = ("when", "run", "golden", "metric", "score")
+
+
+class GoldenScores(TypedDict):
+    """What `golden.json` of a run holds."""
+
+    golden: str  # digest of golden.csv
+    rows: int
+    metric: str
+    scores: dict[str, dict[str, float]]  # score, low, high
+    recall: dict[str, float]  # of each class that the set has rows of
+    looks: str
 
 
 @dataclass(frozen=True)
@@ -49,17 +61,24 @@ def evaluate(config: ImageConfig) -> dict[str, Any]:
         low, high = interval(name, golden)
         scores[name] = {"score": score(name, golden.y, golden.p, golden.targets), "low": low, "high": high}
     found = recalls(golden).tolist() if golden.targets.kind == "multiclass" else []
-    recall = dict(zip(golden.targets.classes, found, strict=False))
-    facts = {"golden": golden.digest, "rows": len(golden.y), "metric": config.metric, "scores": scores}
-    write_json(run.path / "golden.json", {**facts, "recall": recall})
+    recall = {name: value for name, value in zip(golden.targets.classes, found, strict=False) if np.isfinite(value)}
     log = note_look(config.data, run.path.name, golden, config.metric, scores[config.metric]["score"])
+    looks = about_looks(log, golden)
+    facts = {"golden": golden.digest, "rows": len(golden.y), "metric": config.metric, "scores": scores}
+    write_json(run.path / "golden.json", {**facts, "recall": recall, "looks": looks})
     for name, each in scores.items():
         line = f"{name} {each['score']:.4f}, 95 % interval {each['low']:.4f} to {each['high']:.4f}"
         print(f"golden  {line}, on {len(golden.y)} images")
     for name, value in recall.items():
         print(f"        recall of {name} {value:.3f} of {int(golden.y[:, golden.targets.classes.index(name)].sum())}")
-    print(f"        {about_looks(log, golden)}")
+    print(f"        {looks}")
     return facts
+
+
+def golden_scores(run: RunDir) -> GoldenScores | None:
+    """What `comp evaluate` wrote for the run, if it did."""
+    path = run.path / "golden.json"
+    return remembered(path, lambda: read_json(path, GoldenScores, "run comp evaluate to write it again"))
 
 
 def on_golden(run: RunDir, tables: Tables) -> OnGolden:

@@ -14,6 +14,7 @@ from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.sample_submission import read_sample
+from comp.vision.golden.evaluate import golden_scores
 from comp.vision.inference.views import epochs_measured_on
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
@@ -42,7 +43,18 @@ def report(config: ImageConfig) -> Path:
     per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
     per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
-    return write_page(run, trained, what, metrics, plots, [per_class])
+    return write_page(run, trained, what, metrics, plots, [*_golden(run), per_class])
+
+
+def _golden(run: RunDir) -> list[Table]:
+    """What comp evaluate found, if it was run; to read it here is no new look at the golden test set."""
+    found = golden_scores(run)
+    if found is None:
+        return []
+    table = Table(f"Golden test set, {found['rows']} images; {found['looks']}", ["metric", "score", "95 % interval"])
+    for name, each in found["scores"].items():
+        table.rows.append([name, f"{each['score']:.4f}", f"{each['low']:.4f} to {each['high']:.4f}"])
+    return [table]
 
 
 def _what(trained: ImageConfig, metrics: dict[str, Any]) -> str:
