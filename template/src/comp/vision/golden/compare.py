@@ -134,7 +134,7 @@ def _confusions(one: OnGolden, other: OnGolden, names: list[str]) -> Figure:
     shares = [_shares(each) for each in (one, other)]
     classes = list(one.targets.classes) if one.targets.kind == "multiclass" else ["0", "1"]
     side = max(3.6, 0.45 * len(classes) + 1.6)
-    figure = Figure(figsize=(3 * side, side), layout="constrained")
+    figure = Figure(figsize=(3 * side, side + 0.7), layout="constrained")
     axes = figure.subplots(1, 3)
     for place, title, values in zip(axes, [*names, "difference"], [*shares, shares[1] - shares[0]], strict=True):
         _matrix(place, title, values, classes, difference=title == "difference" and place is axes[2])
