@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 AT_THE_TOP = {".git", ".venv", "build", "data", "runs", "submissions"}  # deeper down, some of them are code
-ANYWHERE = ("__pycache__", "_cache", ".egg-info")
+ANYWHERE = ("__pycache__", "_cache", ".egg-info", ".hypothesis")
 # import name → name on the package index, where they differ
 DISTRIBUTIONS = {
     "PIL": "pillow",

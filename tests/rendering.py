@@ -49,7 +49,7 @@ def files_in(folder: Path) -> Iterator[Path]:
     """Every file below `folder`, without git's own and what tools leave behind."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        left = any(part.endswith(("__pycache__", "_cache")) for part in parts)
+        left = any(part.endswith(("__pycache__", "_cache", ".hypothesis")) for part in parts)
         if path.is_file() and parts[0] not in {".git", ".venv", "build"} and not left:
             yield path
 
