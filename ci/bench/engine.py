@@ -96,7 +96,8 @@ def decoding(size_px: int) -> Any:
     from comp.vision.pixels import Decoding
     from comp.vision.schema import ImageConfig
 
-    return Decoding.of(ImageConfig.model_validate({"model": {"image_size": size_px}, "augment": AUGMENT}))
+    about = {"data": {"scale": "8-bit"}, "model": {"image_size": size_px}, "augment": AUGMENT}
+    return Decoding.of(ImageConfig.model_validate(about))
 
 
 class Prediction:
@@ -114,7 +115,7 @@ class Prediction:
         from comp.vision.schema import ImageConfig
 
         about_model = {"backbone": backbone, "pretrained": False, "image_size": size_px}
-        rest = {"train": {"precision": "fp32"}, "predict": {"batch_size": batch_size}}
+        rest = {"data": {"scale": "8-bit"}, "train": {"precision": "fp32"}, "predict": {"batch_size": batch_size}}
         self._config = ImageConfig.model_validate({"model": about_model, **rest})
         self._accelerator = accelerator_for(self._config)
         started = time.perf_counter()

@@ -24,7 +24,7 @@ BASELINE = Path("conf/baseline.yaml")
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command. Exit status: its own, 1 for an error that the user can fix, 2 for a wrong command line."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _with_whole_command(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):  # piped on Windows, it cannot write every class's name
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -86,6 +86,12 @@ def _run(given: argparse.Namespace) -> int:
     return status
 
 
+def _with_whole_command(words: list[str]) -> list[str]:
+    """`words`, the first two as one where they are a command (synth plan)."""
+    both = " ".join(words[:2])
+    return [both, *words[2:]] if len(words) > 1 and both in commands_here() else words
+
+
 def _may_not_write(error: OSError) -> bool:
     refused = isinstance(error, (PermissionError, NotADirectoryError, FileExistsError))
     return error.filename is not None and (refused or error.errno == errno.EROFS)
@@ -121,7 +127,7 @@ def _suggest(command: str, path: Path, overrides: list[str]) -> None:
     """The closing line; of several processes, the first or their starter says it."""
     if os.environ.get("RANK", "0") == "0" and "COMP_QUIET" not in os.environ:
         config = [] if path == BASELINE else [str(path)]
-        print(f"next    {shlex.join(['comp', command, *config, *overrides])}")
+        print(f"next    {shlex.join(['comp', *command.split(), *config, *overrides])}")
 
 
 def _complain(message: str) -> int:

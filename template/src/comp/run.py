@@ -17,6 +17,7 @@ class Results:
     models: list[str]
     last: str
     names: list[str]  # of all runs, in order
+    before: str = ""  # the run that was last before the newest models were made
     after: str = ""  # "-pseudo" once the models are students
 
 
@@ -52,9 +53,13 @@ def _take(step: str, command: Command, config: Experiment, arguments: list[str],
         results.names.append(results.last)
         others = [each for each in getattr(config, step).members if each not in results.names]
         return command(_of(config, results.last, **{step: {"members": [*results.models, *others]}}), [step])
+    if command.step == "comparison":
+        if not results.before:
+            raise CompError(f"steps: {step} has nothing to compare: it comes after a step that trains once more")
+        return command([results.before, results.last], [])
     status = command(config if command.step == "experiment" else _of(config, results.last), [step, *arguments])
     if command.makes and not status:
-        results.after = f"-{step}"
+        results.before, results.after = results.last, command.suffix
         results.models = [made.name for made in imported(command.makes)(config)]
         results.last = results.models[-1]
         results.names += results.models

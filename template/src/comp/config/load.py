@@ -12,7 +12,7 @@ from comp.config.common import Experiment
 from comp.config.yaml12 import MOST_BYTES, Dumper, parsed
 from comp.errors import CompError, shortened
 from comp.files import is_file
-from comp.tasks import imported, steps_of, task_called
+from comp.tasks import imported, steps_of, task_called, task_name
 
 COMMAND_LINE = "the command line"
 Config = TypeVar("Config", bound=Experiment)
@@ -33,7 +33,8 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Any:
     values = _inherit(path, source, seen=[])
     for override in overrides or []:
         _apply(override, values, source)
-    schema = imported(task_called(values.get("task")).schema)
+    values["task"] = task_name(values.get("task"))
+    schema = imported(task_called(values["task"]).schema)
     try:
         config = schema.model_validate(values)
     except ValidationError as error:

@@ -19,7 +19,20 @@ RUNS = Path("runs")
 SUBMISSIONS = Path("submissions")
 FORMAT = 1  # of a run's folder; a release that changes what is in it counts on, and still reads all below
 # What a trained model depends on; the rest of the configuration may change between two commands on one run.
-TRAINING_KEYS = ("task", "seed", "metric", "data", "folds", "model", "train", "loss", "augment", "pretrain", "student")
+TRAINING_KEYS = (
+    "task",
+    "seed",
+    "metric",
+    "data",
+    "folds",
+    "model",
+    "train",
+    "loss",
+    "augment",
+    "pretrain",
+    "student",
+    "synthetic",
+)
 TRAINING_ALSO = {"predict.resize"}  # training and prediction see the same part of an image, in the same shape
 FREE_KEYS = {"folds.use", "train.workers", "train.processes", "data.root", "data.work", "data.cache", "data.test"}
 FREE_KEYS |= {

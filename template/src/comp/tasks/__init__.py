@@ -14,8 +14,8 @@ from typing import Any, Literal
 from comp.errors import CompError
 
 # What a command gets as a step of `comp run`: the experiment as it is; each of its members in turn; a new run that
-# combines all models so far; or the result, the one run that is submitted.
-StepFor = Literal["experiment", "members", "combination", "result"]
+# combines all models so far; the result, the one run that is submitted; or the names of two results to compare.
+StepFor = Literal["experiment", "members", "combination", "result", "comparison"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Command:
     step: StepFor | None = "experiment"  # None: `steps:` cannot name it
     needs: str = ""  # a section of the configuration without which `comp run` passes the step over
     makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
+    suffix: str = ""  # what their names end with
     launches: bool = False  # the function also gets its command line: it may start it in further processes
     config: str | None = "conf/baseline.yaml"  # read unless another is named; None: it gets the words as they are
     words: str = "key=value"  # what help calls them then
@@ -79,20 +80,25 @@ def tasks_here() -> dict[str, Task]:
     return {name: module.TASK for name, module in modules.items() if hasattr(module, "TASK")}
 
 
-def task_called(name: object) -> Task:
-    """The task `name`; with None, the only one of this repository.
+def task_name(name: object) -> str:
+    """`name` if it is a task of this repository; with None, the only one there is.
 
     Raises:
         CompError: there is no such task here.
     """
     here = tasks_here()
     if name is None and len(here) == 1:
-        return next(iter(here.values()))
+        return next(iter(here))
     if name is None:
         raise CompError(f"task: is not set: one of {', '.join(here)}")
     if not isinstance(name, str) or name not in here:
         raise CompError(f"task: {name!r} is not a task of this repository: {', '.join(here)}")
-    return here[name]
+    return name
+
+
+def task_called(name: object) -> Task:
+    """The task that `task_name` finds."""
+    return tasks_here()[task_name(name)]
 
 
 def commands_of(task: object) -> dict[str, Command]:

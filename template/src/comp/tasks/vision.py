@@ -31,6 +31,29 @@ COMMANDS = {
         "retrain with confident test predictions as pseudo-labels",
         next="blend",
         makes="comp.vision.training.pseudo:students",
+        suffix="-pseudo",
+    ),
+    "synth plan": Command(
+        "comp.vision.synth.plan:plan",
+        "count how many generated images each class lacks to be balanced",
+        next="synth guard",
+    ),
+    "synth guard": Command(
+        "comp.vision.synth.guard:guard",
+        "judge generated images (synth:): structure, meaning, classifier, nothing golden behind them",
+        next="synth combine",
+    ),
+    "synth combine": Command(
+        "comp.vision.synth.combine:combine",
+        "put real images and generated ones that were let in on one class list",
+        next="synth train",
+    ),
+    "synth train": Command(
+        "comp.vision.training.augmented:synth_train",
+        "train the experiment once more, with the generated images",
+        next="compare",
+        makes="comp.vision.training.augmented:augmented",
+        suffix="-augmented",
     ),
     "blend": Command(
         "comp.vision.ensemble.combine:blend", "combine runs by a mean or by weights", next="submit", step="combination"
@@ -56,7 +79,7 @@ COMMANDS = {
     "compare": Command(
         "comp.vision.golden.compare:compare",
         "two runs on the golden test set, side by side: is their difference real?",
-        step=None,
+        step="comparison",
         config=None,
         words="RUN",
     ),

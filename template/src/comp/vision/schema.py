@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from comp.config.common import (
     LARGEST,
@@ -53,7 +53,7 @@ NOT_ARGS = {
 class Data(Files):
     reader: str = "auto"  # auto, or a reader registered in custom.py
     train: str = "auto"  # a CSV, or a folder with a subfolder per class
-    test: str = "auto"  # a CSV, or a folder of images
+    test: str | None = "auto"  # a CSV, or a folder of images; null: there is none
     id: str = "auto"  # column names
     path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
     test_path: str = "auto"  # the same for the test images, where it differs
@@ -233,6 +233,69 @@ class Pretrain(Section):
     augment: dict[str, Any] = {}
 
 
+class Structure(Section):
+    """SSIM with the image that it was made from: below, it is another person or scene; above, nothing changed."""
+
+    low: Annotated[float, Field(ge=-1, le=1)] = 0.3
+    high: Annotated[float, Field(ge=-1, le=1)] = 0.95
+
+    @model_validator(mode="after")
+    def _there_is_something_between(self) -> "Structure":
+        if self.low >= self.high:
+            raise ValueError(f"synth.structure: low={self.low:g} is not below high={self.high:g}")
+        return self
+
+
+class Meaning(Section):
+    """Cosine of a CLIP model's image embedding with that of its label's prompt."""
+
+    model: str = "openai/clip-vit-base-patch32"  # on the hub, or a folder of weights
+    prompt: str = "a photo of a {} face"
+    names: dict[str, str] = {}  # class → how the prompt calls it; else its name, without underscores
+    least: Literal["auto"] | Annotated[float, Field(ge=-1, le=1)] = "auto"  # auto: 95 % of the class's real images pass
+    auc: Share = 0.65  # on real images; a model below it cannot tell their labels apart, so the gate is off
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_a_place(cls, prompt: str) -> str:
+        if "{}" not in prompt:
+            raise ValueError('it has no {} for the class, as in "a photo of a {} face"')
+        return prompt
+
+
+class Confidence(Section):
+    """The label must be the first choice of a trained run's models, with so much confidence."""
+
+    run: str | None = None  # its name; null: this experiment's own, or its first member's
+    least: Share = 0.5
+    quota: Share = (
+        0.25  # of each class this share is let in anyway, the surest: those that it fails at are the hard ones
+    )
+
+
+class Synth(Section):
+    """For `comp synth`: generated images, the gates that let them in (null switches one off), what learns with them."""
+
+    data: dict[str, Any]  # as data: above, for the generated images; they need no test
+    parent: str = "auto"  # column: the id or file of the training image that each was made from
+    map: dict[
+        str, str | None
+    ] = {}  # their labels → classes of this competition, where spelled otherwise; null: left out
+    structure: Structure | None = Structure()
+    meaning: Meaning | None = Meaning()
+    classifier: Confidence | None = Confidence()
+    amount: Literal["balance", "all"] = "balance"  # balance: no more of a class than it lacks of the largest one
+    train: dict[str, Any] = {}  # as train: above, where it differs
+
+
+class Synthetic(Section):
+    """Written by `comp synth train` into the experiments that it makes."""
+
+    combined: str  # the file that names the rows
+    digest: str
+    run: str | None  # whose models let the rows in
+
+
 class Selection(Section):
     """Which test rows become training rows, and with which labels."""
 
@@ -301,7 +364,7 @@ class Submit(Submission):
 
 
 class ImageConfig(Experiment):
-    task: Literal["classify"] = "classify"
+    task: str = "classify"
     metric: str = "accuracy"
     metrics: list[str] = ["log_loss"]
     data: Data = Data()
@@ -315,6 +378,8 @@ class ImageConfig(Experiment):
     pretrain: Pretrain | None = None
     pseudo: Pseudo = Pseudo()
     student: Student | None = None
+    synth: Synth | None = None
+    synthetic: Synthetic | None = None
     blend: Blend = Blend()
     stack: Stack = Stack()
     soup: Soup = Soup()
@@ -326,4 +391,6 @@ class ImageConfig(Experiment):
 
     @property
     def learns_from(self) -> list[str]:
-        return [] if self.student is None else [self.student.start, *self.student.teachers]
+        teachers = [] if self.student is None else [self.student.start, *self.student.teachers]
+        judge = [] if self.synthetic is None or self.synthetic.run is None else [self.synthetic.run]
+        return [*teachers, *judge]

@@ -6,8 +6,6 @@ nearly the same image, leaves with them. Test images that repeat a golden one ar
 """
 
 import hashlib
-import io
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +14,10 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.files import write_text
-from comp.readback import reading
+from comp.sealed import read_sealed, write_sealed
 from comp.tables import GOLDEN, Golden, Tables
 from comp.vision.schema import Data
 
-HEADER = re.compile(r"# golden (?P<settings>.*) digest=(?P<digest>\w{16})")
 WAY_OUT = "restore it from a copy"
 START_ANEW = (
     "put the data back as it was; or remove {path}, run comp golden and comp split --force, and train again: scores on "
@@ -44,11 +40,7 @@ def write_golden(
     files = [_content(Path(name)) if each == "golden" else "" for name, each in zip(train["path"], role, strict=True)]
     rows = pd.DataFrame({"table": "train", "id": train["id"], "role": role, "target": truth, "file": files})
     test = pd.DataFrame({"table": "test", "id": tables.test["id"], "role": test_role, "target": "", "file": ""})
-    body = pd.concat([rows, test]).to_csv(index=False, lineterminator="\n")
-    about = " ".join(f"{name}={value}" for name, value in settings.items())
-    digest = _digest(about + body)
-    write_text(path, f"# golden {about} digest={digest}\n{body}")
-    return digest
+    return write_sealed(path, "golden", settings, pd.concat([rows, test]))
 
 
 def without_golden(tables: Tables, data: Data) -> Tables:
@@ -90,14 +82,11 @@ def read_golden(path: Path) -> tuple[dict[str, pd.DataFrame], str, str]:
     Raises:
         CompError: this is not what comp golden has written.
     """
-    with reading(path, WAY_OUT):
-        first, _, body = path.read_bytes().decode().partition("\n")
-    header = HEADER.fullmatch(first)
-    if header is None or _digest(header["settings"] + body) != header["digest"]:
-        raise CompError(f"{path} was changed since comp golden wrote it, so no score on it means anything: {WAY_OUT}")
-    rows = pd.read_csv(io.StringIO(body), dtype=str, keep_default_na=False)
+    rows, settings, digest = read_sealed(
+        path, "golden", "comp golden wrote it, so no score on it means anything", WAY_OUT
+    )
     tables = {name: rows[rows["table"] == name].set_index("id") for name in ("train", "test")}
-    return tables, header["settings"], header["digest"]
+    return tables, settings, digest
 
 
 def _refuse_other_rows(path: Path, known: dict[str, pd.DataFrame], tables: Tables) -> None:
@@ -134,7 +123,3 @@ def _content(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError:
         return "unreadable"
-
-
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()[:16]

@@ -26,10 +26,11 @@ def read_tables(data: Data) -> Tables:
     Raises:
         CompError: files, columns, images or labels are missing, or an id appears twice.
     """
-    return without_golden(_read_all(data), data)
+    return without_golden(read_all(data), data)
 
 
-def _read_all(data: Data) -> Tables:
+def read_all(data: Data) -> Tables:
+    """The same, golden rows among the training rows."""
     if data.reader != "auto":
         return _read_by_custom_reader(data)
     sample, line = read_sample(data)
@@ -52,6 +53,20 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
         return tables.train, tables.targets, tables.notes
     train, targets, _ = _read_labeled(data, None, notes)
     return train, targets, notes
+
+
+def read_labels(data: Data) -> tuple[pd.DataFrame, list[str]]:
+    """A table of images alone: `id`, `path`, `label` as text, its other columns; and what to tell of it.
+
+    Raises:
+        CompError: as `read_tables`, or there are several label columns.
+    """
+    notes: list[str] = []
+    table, labels, _ = _read_train(data, Path(data.root), None, notes)
+    if len(labels) != 1:
+        raise CompError(f"{data.root}: one column of labels is needed, not {shown(labels)}: set data.target to it")
+    refuse_duplicates(table["id"], data.root)
+    return table.assign(label=table[labels[0]].str.strip()), notes
 
 
 def _read_by_custom_reader(data: Data) -> Tables:
@@ -133,6 +148,9 @@ def _read_class_folders(folder: Path) -> pd.DataFrame:
 
 
 def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: str, notes: list[str]) -> pd.DataFrame:
+    if data.test is None:
+        notes.append("test    none (data.test=null): there is nothing to submit")
+        return pd.DataFrame({"id": [], "path": []}, dtype=object)
     if data.test != "auto":
         source = root / data.test
         if not source.exists():
@@ -141,7 +159,7 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
         candidates = [root / "test.csv", *(root / name for name in ("test", "test_images", "testing"))]
         present = [path for path in candidates if path.exists()]
         if not present:
-            raise CompError(f"no test.csv and no test folder in {root}: set data.test")
+            raise CompError(f"no test.csv and no test folder in {root}: set data.test, to null if there is no test set")
         source = present[0]
     if source.is_dir():
         return _read_test_folder(source, sample, notes)

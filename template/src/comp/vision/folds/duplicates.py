@@ -34,6 +34,7 @@ class Duplicates:
     exact: np.ndarray
     near: np.ndarray  # the exact ones too; a resembles b and b resembles c: all three are one set
     in_test: np.ndarray  # (M,) for each test row a training row that it (nearly) repeats, or -1
+    every: np.ndarray  # (N + M,) the sets once test images join them, which may resemble two that are apart
 
 
 def find_duplicates(
@@ -59,7 +60,7 @@ def find_duplicates(
     train, all_rows = (exact, exact) if distance is None else _joined(exact, looks, n, distance)
     a_row_of = dict(zip(all_rows[:n].tolist(), range(n), strict=True))
     in_test = np.array([a_row_of.get(number, -1) for number in all_rows[n:].tolist()], dtype=np.int64)
-    return Duplicates(exact[:n], train[:n], in_test)
+    return Duplicates(exact[:n], train[:n], in_test, all_rows)
 
 
 def print_duplicates(found: Duplicates, tables: Tables) -> None:

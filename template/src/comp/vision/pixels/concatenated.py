@@ -9,10 +9,10 @@ from comp.vision.pixels.streamed import Streamed
 class Concatenated:
     """Rows of the second table come after those of the first."""
 
-    def __init__(self, first: Pixels | Streamed, second: Pixels | Streamed) -> None:
+    def __init__(self, first: "Pixels | Streamed | Concatenated", second: Pixels | Streamed) -> None:
         self._first, self._second = first, second
-        self.streamed = first.streamed or second.streamed
-        self.bad = {**first.bad, **{len(first) + row: why for row, why in second.bad.items()}}
+        self.streamed: bool = first.streamed or second.streamed
+        self.bad: dict[int, str] = {**first.bad, **{len(first) + row: why for row, why in second.bad.items()}}
 
     def __len__(self) -> int:
         return len(self._first) + len(self._second)

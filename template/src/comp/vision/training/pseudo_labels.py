@@ -54,7 +54,7 @@ def _with_test_rows(fold: Fold, labels: np.ndarray, competition: Competition) ->
     metadata = None
     if train.metadata is not None and test.metadata is not None:
         metadata = np.concatenate([train.metadata, test.metadata])
-    pixels = Concatenated(competition.train_pixels, competition.test_pixels)
+    pixels = Concatenated(train.pixels, competition.test_pixels)
     return Samples(pixels, train.targets, np.concatenate([train.y, labels]), metadata)
 
 

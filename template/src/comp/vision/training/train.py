@@ -40,6 +40,7 @@ from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
 from comp.vision.training.pseudo_labels import with_pseudo_labels
 from comp.vision.training.setup import note_on_random_weights
+from comp.vision.training.synthetic_rows import with_synthetic
 
 
 @for_each_member
@@ -231,6 +232,8 @@ def _train_fold(
     start = run.pretrained if config.pretrain else None
     samples = competition.samples("train", encoder)
     fold = Fold(left_out, train_rows, valid_rows, samples, competition.split.digest, encoder, start=start)
+    with accelerator.main_process_first():
+        fold = with_synthetic(fold, config, competition)
     if config.student is not None:
         with accelerator.main_process_first():
             fold = with_pseudo_labels(fold, config.student, competition, folder)

@@ -1,0 +1,101 @@
+"""`comp synth guard`: lets a generated image in only if it passes three gates, and if nothing golden is behind it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from comp.errors import CompError
+from comp.files import digest
+from comp.runs.lock import locked
+from comp.sealed import read_sealed, write_sealed
+from comp.tables import Targets
+from comp.vision.data.combined import synth_folder
+from comp.vision.data.competition import Competition, open_competition
+from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
+from comp.vision.pixels.decoding import states
+from comp.vision.schema import ImageConfig
+from comp.vision.synth.classifier import judge_of
+from comp.vision.synth.generated import read_generated, settings_of, with_their_data
+from comp.vision.synth.judge import Candidates, judge, names_of
+from comp.vision.synth.sheet import draw_sheet
+
+# Who may shut an image out, in the order in which they are asked.
+ORDER = ("unreadable", "label", "parent", "golden", "test", "structure", "meaning", "validation", "classifier")
+AGAIN = "run comp synth guard again"
+CHANGED = "comp synth guard wrote it"
+
+
+def guard(config: ImageConfig) -> Path:
+    """Writes `synthetic.csv`, with scores and a verdict for each generated image, and a contact sheet of them.
+
+    Raises:
+        CompError: labels are no classes, the run that judges is not trained, or a gate needs what is not installed.
+    """
+    settings = settings_of(config)
+    folder = synth_folder(config)
+    competition = open_competition(config)
+    if competition.tables.targets.kind == "multilabel":
+        raise CompError("comp synth takes one label per image: it cannot where rows have several")
+    table, notes = read_generated(config, competition.tables)
+    print("\n".join(notes))
+    made_of = digest([settings.model_dump(mode="json"), states(table["path"].tolist()), _behind(config, competition)])
+    path = synthetic_path(config)
+    if path.is_file() and made_of in read_synthetic(path)[1]:
+        table = read_synthetic(path)[0]
+        print(f"synth   {path} exists and fits: kept")
+    else:
+        with locked(folder, "synth guard"):
+            pixels = _pixels(config, table["path"].tolist())
+            judge(Candidates.of(config, competition, table, pixels))
+            write_sealed(path, "synthetic", {"made_of": made_of}, table)
+            draw_sheet(table, pixels, competition, folder / "synthetic.png")
+        print(f"wrote   {path}, {folder / 'synthetic.png'}")
+    _tell(table, competition.tables.targets)
+    return path
+
+
+def synthetic_path(config: ImageConfig) -> Path:
+    return synth_folder(config) / "synthetic.csv"
+
+
+def read_synthetic(path: Path) -> tuple[pd.DataFrame, str]:
+    """The verdicts as text, and what they were made of.
+
+    Raises:
+        CompError: there are none, or they were edited.
+    """
+    if not path.is_file():
+        raise CompError(f"{path} does not exist: run comp synth guard")
+    table, made_of, _ = read_sealed(path, "synthetic", CHANGED, AGAIN)
+    return table, made_of
+
+
+def _behind(config: ImageConfig, competition: Competition) -> list[object]:
+    """What else the verdicts depend on: folds, golden set, the models that judge."""
+    tables, judge = competition.tables, settings_of(config).classifier
+    golden = tables.golden.digest if tables.golden else None
+    weights = []
+    if judge is not None:
+        run = judge_of(config, judge)
+        weights = states([str(run.fold(k) / "best.safetensors") for k in run.done_folds()])
+    return [competition.split.digest, golden, config.folds.near_duplicates, str(config.folds.use), weights]
+
+
+def _pixels(config: ImageConfig, paths: list[str]) -> Pixels | Streamed:
+    other = with_their_data(config, paths)
+    folder = Path(str(other.data.work)) / "cache"
+    return open_pixels(paths, folder, Decoding.of(other), other.data.cache, f"synth-{digest([other.data.root])}")
+
+
+def _tell(table: pd.DataFrame, targets: Targets) -> None:
+    """Counts by class: how many there are, who shut how many out, how many some model learns from."""
+    gates = [gate for gate in ORDER if (table["gate"] == gate).any()]
+    classes = [name for name in names_of(targets) if (table["target"] == name).any()]
+    width = max(map(len, [*classes, "class"]))
+    print(f"synth   {'class':{width}}  images  {'  '.join(gates)}{'  ' * bool(gates)}let in")
+    for name in classes:
+        own = table[table["target"] == name]
+        counts = "".join(f"{int((own['gate'] == gate).sum()):{len(gate)}}  " for gate in gates)
+        print(f"        {name:{width}}  {len(own):6}  {counts}{int((own['gate'] == '').sum()):6}")
+    for why, count in table["why"][table["why"] != ""].value_counts().items():
+        print(f"        {count} left out: {why}")

@@ -1,0 +1,128 @@
+"""The gate of meaning, with real CLIP models of tiny size: one that was never trained, and one that knows colors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from vision.small import COLORS, picture
+
+from comp.errors import CompError
+from comp.vision.model.clip import load_clip
+from comp.vision.synth.meaning import proved
+
+transformers = pytest.importorskip("transformers")
+WORDS = ["<|startoftext|>", "a", "photo", "of", "red", "green", "blue", "face", "<|endoftext|>"]
+
+
+def write_clip(folder: Path, trained: bool) -> Path:
+    """A CLIP model of 32 px with a vocabulary of a few words; `trained`: it knows colors by their names."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
+
+    ends = {"bos_token_id": 0, "eos_token_id": len(WORDS) - 1, "pad_token_id": len(WORDS) - 1}
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        text_config={**size, "vocab_size": len(WORDS), "max_position_embeddings": 16, **ends},
+        vision_config={**size, "image_size": 16, "patch_size": 8},
+        projection_dim=16,
+    )
+    model = CLIPModel(config)
+    tokens = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="a"))
+    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokens.post_processor = processors.TemplateProcessing(
+        single="<|startoftext|> $A <|endoftext|>",
+        special_tokens=[("<|startoftext|>", 0), ("<|endoftext|>", len(WORDS) - 1)],
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokens, bos_token=WORDS[0], eos_token=WORDS[-1], pad_token=WORDS[-1]
+    )
+    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if trained:
+        _teach(model, tokenizer)
+    model.save_pretrained(folder)
+    return folder
+
+
+def _teach(model, tokenizer) -> None:
+    prompts = tokenizer([f"a photo of a {name} face" for name in COLORS], return_tensors="pt")
+    flat = np.stack([np.array(color) for color in COLORS.values()])
+    random, optimizer = np.random.default_rng(0), torch.optim.AdamW(model.parameters(), 3e-3)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)))
+    for _ in range(60):
+        label = random.integers(0, 3, 32)
+        noise = random.normal(0, 25, (32, 16, 16, 3))
+        pixels = torch.from_numpy(np.clip(flat[label][:, None, None] + noise, 0, 255) / 255).permute(0, 3, 1, 2).float()
+        said = model(pixel_values=(pixels - mean) / std, **prompts)
+        torch.nn.functional.cross_entropy(said.logits_per_image, torch.from_numpy(label)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def test_a_model_that_knows_the_labels_judges(competition, configure, comp, generated, tmp_path):
+    write_clip(tmp_path / "clip", trained=True)
+    generated(
+        [(picture("red", 900), "red", ""), (picture("green", 901), "red", ""), (picture("blue", 902), "blue", "")]
+    )
+    meaning = {"model": "./clip", "prompt": "a photo of a {} face"}
+    configure(
+        synth={"data": {"root": "made", "train": "made.csv"}, "structure": None, "classifier": None, "meaning": meaning}
+    )
+    comp("split")
+    status, out, err = comp("synth", "guard")
+    assert status == 0, err
+    assert "meaning: ./clip, AUC 1.000 on 36 real images" in out
+    table = Path("runs/small-synth/synthetic.csv").read_text().splitlines()
+    assert ",meaning," in table[3]
+    assert ",meaning," not in table[2] + table[4]
+
+
+def test_a_model_that_cannot_tell_the_labels_apart_is_switched_off(competition, configure, comp, generated, tmp_path):
+    write_clip(tmp_path / "clip", trained=False)
+    generated([(picture("green", 901), "red", "")])
+    meaning = {"model": "./clip", "auc": 0.99}
+    configure(
+        synth={"data": {"root": "made", "train": "made.csv"}, "structure": None, "classifier": None, "meaning": meaning}
+    )
+    comp("split")
+    status, out, err = comp("synth", "guard")
+    assert status == 0, err
+    assert "the gate of meaning is off: ./clip tells the labels of 36 real images apart with an AUC of 0." in out
+    assert "below synth.meaning.auc=0.99" in out
+
+
+def test_an_incomplete_model_is_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = write_clip(tmp_path / "clip", trained=False)
+    weights = load_file(folder / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CompError, match=r"its weights lack or do not fit 'visual_projection\.weight'"):
+        load_clip(str(folder), torch.device("cpu"))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CompError, match="there is no CLIP model in it"):
+        load_clip(str(folder), torch.device("cpu"))
+
+
+def test_embeddings_are_those_of_the_library(tmp_path):
+    folder = write_clip(tmp_path / "clip", trained=True)
+    clip = load_clip(str(folder), torch.device("cpu"))
+    prompts = ["a photo of a red face", "a photo"]
+    image = np.asarray(picture("red", 5, (16, 16)))
+    tokens = clip.tokenizer(prompts, padding=True, return_tensors="pt")
+    pixels = ((torch.from_numpy(image).permute(2, 0, 1) / 255 - clip.mean) / clip.std)[None]
+    with torch.no_grad():
+        known = clip.model(pixel_values=pixels, **tokens)
+    ours = clip.of_images(iter([image])) @ clip.of_texts(prompts).T
+    torch.testing.assert_close(ours, known.image_embeds @ known.text_embeds.T, atol=1e-6, rtol=0)
+    assert not torch.allclose(*clip.of_texts(prompts))
+
+
+def test_the_auc_of_chance_is_a_half_and_of_knowledge_one():
+    random, label = np.random.default_rng(0), np.repeat([0, 1, 2], 400)
+    assert proved(random.random((1200, 3)), label) == pytest.approx(0.5, abs=0.03)
+    assert proved(np.eye(3)[label], label) == 1
+    assert np.isnan(proved(np.eye(3)[label[:5]], label[:5]))
