@@ -47,11 +47,13 @@ def stack_fit(settings: Stack, seed: int, targets: Targets) -> Fit:
 
     def fit(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> Combiner:
         try:
-            if settings.kind == "lightgbm":
-                return boosted(p, x, y, targets, seed, settings.args)
-            return _logistic(p, x, y, targets, settings.args)
+            boosts = settings.kind == "lightgbm"
+            fitted = (
+                boosted(p, x, y, targets, seed, settings.args) if boosts else _logistic(p, x, y, targets, settings.args)
+            )
         except (lightgbm.basic.LightGBMError, TypeError, ValueError) as error:
             raise CompError(f"stack.args={settings.args} are not valid: {str(error).splitlines()[0]}") from None
+        return lambda p, x: fitted(p, x) if len(x) else np.zeros((0, y.shape[1]))  # the libraries refuse no rows
 
     return fit
 

@@ -17,8 +17,8 @@ from comp.vision.submission.form import Form, form_of, refuse_other_ids
 from comp.vision.submission.numbers import changed_scores, written
 
 
-def submit(config: ImageConfig) -> Path:
-    """Writes `submissions/<experiment>.csv` from the run's test predictions.
+def submit(config: ImageConfig) -> Path | None:
+    """Writes `submissions/<experiment>.csv` from the run's test predictions; without a test set, nothing.
 
     Raises:
         CompError: the predictions do not fit the sample submission; no file is left.
@@ -26,6 +26,9 @@ def submit(config: ImageConfig) -> Path:
     run = RunDir.of(config)
     predictions, targets, _ = read_predictions(run.test)
     predictions = predictions[asked_for(predictions["id"])].reset_index(drop=True)
+    if predictions.empty:
+        print("submit  there are no test images (data.test=null): nothing to submit")
+        return None
     for name in config.submit.postprocess:
         predictions = find("postprocess", name)(predictions, targets)
     sample, note = read_sample(config.data)
