@@ -157,6 +157,7 @@ class Trial:
     processes: int = 1
     config: str = "conf/demo.yaml"
     cache: Path = field(default_factory=lambda: ROOT / "template" / ".mypy_cache")  # PyTorch takes the time
+    untried: list[str] = field(default_factory=list)  # files of tests; none: all
 
     @property
     def repo(self) -> Path:
@@ -185,7 +186,8 @@ class Trial:
         refuse(misdeclared(self.repo))
 
     def tests(self) -> None:
-        self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", "auto")
+        """All of them; where the house passed as another task's, those of its own part, and outside folders."""
+        self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", "auto", *self.untried)
 
     def smoke(self) -> None:
         """From nothing to a checked submission and a report: one epoch of one fold of the demo's tiny network."""
@@ -215,6 +217,23 @@ class Trial:
         if done.returncode:
             told = (done.stdout + done.stderr).rstrip()
             raise Wrong(f"{program} {' '.join(words)}\n{told[-6000:]}")
+
+    def own_folders(self) -> list[str]:
+        """Of its task alone, below src/comp and tests."""
+        parts: dict[str, list[str]] = constants_of()["parts"]
+        others = {folder for task, folders in parts.items() if task != self.answers["task"] for folder in folders}
+        return [folder for folder in parts[self.answers["task"]] if folder not in others]
+
+    def house(self) -> str:
+        """The bytes of code and tests that are not its task's alone."""
+        own = tuple(f"{place}/{folder}/" for folder in self.own_folders() for place in ("src/comp", "tests"))
+        own += (f"src/comp/tasks/{self.answers['task']}.py",)
+        found = hashlib.blake2b()
+        for path in files_in(self.repo):
+            name = path.relative_to(self.repo).as_posix()
+            if name.startswith(("src", "tests")) and not name.startswith(own):
+                found.update(name.encode() + b"\0" + path.read_bytes())
+        return found.hexdigest()
 
     def key(self, step: str) -> str:
         """The bytes that a step depends on."""
@@ -292,6 +311,9 @@ def attempt(trial: Trial, done_before: set[str]) -> tuple[list[str], str]:
             cells.append("=")
             continue
         started = time.monotonic()
+        if step == "tests":
+            house = trial.house()
+            trial.untried = own_tests(trial) if house in done_before else []
         try:
             do(trial)
         except Wrong as error:
@@ -299,7 +321,17 @@ def attempt(trial: Trial, done_before: set[str]) -> tuple[list[str], str]:
         cells.append(f"{time.monotonic() - started:.1f}")
         if step != "render":
             done_before.add(key)
+        if step == "tests":
+            done_before.add(house)
     return cells, ""
+
+
+def own_tests(trial: Trial) -> list[str]:
+    """Tests in the folders of the trial's task alone, and those outside the folders of stages."""
+    own = [f"tests/{folder}" for folder in trial.own_folders() if (trial.repo / "tests" / folder).is_dir()]
+    loose = [*(trial.repo / "tests").glob("test_*.py"), *(trial.repo / "tests").glob("*/test_*.py")]
+    loose = [path for path in loose if path.parent.name not in ("config", "distributed", "loop", "runs", "updating")]
+    return [*own, *sorted(path.relative_to(trial.repo).as_posix() for path in loose)]
 
 
 if __name__ == "__main__":

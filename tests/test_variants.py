@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from checks import files_in, jinja_left_over, misdeclared, unlike_the_sample, untidy
 from rendering import ROOT, TEMPLATE
-from variants import VALUES, Prompts, Trial, Wrong, pairs, quick, uncovered
+from variants import VALUES, Prompts, Trial, Wrong, pairs, quick, own_tests, uncovered
 
 
 @pytest.fixture
@@ -174,6 +174,23 @@ def test_a_step_is_skipped_only_if_nothing_that_it_reads_changed(render, tmp_pat
     append(other.repo / "src/comp/files.py", "# Mine.\n")
     assert not same("types")
     assert not same("tests")
+
+
+def test_tests_of_a_house_that_passed_as_another_tasks_are_those_of_its_own_part(render, tmp_path):
+    trials: list[Trial] = []
+    for number, (task, recipe) in enumerate([("classify", "classify-modern"), ("emotion", "emotion-modern")]):
+        trials.append(Trial({"task": task, "recipe": recipe}, tmp_path / str(number)))
+        shutil.copytree(render(task=task, recipe=recipe), trials[-1].repo)
+    one, other = trials
+    assert one.house() == other.house()
+    wanted = own_tests(other)
+    assert wanted[0] == "tests/emotion"
+    assert {"tests/test_cli.py", "tests/vision/test_pipeline.py"} <= set(wanted)
+    assert not [name for name in wanted if name.startswith(("tests/vision/training", "tests/config"))]
+    append(other.repo / "src/comp/emotion/demo.py", "# Mine.\n")
+    assert one.house() == other.house()
+    append(other.repo / "src/comp/vision/batches.py", "# Mine.\n")
+    assert one.house() != other.house()
 
 
 def test_make_test_tries_each_task_and_recipe():

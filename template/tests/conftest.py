@@ -14,7 +14,6 @@ import pytest
 from support import SOURCE, configure, forget_accelerate
 
 from comp.cli import main
-from comp.tasks import tasks_here
 
 # On any machine the CPU: exact comparisons hold there. Of tiny tensors, more threads only wait for each other.
 # Any number of examples: COMP_EXAMPLES=2000 pytest …; the few of each run are the same ones every time.
@@ -53,16 +52,19 @@ class Small:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `small` runs for each task of this repository."""
+    """A test that takes `small` runs for each task of this repository that has a small competition."""
     if "small" in metafunc.fixturenames:
-        metafunc.parametrize("small", tasks_here(), indirect=True)
+        metafunc.parametrize("small", _kits(), indirect=True)
 
 
 @pytest.fixture
 def small(request: pytest.FixtureRequest) -> Small:
-    folders = [path.parent.name for path in Path(__file__).parent.glob("*/small.py")]
-    kits = {kit.SMALL["task"]: kit for kit in (import_module(f"{name}.small") for name in sorted(folders))}
-    return Small(request.param, kits[request.param])
+    return Small(request.param, _kits()[request.param])
+
+
+def _kits() -> dict[str, Any]:
+    folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/small.py"))
+    return {kit.SMALL["task"]: kit for kit in (import_module(f"{name}.small") for name in folders)}
 
 
 @pytest.fixture(autouse=True)

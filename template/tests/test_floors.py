@@ -10,7 +10,7 @@ from support import SOURCE
 PACKAGE = SOURCE / "comp"
 # From the ground up; the longest name that fits a module decides. What is not named stands on top of the others.
 FLOORS = (
-    ("errors", "files", "readback", "sealed"),
+    ("errors", "files", "readback"),
     ("updating",),
     ("tasks",),  # the records; a task's own entry is above the folders that it names
     ("config", "registry", "tables"),

@@ -33,7 +33,7 @@ def refusal(load):
 
 
 def test_an_empty_file_gives_the_defaults(load, small):
-    assert load("") == imported(tasks_here()[small.task].schema)()
+    assert load("") == imported(tasks_here()[small.task].schema)(task=small.task)
 
 
 def test_what_stands_in_the_file_wins_over_its_base_key_by_key(load):

@@ -1,6 +1,7 @@
 """What the configuration of images refuses, and in which words."""
 
 import pytest
+from vision.small import SMALL
 
 from comp.config import load_config
 from comp.errors import CompError
@@ -16,7 +17,7 @@ from comp.errors import CompError
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_its_key(repo, text, message):
-    (repo / "exp.yaml").write_text(f"task: classify\n{text}", encoding="utf-8")
+    (repo / "exp.yaml").write_text(f"task: {SMALL['task']}\n{text}", encoding="utf-8")
     with pytest.raises(CompError) as refused:
         load_config(repo / "exp.yaml")
     assert message in str(refused.value)

@@ -144,6 +144,11 @@ class Train(Training):
                 f"train.logit_adjustment={self.logit_adjustment:g} and {others[0]} both make up for rare classes: "
                 "set one of the two"
             )
+        if self.logit_adjustment and self.loss == "focal":
+            raise ValueError(
+                f"train.logit_adjustment={self.logit_adjustment:g} is for probabilities that are true, and those of "
+                "train.loss=focal are not: set one of the two"
+            )
         return self
 
     @model_validator(mode="after")

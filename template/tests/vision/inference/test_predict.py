@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from vision.small import picture
+from vision.small import SMALL, picture
 
 from comp.distributed.accelerator import accelerator_for
 from comp.runs.predictions import read_predictions
@@ -135,7 +135,7 @@ def test_a_run_copied_into_another_repository_predicts_there(trained, comp, tmp_
     shutil.copytree("runs/small", other / "runs/renamed")
     (other / "conf").mkdir()
     (other / "conf/mine.yaml").write_text(
-        "task: classify\nname: renamed\nfolds: {n: 2}\nmodel: {backbone: convnext_base}\n"
+        f"task: {SMALL['task']}\nname: renamed\nfolds: {{n: 2}}\nmodel: {{backbone: convnext_base}}\n"
     )
     monkeypatch.chdir(other)
     for table in ("oof", "test"):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from vision.small import SMALL
 
 from comp.config import load_config
 from comp.errors import CompError
@@ -194,7 +195,7 @@ def with_exif(path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["7-bit", "[1]", "[5, 5]", "[9, 1]", "[0, .inf]", "[0, .nan]"])
 def test_a_scale_that_is_none_is_refused(text, tmp_path):
-    (tmp_path / "a.yaml").write_text(f"task: classify\nname: a\ndata: {{scale: {text}}}\n")
+    (tmp_path / "a.yaml").write_text(f"task: {SMALL['task']}\nname: a\ndata: {{scale: {text}}}\n")
     with pytest.raises(CompError, match=r"data\.scale"):
         load_config(tmp_path / "a.yaml")
 

@@ -175,24 +175,44 @@ def test_where_nothing_tells_them_apart_adjusted_classes_are_equally_likely():
     y = torch.eye(3, dtype=torch.float64)[[0] * 90 + [1] * 9 + [2]]
     prior = y.mean(dim=0).tolist()
     for tau, expected in ((1.0, [1 / 3] * 3), (0.0, prior)):
-        assert optimum(adjusted(build_loss(Train(), CLASSES, None), y, CLASSES, tau), CLASSES, prior) == pytest.approx(
-            expected, abs=1e-3
-        )
+        loss = adjusted(Train(logit_adjustment=tau), y, CLASSES)
+        assert optimum(loss, CLASSES, prior) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_sure_row_of_a_frequent_class_is_not_predicted_as_the_rarest():
+    """Smoothed evenly, class 2 would get 0.033 for its 0.01, and class 0 only 0.93 for its 0.9."""
+    y = torch.eye(3, dtype=torch.float64)[[0] * 90 + [1] * 9 + [2]]
+    loss = adjusted(Train(logit_adjustment=1.0, label_smoothing=0.1), y, CLASSES)
+    for number in range(3):
+        p = optimum(loss, CLASSES, torch.eye(3)[number].tolist())
+        assert max(range(3), key=p.__getitem__) == number
+        others = [p[k] for k in range(3) if k != number]
+        assert others[0] == pytest.approx(others[1], abs=1e-3)
+
+
+def test_a_sure_negative_of_a_rare_label_stays_one():
+    y = torch.tensor([[1.0]] * 2 + [[0.0]] * 98, dtype=torch.float64)
+    loss = adjusted(Train(loss="bce", logit_adjustment=1.0, label_smoothing=0.1), y, BINARY)
+    assert optimum(loss, BINARY, [0.0])[0] < 0.15
+    assert optimum(loss, BINARY, [1.0])[0] > 0.85
 
 
 def test_adjusted_columns_of_a_sigmoid_are_as_likely_as_not():
     y = torch.tensor([[1.0]] * 2 + [[0.0]] * 98, dtype=torch.float64)
-    assert optimum(adjusted(build_loss(Train(), BINARY, None), y, BINARY, 1.0), BINARY, [0.02]) == pytest.approx(
-        [0.5], abs=1e-3
-    )
+    assert optimum(adjusted(Train(logit_adjustment=1.0), y, BINARY), BINARY, [0.02]) == pytest.approx([0.5], abs=1e-3)
 
 
 def test_a_class_without_rows_does_not_make_the_loss_infinite():
     y = torch.eye(3)[[0, 0, 1]]
-    assert adjusted(build_loss(Train(), CLASSES, None), y, CLASSES, 1.0)(LOGITS, HARD).isfinite()
+    assert adjusted(Train(logit_adjustment=1.0), y, CLASSES)(LOGITS, HARD).isfinite()
 
 
 @pytest.mark.parametrize("other", [{"sampler": "weighted"}, {"class_weights": "balanced"}])
 def test_rare_classes_are_made_up_for_once(other):
     with pytest.raises(ValueError, match=r"train\.logit_adjustment=1 and train\.\w+=\w+ both make up for rare classes"):
         Train(logit_adjustment=1.0, **other)
+
+
+def test_adjusted_focal_loss_is_refused():
+    with pytest.raises(ValueError, match=r"train\.logit_adjustment=1 is for probabilities that are true"):
+        Train(logit_adjustment=1.0, loss="focal")

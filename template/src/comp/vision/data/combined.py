@@ -7,8 +7,8 @@ import pandas as pd
 
 from comp.errors import CompError
 from comp.runs.rundir import RUNS
-from comp.sealed import read_sealed, write_sealed
 from comp.tables import Tables
+from comp.vision.data.sealed import read_sealed, write_sealed
 from comp.vision.schema import ImageConfig
 
 AGAIN = "run comp synth guard and comp synth combine again"

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.sealed import read_sealed, write_sealed
 from comp.tables import GOLDEN, Golden, Tables
+from comp.vision.data.sealed import read_sealed, write_sealed
 from comp.vision.schema import Data
 
 WAY_OUT = "restore it from a copy"

@@ -7,10 +7,10 @@ import pandas as pd
 from comp.errors import CompError
 from comp.files import digest
 from comp.runs.lock import locked
-from comp.sealed import read_sealed, write_sealed
 from comp.tables import Targets
 from comp.vision.data.combined import synth_folder
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.sealed import read_sealed, write_sealed
 from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.vision.pixels.decoding import states
 from comp.vision.schema import ImageConfig

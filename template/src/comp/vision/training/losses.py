@@ -44,14 +44,19 @@ def balanced_weights(y: Tensor, targets: Targets) -> Tensor:
     return (len(y) - positives).clamp(min=1) / positives
 
 
-def adjusted(loss: Loss, y: Tensor, targets: Targets, tau: float) -> Loss:
-    """`loss` of logits that have `tau` · log of the prior added, the prior of the targets `y` (N, K).
+def adjusted(settings: Train, y: Tensor, targets: Targets) -> Loss:
+    """The loss of logits that have train.logit_adjustment · log of the prior of the targets `y` (N, K) added.
 
     Its optimum without them makes up for the prior (arXiv 2007.07314). Where a sigmoid stands per column, log odds.
+    Smoothing moves mass to the classes by that prior too, not evenly: a class of 0.4 % that got 1.4 % of every row
+    would have a higher logit than one of 40 % has where it is sure, and be predicted for all of its rows.
     """
+    multiclass, smoothing = targets.kind == "multiclass", settings.label_smoothing
+    loss = build_loss(settings.model_copy(update={"label_smoothing": 0.0}), targets, None)
     share = y.mean(dim=0).clamp(0.5 / len(y), 1 - 0.5 / len(y))
-    shift = tau * (share.log() if targets.kind == "multiclass" else share.logit())
-    return lambda logits, truth: loss(logits + shift, truth)
+    shift = settings.logit_adjustment * (share.log() if multiclass else share.logit())
+    unsure = shift.softmax(dim=0) if multiclass else shift.sigmoid()
+    return lambda logits, truth: loss(logits + shift, truth * (1 - smoothing) + smoothing * unsure)
 
 
 @register("loss", "cross_entropy")

@@ -87,12 +87,11 @@ def build_criterion(config: ImageConfig, fold: Fold, device: torch.device) -> Lo
     """The loss, with class weights or the prior of the fold's training rows where they are asked for."""
     samples, weights = fold.samples, None
     y = torch.from_numpy(samples.y[fold.train_rows])
+    if config.train.logit_adjustment:
+        return adjusted(config.train, y.to(device), samples.targets)
     if config.train.class_weights == "balanced":
         weights = balanced_weights(y, samples.targets).to(device)
-    loss = build_loss(config.train, samples.targets, weights)
-    if not config.train.logit_adjustment:
-        return loss
-    return adjusted(loss, y.to(device), samples.targets, config.train.logit_adjustment)
+    return build_loss(config.train, samples.targets, weights)
 
 
 def memory_format(settings: Train) -> torch.memory_format:

@@ -30,11 +30,11 @@ def read_sealed(path: Path, kind: str, changed: str, way_out: str) -> tuple[pd.D
     """
     with reading(path, way_out):
         first, _, body = path.read_bytes().decode().partition("\n")
-    header = re.fullmatch(rf"# {kind} (?P<settings>.*) digest=(?P<digest>\w{{16}})", first)
-    if header is None or _digest(header["settings"] + body) != header["digest"]:
+    header = re.fullmatch(r"# (\w+) (.*) digest=(\w+)", first)
+    if header is None or header[1] != kind or header[3] != _digest(header[2] + body):
         raise CompError(f"{path} was changed since {changed}: {way_out}")
     table = pd.read_csv(io.StringIO(body), dtype=str, keep_default_na=False)
-    return table, header["settings"], header["digest"]
+    return table, header[2], header[3]
 
 
 def _digest(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Facial emotion: what it needs beside the images."""

@@ -1,0 +1,10 @@
+"""Facial emotion: an image task with demo data of its own."""
+
+from comp.tasks import Task, usual
+from comp.tasks.vision import COMMANDS, REGISTERS
+
+TASK = Task(
+    "comp.vision.schema:ImageConfig",
+    {**COMMANDS, "demo-data": usual.demo_data("comp.emotion.demo:write_demo")},
+    REGISTERS,
+)
