@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,20 @@ def gives_a_result_or_a_line(read: Callable[[], object]) -> None:
         assert str(error)
         assert "\n" not in str(error)
         assert len(str(error)) < 2000
+
+
+def killed_at(path: Path) -> None:
+    """Starts `comp run` and kills it as soon as `path` is there."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "comp", "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert process.poll() is None, f"it ended before {path} was there"
+    process.kill()
+    process.wait()
 
 
 def recipes() -> list[Path]:

@@ -1,16 +1,12 @@
 """`comp run` through all phases of an ensemble: pretraining, members, stack, pseudo-labels; interrupted anywhere."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from support import SOURCE
+from support import killed_at
 from vision.small import picture
 
 MEMBERS = [
@@ -63,19 +59,6 @@ def test_it_goes_through_all_phases_and_prints_what_each_brought(ensemble, comp)
     assert "accuracy" in out[out.index("== score") :]
     assert Path("runs/small-pseudo-stack/report.html").is_file()
     assert set(pd.read_csv("runs/leaderboard.csv")["name"]) == set(names(out))
-
-
-def killed_at(path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "comp", "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert process.poll() is None, f"it ended before {path} was there"
-    process.kill()
-    process.wait()
 
 
 def test_killed_in_each_phase_it_ends_with_the_same_table(ensemble, comp):

@@ -1,9 +1,11 @@
 """comp synth plan, combine and train: how many are wanted, how many join, and which model learns from which."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from support import killed_at
 from vision.synth.conftest import GATES_OFF, child_of
 
 from comp.runs.predictions import read_oof, read_predictions
@@ -149,6 +151,30 @@ def test_the_whole_way_ends_with_a_comparison(unbalanced, configure, comp, repo)
     pd.testing.assert_frame_equal(read_predictions(repo / "runs/small-augmented/test.parquet")[0], before)
     table = [line for line in out.splitlines() if "balanced_accuracy" in line]
     assert table == [line for line in again.splitlines() if "balanced_accuracy" in line]
+
+
+def test_killed_in_each_phase_it_ends_with_the_same_comparison(unbalanced, configure, comp):
+    steps = ["golden", "split", "train", "synth guard", "synth combine", "synth train", "compare"]
+    synth = {**SYNTH, "structure": {}, "classifier": {"least": 0.2, "quota": 0.5}}
+    configure(steps=steps, synth=synth, golden={"per_class": 1, "most": 0.4}, train={"epochs": 4})
+    for path in (
+        "data/golden.csv",
+        "data/folds.csv",
+        "runs/small/fold1/last/state.pt",
+        "runs/small-synth/synthetic.csv",
+        "runs/small-synth/combined.csv",
+        "runs/small-augmented/fold0/last/state.pt",
+    ):
+        killed_at(Path(path))
+    status, out, err = comp("run")
+    assert status == 0, err
+    status, undisturbed, err = comp("run", "name=whole")
+    assert status == 0, err
+    told = [
+        text[text.index("golden  ", text.index("== compare")) : text.index("looked at")] for text in (out, undisturbed)
+    ]
+    assert told[0].split() == told[1].replace("whole", "small").split()
+    assert len(told[0].splitlines()) > 8
 
 
 def test_a_comparison_without_a_second_training_is_refused(competition, configure, comp):
