@@ -148,3 +148,26 @@ def test_equal_runs_are_noise():
 @pytest.mark.parametrize(("words", "line"), [(["one"], "name two runs"), (["a", "b"], "there is no run a")])
 def test_what_is_no_pair_of_runs_is_refused(words, line, repo, comp):
     assert line in comp("compare", *words)[2]
+
+
+def test_predictions_of_another_tool_need_the_golden_rows_and_no_golden_training(golden_run, comp, competition):
+    tables = read_tables(golden_run.data)
+    names = [f"p_{name}" for name in tables.targets.classes]
+
+    def write(name: str, ids: pd.Series) -> str:
+        pd.DataFrame(1 / 3, index=pd.Index(ids, name="id"), columns=names).to_csv(name)
+        return name
+
+    golden = tables.golden.truth["id"]
+    every = pd.concat([tables.train["id"], golden.str.removeprefix(GOLDEN)])
+    asked = tables.test["id"][: -len(golden)]
+    friend = "blend.members=[small,{{name: friend, oof: {}, test: {}}}]"
+    fair, all_rows = write("fair.csv", tables.train["id"]), write("all.csv", every)
+    test, plain = write("test.csv", tables.test["id"]), write("plain.csv", asked)
+    assert "has golden images among its training rows" in comp("blend", "name=b", friend.format(all_rows, test))[2]
+    line = comp("blend", "name=b", friend.format(fair, plain))[2]
+    assert re.search(
+        r"plain.csv lacks 12 golden images: it needs their predictions too, under ids such as golden:\d{4},", line
+    )
+    assert comp("blend", "name=b", friend.format(fair, test))[0] == 0
+    assert comp("evaluate", "name=b")[0] == 0

@@ -13,7 +13,7 @@ from comp.errors import CompError, shown
 from comp.folds import Split
 from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
 from comp.runs.rundir import RUNS
-from comp.tables import Tables, Targets, read_csv
+from comp.tables import GOLDEN, Tables, Targets, read_csv
 from comp.vision.ensemble.combiners import normalized
 from comp.vision.ensemble.crossfit import Predicted
 from comp.vision.schema import Foreign, ImageConfig
@@ -66,7 +66,24 @@ def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Table
 def _of_files(files: Foreign, tables: Tables, split: Split) -> Member:
     print(f"member  {files.name}: cannot check whether {files.oof} is out of fold; if not, all scores with it flatter")
     oof, test = (_foreign(Path(path), tables.targets) for path in (files.oof, files.test))
+    if tables.golden is not None:
+        _refuse_without_golden(files, oof, test, tables.golden.truth["id"])
     return Member(files.name, oof, dict.fromkeys(range(split.n), test))
+
+
+def _refuse_without_golden(files: Foreign, oof: pd.DataFrame, test: pd.DataFrame, golden: pd.Series) -> None:
+    """Raises: CompError: its models learned from golden images, by all that is known, or did not predict them."""
+    learned = oof["id"][oof["id"].isin(golden.str.removeprefix(GOLDEN))]
+    if len(learned):
+        raise CompError(
+            f"{files.oof} has golden images among its training rows ({shown(learned)}): a score on them would flatter. "
+            "Train it without the rows that golden.csv names, or leave it out"
+        )
+    if missing := set(golden) - set(test["id"]):
+        raise CompError(
+            f"{files.test} lacks {len(missing)} golden images: it needs their predictions too, under ids such as "
+            f"{min(missing)}, from models that never learned from them"
+        )
 
 
 def _foreign(path: Path, targets: Targets) -> pd.DataFrame:
