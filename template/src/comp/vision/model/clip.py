@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from comp.errors import CompError, one_line, shown
+from comp.vision.model.hub import reachable_or_offline
 
 INSTALL = 'pip install -e ".[synth]"'
 LONGEST = 77  # tokens of a prompt
@@ -70,12 +71,13 @@ def load_clip(name: str, device: torch.device) -> Clip:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        loaded: Any = CLIPModel.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
-        model, about = loaded
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        prepared = AutoImageProcessor.from_pretrained(source)
+        with reachable_or_offline():
+            loaded: Any = CLIPModel.from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+            model, about = loaded
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            prepared = AutoImageProcessor.from_pretrained(source)
     except (OSError, ValueError, RuntimeError) as error:
         where = "in it" if folder.is_dir() else "on the hub, or it cannot be reached"
         raise CompError(f"{name}: there is no CLIP model {where}: {one_line(error)}") from None
