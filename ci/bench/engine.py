@@ -69,6 +69,14 @@ def about_data(data: Path, work: Path) -> dict[str, Any]:
     }
 
 
+def write_digits(root: Path) -> None:
+    """The demonstration's handwritten digits: `train.csv` (id, label), `train/` and `test/`."""
+    from comp.vision.demo import write_demo
+    from comp.vision.schema import ImageConfig
+
+    write_demo(ImageConfig.model_validate({"data": {"root": str(root)}}))
+
+
 def keep_freed_memory() -> None:
     """The engine's setting of the memory allocator, for the bound that it is measured against."""
     from comp.distributed.accelerator import keep_freed_memory

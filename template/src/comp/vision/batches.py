@@ -27,7 +27,7 @@ Key = tuple[int, int, int]  # epoch, position in the epoch, row of the table
 
 @dataclass(frozen=True)
 class Batch:
-    images: Tensor  # (B, 3, H, W) uint8, channels last in memory
+    images: Tensor  # (B, 3, H, W) uint8, channels last in memory; or (B, …) features that were kept of them
     targets: Tensor  # (B, K) float32
     rows: Tensor  # (B,) int64, row numbers of the table
     metadata: Tensor | None = None  # (B, M) float32, as `MetadataEncoder` gives it
@@ -79,9 +79,9 @@ class TrainDataset(Dataset[Batch]):
         ]
         if self._on == "device":
             canvas, tensors = on_device.packed(images, draws, size_px)
-            return _batch(canvas, self._samples, rows, tensors)
+            return batch_of(_planes(canvas), self._samples, rows, tensors)
         views = [on_cpu.applied(image, drawn, size_px) for image, drawn in zip(images, draws, strict=True)]
-        return _batch(np.stack(views), self._samples, rows)
+        return batch_of(_planes(np.stack(views)), self._samples, rows)
 
 
 class EvalDataset(Dataset[Batch]):
@@ -96,7 +96,7 @@ class EvalDataset(Dataset[Batch]):
         for place, row in enumerate(rows):
             image = self._samples.pixels[row]
             images[place] = self._evaluation.view(image) if how == "pretrained" else fitted(image, size_px, how)
-        return _batch(images, self._samples, rows)
+        return batch_of(_planes(images), self._samples, rows)
 
 
 class TrainingBatches(Sampler[list[Key]]):
@@ -201,8 +201,13 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
-def _batch(images: np.ndarray, samples: Samples, rows: Sequence[int], draws: on_device.Draws | None = None) -> Batch:
+def _planes(images: np.ndarray) -> Tensor:
+    """(B, H, W, 3) as (B, 3, H, W), without moving them."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+def batch_of(images: Tensor, samples: Samples, rows: Sequence[int], draws: on_device.Draws | None = None) -> Batch:
+    """`images` (B, …) of these rows with what the samples say of them."""
     chosen = list(rows)
-    pixels, targets = torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(samples.y[chosen])
     metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[chosen])
-    return Batch(pixels, targets, torch.tensor(chosen), metadata, draws)
+    return Batch(images, torch.from_numpy(samples.y[chosen]), torch.tensor(chosen), metadata, draws)

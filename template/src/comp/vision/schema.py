@@ -120,6 +120,7 @@ class Train(Training):
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None  # each block's rate is this times the next one's
     # Never trained: the first so many blocks or stages and all before them, or patterns such as ["stages.0.*"].
     freeze: Count | list[str] = 0
+    cache_frozen: Count = 0  # augmented views per image whose features at the frozen boundary are kept; 0: none
     freeze_epochs: Count = 0  # first epochs that train the head alone
     freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
     loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
@@ -148,6 +149,20 @@ class Train(Training):
             raise ValueError(
                 f"train.logit_adjustment={self.logit_adjustment:g} is for probabilities that are true, and those of "
                 "train.loss=focal are not: set one of the two"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_cached_stays_frozen(self) -> "Train":
+        if self.cache_frozen and not self.freeze:
+            raise ValueError(
+                f"train.cache_frozen={self.cache_frozen} keeps what train.freeze leaves as it is, and train.freeze="
+                f"{self.freeze} freezes nothing: set train.freeze, or train.cache_frozen=0"
+            )
+        if self.cache_frozen and self.freeze_epochs:
+            raise ValueError(
+                f"train.cache_frozen={self.cache_frozen} and train.freeze_epochs={self.freeze_epochs} do not go "
+                "together: what is cached is frozen for good. Set one of the two to 0"
             )
         return self
 
@@ -389,6 +404,17 @@ class ImageConfig(Experiment):
     stack: Stack = Stack()
     soup: Soup = Soup()
     submit: Submit = Submit()
+
+    @model_validator(mode="after")
+    def _whole_batches_are_augmented_anew(self) -> "ImageConfig":
+        augment, views = self.augment, self.train.cache_frozen
+        for name in ("mixup", "cutmix", "custom"):
+            if views and (value := getattr(augment, name)):
+                raise ValueError(
+                    f"train.cache_frozen={views} and augment.{name}={value} do not go together: what changes whole "
+                    f"batches comes before the frozen part. Set train.cache_frozen=0, or augment.{name}={type(value)()}"
+                )
+        return self
 
     @property
     def about_model(self) -> str:

@@ -108,9 +108,10 @@ def test_pretrained_once_it_is_kept_and_other_settings_are_refused(other, config
     assert "pretrain.train was" in err
 
 
-def test_frozen_epochs_are_not_for_the_pretraining(other, configure, comp):
-    """They are for the competition's own images, whose head is new; here all of the network learns."""
-    configure(pretrain=pretraining(train={"epochs": 1}), train={"freeze_epochs": 2, "freeze_lr": 0.01})
+@pytest.mark.parametrize("frozen", [{"freeze_epochs": 2, "freeze_lr": 0.01}, {"freeze": 2, "cache_frozen": 1}])
+def test_what_is_frozen_is_not_for_the_pretraining(frozen, other, configure, comp):
+    """That is for the competition's own images, whose head is new; here all of the network learns."""
+    configure(pretrain=pretraining(train={"epochs": 1}), train=frozen)
     comp("split")
     weights = []
     for lr in (1e-30, 0.01):

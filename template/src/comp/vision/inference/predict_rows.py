@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from comp.tables import Targets
-from comp.vision.batches import EvalDataset, loader, to_device, workers_for
+from comp.vision.batches import Batch, EvalDataset, loader, to_device, workers_for
 from comp.vision.data.samples import Samples
 from comp.vision.inference.views import apply_view
 from comp.vision.pixels import Evaluation
@@ -24,16 +25,18 @@ def predict_rows(
     config: ImageConfig,
     accelerator: Accelerator,
     views: Sequence[str],
+    kept: Dataset[Batch] | None = None,
 ) -> np.ndarray:
     """Probabilities (N, K) float32 of `rows` (N,) of `samples`, in their order, averaged over `views` (TTA).
 
-    Each image is decoded and sent to the device once; its views are made there, one after the other.
+    Each image is decoded and sent to the device once; its views are made there, one after the other. With `kept`, which
+    holds batches of features, `model` is what lies above them, and there is no view but `identity`.
     The rows are divided among the processes and come back by their place, each exactly once, whatever the number of
     processes and the batch size.
     """
     world, rank = accelerator.num_processes, accelerator.process_index
     places = np.arange(len(rows))[rank::world]
-    dataset = EvalDataset(samples, Evaluation.of(config))
+    dataset = EvalDataset(samples, Evaluation.of(config)) if kept is None else kept
     batches = _Chunks(rows[places].tolist(), config.predict.batch_size)
     loading = loader(dataset, batches, workers_for(config, accelerator, samples.pixels.streamed), accelerator.device)
     collected: list[Tensor] = []

@@ -73,8 +73,12 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor, metadata: Tensor | None = None) -> Tensor:
         # One pass over the pixels: (images / 255 − mean) / std.
         features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), 1 / (255 * self.std)))
+        return self.classified(features, metadata)
+
+    def classified(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:
+        """Pooled features (B, C) of images, and their metadata (B, M) or None → logits (B, K)."""
         if self.metadata is not None:
-            features = torch.cat([features, self.metadata(metadata, len(images)).to(features.dtype)], dim=1)
+            features = torch.cat([features, self.metadata(metadata, len(features)).to(features.dtype)], dim=1)
         return self.head(features)
 
 

@@ -5,6 +5,8 @@ statistics stay and its dropout is off. Below the first weight that learns, no a
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import groupby
 
@@ -15,6 +17,14 @@ from torch import Tensor, nn
 from comp.errors import CompError, shown
 
 STEM = 0  # timm's number of what comes before the first block: patches, positions, class token
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module."""
+
+    output: object
+    learns: bool  # a weight that learns has a part in it
 
 
 def freeze(backbone: nn.Module, what: int | list[str], images: Tensor) -> list[nn.Module]:
@@ -95,21 +105,36 @@ def _named_like(backbone: nn.Module, patterns: list[str]) -> list[str]:
 
 def _below(backbone: nn.Module, images: Tensor) -> list[nn.Module]:
     """Modules whose output no weight that learns has a part in: dropout between frozen blocks, say."""
-    found: dict[nn.Module, bool] = {}
+    return [module for module, found in calls(backbone, images).items() if not any(call.learns for call in found)]
+
+
+def calls(model: nn.Module, images: Tensor) -> dict[nn.Module, list[Call]]:
+    """All calls of each module in a pass of images (B, 3, H, W) in evaluation; the module that ends first is first."""
+    found: dict[nn.Module, list[Call]] = {}
 
     def look(module: nn.Module, _: object, output: object) -> None:
-        found[module] = found.get(module, True) and not any(each.requires_grad for each in _tensors(output))
+        found.setdefault(module, []).append(Call(output, any(each.requires_grad for each in tensors_in(output))))
 
-    handles = [module.register_forward_hook(look) for module in backbone.modules()]
-    was_training = backbone.training
+    handles = [module.register_forward_hook(look) for module in model.modules()]
     try:
-        with torch.enable_grad():
-            backbone.eval()(images)
+        with evaluating(model), torch.enable_grad():
+            model(images)
     finally:
         for handle in handles:
             handle.remove()
-        backbone.train(was_training)
-    return [module for module, is_below in found.items() if is_below]
+    return found
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within the block, the model evaluates; after it, each module does again what it did before."""
+    training = {module: module.training for module in model.modules()}
+    model.train().eval()  # some keep what they derive from their weights until they are in training again
+    try:
+        yield
+    finally:
+        for module, was_training in training.items():
+            module.training = was_training
 
 
 def _is_still(module: nn.Module) -> bool:
@@ -117,11 +142,12 @@ def _is_still(module: nn.Module) -> bool:
     return bool(weights) and not any(weight.requires_grad for weight in weights)
 
 
-def _tensors(output: object) -> Iterator[Tensor]:
+def tensors_in(output: object) -> Iterator[Tensor]:
+    """Those of an output, however it nests them."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, (list, tuple)):
         for each in output:
-            yield from _tensors(each)
+            yield from tensors_in(each)
     elif isinstance(output, dict):
-        yield from _tensors(list(output.values()))
+        yield from tensors_in(list(output.values()))

@@ -43,7 +43,7 @@ def open_pixels(
     if cache:
         pixels = remembered(place, lambda: Pixels(place, len(paths)))
         if pixels is not None:
-            _say(quiet, f"cache   {folder}: {_size(pixels.n_bytes)} for {len(paths)} images, found")
+            _say(quiet, f"cache   {folder}: {size_of(pixels.n_bytes)} for {len(paths)} images, found")
             return pixels
         if _made(files, place, decoding, cache, quiet):
             return Pixels(place)
@@ -64,7 +64,7 @@ def _made(files: list[State], place: Path, decoding: Decoding, cache: Literal["a
                 remove_damaged(place)
         needed = estimated_bytes([path for path, _, _ in files], decoding)
         obstacle = None if cache is True else _obstacle(needed, folder)
-        about = f"about {_size(needed)} for {len(files)} images"
+        about = f"about {size_of(needed)} for {len(files)} images"
         if obstacle:
             _say(quiet, f"cache   none, each epoch decodes again: {about}, {obstacle} (data.cache=true forces it)")
             return False
@@ -73,7 +73,7 @@ def _made(files: list[State], place: Path, decoding: Decoding, cache: Literal["a
         n_decoded = build(files, place, decoding)
         seconds = time.perf_counter() - started
     written = (place / "pixels.bin").stat().st_size
-    speed = f"{_size(written)} in {seconds:.1f} s, {len(files) / seconds:.0f} images/s"
+    speed = f"{size_of(written)} in {seconds:.1f} s, {len(files) / seconds:.0f} images/s"
     _say(quiet, f"        {len(files)} images, {speed}: {n_decoded} decoded, {len(files) - n_decoded} reused")
     return True
 
@@ -91,14 +91,17 @@ def estimated_bytes(paths: list[str], decoding: Decoding) -> int:
 
 def _obstacle(needed: int, folder: Path) -> str | None:
     """Why a cache of so many bytes does not fit into `folder`."""
+    obstacle, memory = disk_obstacle(needed, folder), memory_bytes()
+    if obstacle is None and memory is not None and needed > MEMORY_SHARE * memory:
+        return f"more than {MEMORY_SHARE:.0%} of the memory ({size_of(memory)})"
+    return obstacle
+
+
+def disk_obstacle(needed: int, folder: Path) -> str | None:
+    """Why so many bytes do not fit on the disk of `folder`."""
     disk = shutil.disk_usage(folder)
     spare = disk.free - max(round(DISK_KEPT_FREE * disk.total), LEAST_KEPT_FREE)
-    if needed > spare:
-        return f"the disk of {folder} has {_size(max(spare, 0))} to spare"
-    memory = memory_bytes()
-    if memory is not None and needed > MEMORY_SHARE * memory:
-        return f"more than {MEMORY_SHARE:.0%} of the memory ({_size(memory)})"
-    return None
+    return f"the disk of {folder} has {size_of(max(spare, 0))} to spare" if needed > spare else None
 
 
 def memory_bytes() -> int | None:
@@ -115,7 +118,8 @@ def memory_bytes() -> int | None:
     return total
 
 
-def _size(n_bytes: int) -> str:
+def size_of(n_bytes: int) -> str:
+    """`1.5 GB`."""
     unit, name = next(((unit, name) for unit, name in UNITS if n_bytes >= unit), UNITS[-1])
     value = n_bytes / unit
     return f"{value:.0f} {name}" if value >= 10 else f"{value:.1f} {name}"

@@ -24,6 +24,7 @@ from comp.vision.metrics import log_loss, score
 from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
+from comp.vision.training.cache_frozen import Cached, cached_features
 from comp.vision.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from comp.vision.training.setup import (
     Setup,
@@ -65,6 +66,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images", measured_on=measured_on)
     epochs.resume()
     progress = state.progress
+    cached = cached_features(setup, folder)
     freeze_unused(setup)
     backbone = trainable_parameters(model.backbone)
 
@@ -74,10 +76,10 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     batches = batches_for(setup, progress.micro_batches)
     progress.augment_on = progress.augment_on or place_to_augment(setup, progress.micro_batches)
     geometry = Evaluation.of(config).geometry
-    dataset = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on, geometry)
+    views = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on, geometry)
     workers = workers_for(config, accelerator, fold.samples.pixels.streamed)
-    loading = loader(dataset, batches, workers, device, every_epoch=True)
-    augment = BatchAugment(config.augment)
+    loading = loader(cached.training if cached else views, batches, workers, device, every_epoch=True)
+    augment, order = BatchAugment(config.augment), torch.preserve_format if cached else memory_format(settings)
 
     with stop_requests() as request:
         saving = Saving(state, fold.label, folder, settings, accelerator, request)
@@ -88,7 +90,8 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
             frozen = epoch < settings.freeze_epochs
             setup.set_training_mode(frozen)
             if wrapped is None or epoch == settings.freeze_epochs:
-                wrapped = wrapped_for_training(setup, backbone, frozen, progress.micro_batches)
+                cut = cached.cut if cached else None
+                wrapped = wrapped_for_training(setup, backbone, frozen, progress.micro_batches, cut)
             mix = epoch < settings.epochs - config.augment.mix_off_epochs
             batches.set_epoch(epoch, progress.batch)
             val_losses = [scores["val_loss"] for scores in progress.history]
@@ -102,7 +105,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
 
                 # Batch: forward, backward, step
                 with accelerator.accumulate(wrapped):
-                    inputs, metadata, targets = to_device(batch, device, memory_format(settings))
+                    inputs, metadata, targets = to_device(batch, device, order)
                     inputs, targets, mixed = augment(inputs, targets, mix)
                     with accelerator.autocast():
                         logits = wrapped(inputs, None if mixed else metadata)
@@ -134,7 +137,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 "epoch": epoch + 1,
                 "lr": learning_rate(progress.update - 1, batches.updates, settings, val_losses),
                 "train_loss": train_loss,
-                **_validate(eval_model, config, fold, accelerator),
+                **_validate(eval_model, config, fold, accelerator, cached),
                 "seconds": round(progress.seconds, 2),
                 "images_per_s": round(batches.updates * batches.batch_size / progress.seconds, 1),
             }
@@ -164,9 +167,12 @@ def _share_batch_statistics(models: list[nn.Module], accelerator: Accelerator) -
             distribute_bn(model, accelerator.num_processes, reduce=True)
 
 
-def _validate(model: nn.Module, config: ImageConfig, fold: Fold, accelerator: Accelerator) -> dict[str, float]:
+def _validate(
+    model: Classifier, config: ImageConfig, fold: Fold, accelerator: Accelerator, cached: Cached | None
+) -> dict[str, float]:
     """The loss and the metrics of the validation rows, without test-time augmentation."""
-    p = predict_rows(model, fold.samples, fold.valid_rows, config, accelerator, EPOCH_VIEWS)
+    above, dataset = (cached.cut.tail(model), cached.validation) if cached else (model, None)
+    p = predict_rows(above, fold.samples, fold.valid_rows, config, accelerator, EPOCH_VIEWS, dataset)
     y, targets = fold.samples.y[fold.valid_rows], fold.samples.targets
     metrics = {name: score(name, y, p, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
     return {"val_loss": log_loss(y, p, targets), **metrics}

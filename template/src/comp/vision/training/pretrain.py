@@ -53,7 +53,8 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     inherited = {key: getattr(config.data, key) for key in ("frame", "background", "fill_nan", "cache")}
     inherited["classes"] = None  # those of the competition come from pretrain.map
     data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
-    train = {"freeze": 0, "freeze_epochs": 0, "freeze_lr": None, **settings.train}  # those are for what comes after
+    after = {"freeze": 0, "cache_frozen": 0, "freeze_epochs": 0, "freeze_lr": None}  # those are for what comes after
+    train = {**after, **settings.train}
     other = changed(config, data=data, train=train, augment=settings.augment)
     if run.pretrained.is_file():
         print(f"pretrain  {run.pretrained} exists: kept")
@@ -80,7 +81,8 @@ def _pretrain(other: ImageConfig, own: Data, competition: Competition, run: RunD
         model = fit(other, fold, folder, accelerator)
     if accelerator.is_main_process:
         save_checkpoint(model, run.pretrained, fold.facts)
-        shutil.rmtree(folder / "last", ignore_errors=True)
+        for left in ("last", "frozen"):
+            shutil.rmtree(folder / left, ignore_errors=True)
         print(f"wrote   {run.pretrained}", flush=True)
     release_memory(accelerator)
     accelerator.wait_for_everyone()

@@ -16,6 +16,7 @@ from comp.vision.augment import cpu_images_per_s, where_to_augment
 from comp.vision.batches import TrainingBatches, balancing_weights, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.model import Classifier, build_model, load_weights
+from comp.vision.model.cut import Cut
 from comp.vision.model.frozen import freeze, table
 from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
@@ -41,7 +42,13 @@ class Setup:
 
     @classmethod
     def of(cls, config: ImageConfig, fold: Fold, accelerator: Accelerator) -> "Setup":
-        """With a new model, on the device."""
+        """With a new model, on the device.
+
+        Raises:
+            CompError: the settings are not for FSDP, or no such model can be built.
+        """
+        if config.train.cache_frozen and is_sharded(accelerator):
+            raise CompError(f"train.cache_frozen={config.train.cache_frozen} is not for FSDP: set it to 0")
         model, criterion = build_classifier(config, fold), build_criterion(config, fold, accelerator.device)
         size, order = config.model.image_size, memory_format(config.train)
         still = freeze(model.backbone, config.train.freeze, torch.zeros(1, 3, size, size))
@@ -119,10 +126,12 @@ def batches_for(setup: Setup, micro_batches: int) -> TrainingBatches:
     )
 
 
-def wrapped_for_training(setup: Setup, backbone: list[nn.Parameter], frozen: bool, micro_batches: int) -> Any:
+def wrapped_for_training(
+    setup: Setup, backbone: list[nn.Parameter], frozen: bool, micro_batches: int, cut: Cut | None = None
+) -> Any:
     """The model as it is called in training, its `backbone` weights frozen or not, compiled if `train.compile` is set.
 
-    What is frozen is settled before: the wrapper looks at it once.
+    With a `cut` it is what lies above it. What is frozen is settled before: the wrapper looks at it once.
     """
     for weight in backbone:
         weight.requires_grad_(not frozen)
@@ -131,11 +140,12 @@ def wrapped_for_training(setup: Setup, backbone: list[nn.Parameter], frozen: boo
         # Not before: of the dry runs until here, a process may do one alone.
         synchronize_batch_norm(setup.model, accelerator.device)
     if not is_sharded(accelerator):
-        wrapped = accelerator.prepare_model(accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False))
-    return _compiled(setup, wrapped, micro_batches) if setup.config.train.compile else wrapped
+        bare = accelerator.unwrap_model(setup.model, keep_fp32_wrapper=False)
+        wrapped = accelerator.prepare_model(bare if cut is None else cut.tail(bare))
+    return _compiled(setup, wrapped, micro_batches, cut) if setup.config.train.compile else wrapped
 
 
-def _compiled(setup: Setup, wrapped: Any, micro_batches: int) -> Any:
+def _compiled(setup: Setup, wrapped: Any, micro_batches: int, cut: Cut | None) -> Any:
     """The wrapped model, compiled. Prints how long that took.
 
     Raises:
@@ -146,7 +156,7 @@ def _compiled(setup: Setup, wrapped: Any, micro_batches: int) -> Any:
     try:
         faster = torch.compile(wrapped, backend=wanted if isinstance(wanted, str) else "inductor")
         with unchanged(wrapped):  # it compiles when it is called first
-            dry_run_step(setup, faster)(_images_a_step(setup, micro_batches))
+            dry_run_step(setup, faster, cut)(_images_a_step(setup, micro_batches))
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
@@ -188,6 +198,8 @@ def micro_batches_that_fit(setup: Setup) -> int:
 def place_to_augment(setup: Setup, micro_batches: int) -> Literal["cpu", "device"]:
     """For `augment.on`: the same on all processes. Prints what `auto` found on a GPU."""
     config, fold, accelerator = setup.config, setup.fold, setup.accelerator
+    if config.train.cache_frozen:
+        return "cpu"
     images = _images_a_step(setup, micro_batches)
     pixels = fold.samples.pixels
     workers = max(1, min(cores(), workers_for(config, accelerator, pixels.streamed)))
@@ -220,19 +232,22 @@ def _images_a_step(setup: Setup, micro_batches: int) -> int:
     return batches.batch_size // (micro_batches * setup.accelerator.num_processes)
 
 
-def dry_run_step(setup: Setup, model: Any) -> Callable[[int], None]:
-    """A step of so many blank images through `model`, forward and backward, to measure with."""
+def dry_run_step(setup: Setup, model: Any, cut: Cut | None = None) -> Callable[[int], None]:
+    """A step of so many blank images through `model`, forward and backward, to measure with.
+
+    With a `cut`, `model` is what lies above it.
+    """
     config, samples, device = setup.config, setup.fold.samples, setup.accelerator.device
 
     def step(images: int) -> None:
         size, classes = config.model.image_size, samples.y.shape[1]
-        inputs = torch.zeros(images, 3, size, size, device=device)
+        inputs = torch.zeros(images, *((3, size, size) if cut is None else cut.shape), device=device)
         metadata = None
         if samples.metadata is not None:
             metadata = torch.zeros(images, samples.metadata.shape[1], device=device)
         targets = torch.full((images, classes), 1 / classes, device=device)
         with setup.accelerator.autocast():
-            logits = model(inputs.to(memory_format=memory_format(config.train)), metadata)
+            logits = model(inputs if cut else inputs.to(memory_format=memory_format(config.train)), metadata)
         setup.accelerator.backward(setup.criterion(logits.float(), targets))
 
     return step

@@ -244,6 +244,7 @@ def _train_fold(
         seconds = round(time.perf_counter() - started, 1)
         about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
-        shutil.rmtree(folder / "last", ignore_errors=True)
+        for left in ("last", "frozen"):
+            shutil.rmtree(folder / left, ignore_errors=True)
     accelerator.wait_for_everyone()
     return scores
