@@ -1,1 +1,1 @@
-"""Facial emotion: what it needs beside the images."""
+"""Facial expressions: a task of images, with pictures of a generator as a second source."""
