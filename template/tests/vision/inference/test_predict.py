@@ -135,7 +135,7 @@ def test_a_run_copied_into_another_repository_predicts_there(trained, comp, tmp_
     shutil.copytree("runs/small", other / "runs/renamed")
     (other / "conf").mkdir()
     (other / "conf/mine.yaml").write_text(
-        f"task: {SMALL['task']}\nname: renamed\nfolds: {{n: 2}}\nmodel: {{backbone: convnext_base}}\n"
+        f"task: {SMALL['task']}\nname: renamed\n" + "folds: {n: 2}\nmodel: {backbone: convnext_base}\n"
     )
     monkeypatch.chdir(other)
     for table in ("oof", "test"):
