@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from comp.vision.model.build import Classifier
 from comp.vision.model.frozen import Call, calls, evaluating, tensors_in
 
-CLOSE = 1e-3  # of the largest logit: how far a cut network's may be from the whole one's, which differ by rounding
+CLOSE = 1e-2  # of the largest logit: how far others may be off by rounding (TF32, bf16); what is wrong is NaN, or more
 
 
 class _Reached(Exception):

@@ -243,8 +243,8 @@ def _train_fold(
         save_checkpoint(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
         about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
+        shutil.rmtree(folder / "frozen", ignore_errors=True)  # before: it may be large, and nobody looks here again
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
-        for left in ("last", "frozen"):
-            shutil.rmtree(folder / left, ignore_errors=True)
+        shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
     return scores
