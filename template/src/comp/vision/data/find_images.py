@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from comp.errors import CompError, shortened, shown
+from comp.errors import CompError, one_line, shortened, shown
 from comp.files import is_file
+from comp.vision.data.guess import best_guess, by_folder
+from comp.vision.data.spelling import Place, Spellings, is_image, suffix_of
+from comp.vision.data.whereabouts import find_place, nearest
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jfif"}
-PROBED = 200  # rows that a guess is tried on
+PROBED = 200  # rows that a guess is tried on, from all over the table
+HINT = """set data.path to a column, or to a pattern such as 'data.path="{split}/{id}.png"'"""  # as a shell takes it
 
 
 @dataclass(frozen=True)
 class Found:
     paths: pd.Series  # one file a row
-    how: str  # the pattern, for telling
+    how: str  # the pattern, and what had to be read otherwise than it stands, for telling
 
 
 def image_files(folder: Path) -> list[str]:
@@ -24,116 +27,127 @@ def image_files(folder: Path) -> list[str]:
     found = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        inside = Path(place).relative_to(folder)
-        found += [(inside / name).as_posix() for name in files if _is_image(name)]
+        inside = "".join(f"{part}/" for part in Path(place).relative_to(folder).parts)
+        found += [inside + name for name in files if _is_shown(name)]
     return sorted(found)
 
 
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith("._")  # macOS keeps what it knows there
+def _is_shown(name: str) -> bool:
+    return is_image(name) and not name.startswith("._")  # macOS keeps what it knows there
 
 
 def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_column: str) -> Found:
     """The image of each row of `table` (its columns are text), as absolute paths.
 
-    `path` is a pattern (`train/{id}.png`; `{split}` stands for train or test), a column, or `auto`.
+    `path` is a pattern (`train/{id}.png`; `{split}` stands for train or test), a column, or `auto`. A spelling that is
+    not the file's own is understood where it can mean one file only (`comp.vision.data.spelling`), and told in `how`.
 
     Raises:
-        CompError: no guess fits, or images are missing; the first of them are named.
+        CompError: no guess fits, a spelling could be two files, or images are missing; the first of them are named.
     """
     if "{" in path:
-        found = _by_pattern(table, root, split, path, id_column)
+        texts, how = _by_pattern(table, split, path, id_column)
     else:
         if path != "auto" and path not in table.columns:
             raise CompError(f"data.path={path}: no such column in the {split} table; it has {shown(table.columns, 12)}")
         columns = _likely_columns(table, id_column) if path == "auto" else [path]
-        found = _by_guess(table, root, split, columns)
-    missing = ~found.paths.map(lambda name: is_file(Path(name)))
+        texts, how = _by_guess(table, root, split, columns)
+    paths, missing = _below(root, texts)
     if missing.any():
-        rows = table[id_column][missing]
+        files = image_files(root)
+        found, needed = Spellings(files).find(texts[missing], taken=texts[~missing])
+        again, missing_again = _below(root, texts[missing].map(lambda text: found.get(text, text)))
+        paths[missing], missing[missing] = again, missing_again
+        how += f" ({needed})" if needed else ""
+    if missing.any():
+        ids = shown(table[id_column][missing])
         raise CompError(
-            f"{missing.sum()} of {len(table)} {split} images are missing ({found.how}): ids {shown(rows)}, "
-            f"such as {shortened(found.paths[missing].iloc[0])}"
+            f"{missing.sum()} of {len(table)} {split} images are missing ({how}): ids {ids}, "
+            f"such as {shortened(paths[missing].iloc[0])}{_nearest(texts[missing].iloc[0], files)}"
         )
-    return found
+    return Found(paths, how)
 
 
-def _by_pattern(table: pd.DataFrame, root: Path, split: str, pattern: str, id_column: str) -> Found:
+def _below(root: Path, texts: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """The paths of `texts` below `root`, and which of them are no files."""
+    paths = [root / text for text in texts]
+    missing = pd.Series([not is_file(path) for path in paths], index=texts.index)
+    return pd.Series([str(path) for path in paths], index=texts.index, dtype=object), missing
+
+
+def _nearest(text: str, files: list[str]) -> str:
+    near = nearest(text, files)
+    return f"; the nearest file is {near!r}" if near else ""
+
+
+def _by_pattern(table: pd.DataFrame, split: str, pattern: str, id_column: str) -> tuple[pd.Series, str]:
+    names = ["split", "id", *map(str, table.columns)]  # a column's own value wins over the two
+    rows = zip(table[id_column], *(table[name] for name in table.columns), strict=True)
     try:
-        paths = [
-            str(
-                root / pattern.format_map({"split": split, "id": row[id_column], **{str(k): v for k, v in row.items()}})
-            )
-            for _, row in table.iterrows()
-        ]
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-        raise CompError(f"data.path={pattern}: {error} is not a column of the {split} table") from None
-    return Found(pd.Series(paths, index=table.index, dtype=object), pattern)
+        texts = [pattern.format_map(dict(zip(names, (split, *row), strict=True))) for row in rows]
+    except KeyError as error:
+        raise CompError(
+            f"data.path={pattern}: {error} is not a column of the {split} table; it has {shown(table.columns, 12)}"
+        ) from None
+    except (IndexError, ValueError, AttributeError, TypeError) as error:
+        raise CompError(f"data.path={pattern} is no pattern ({one_line(error)}): {HINT}") from None
+    return pd.Series(texts, index=table.index, dtype=object), pattern
+
+
+def _probe(table: pd.DataFrame) -> pd.DataFrame:
+    """A few rows from all over the table: the first ones may all be of one class."""
+    return table.iloc[:: -(-len(table) // PROBED)]
 
 
 def _likely_columns(table: pd.DataFrame, id_column: str) -> list[str]:
     """Columns whose values look like file names come first, the id last."""
-    head = table.head(PROBED)
-    files = [name for name in table.columns if head[name].map(lambda v: Path(v).suffix.lower() in SUFFIXES).all()]
+    probe = _probe(table)
+    files = [name for name in table.columns if probe[name].map(lambda value: is_image(value.strip())).all()]
     return [*files, *([id_column] if id_column not in files else [])]
 
 
-def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -> Found:
+def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -> tuple[pd.Series, str]:
+    """Each row's file, or where it would be."""
     files = image_files(root)
     if not files:
         raise CompError(f"there are no images below {root}: unpack the competition's files there")
-    guess = _best_guess(table.head(PROBED), files, split, columns)
+    probe = _probe(table)
+    guess, hits = best_guess(probe, files, split, columns)
+    if hits < len(probe):
+        place, column = _best_place(table, probe, files, split, columns, hits)
+        if place is not None:
+            return _by_place(table[column], place, files)
     if guess is None:
+        value = probe[columns[0]].iloc[0]
         raise CompError(
-            f"no image of the {split} rows was found below {root} (there are {shown(files)}): "
-            "set data.path to a column, or to a pattern such as {split}/{id}.png"
+            f"no image of the {split} rows was found below {root}: looked for {shortened(value)!r} of {columns[0]!r}"
+            f"{_nearest(value, files)}; {HINT}"
         )
-    folder, column, suffix = guess
-    known = set(files)
-    exact = {value: f"{folder}{value}{suffix}" for value in table[column]}
-    kinds = {Path(name).suffix for name in files if name.rpartition("/")[0] == folder.rstrip("/")}
-    mixed = suffix != "" and len(kinds) > 1
-    if mixed:  # one folder with several kinds of image: look the others up by their stem
-        by_stem = _by_stem(files, folder)
-        exact = {value: name if name in known else by_stem.get(value, name) for value, name in exact.items()}
-    paths = table[column].map(lambda value: str(root / exact[value]))
-    return Found(paths, folder + "{" + column + "}" + (".*" if mixed else suffix))
+    return by_folder(table[guess.column], guess, files)
 
 
-def _best_guess(probe: pd.DataFrame, files: list[str], split: str, columns: list[str]) -> tuple[str, str, str] | None:
-    """The folder (with its slash), column and suffix that most rows of `probe` have an image by."""
-    suffixes: dict[str, set[str]] = {"": set()}  # the kinds of image in each folder
-    for name in files:
-        folder = name.rpartition("/")[0]
-        suffixes.setdefault(folder, set()).add(Path(name).suffix)
-        suffixes.setdefault(folder.partition("/")[0], set())
-    known, best, most = set(files), None, 0
+def _best_place(
+    table: pd.DataFrame, probe: pd.DataFrame, files: list[str], split: str, columns: list[str], hits: int
+) -> tuple[Place | None, str]:
+    """The place that more than `hits` rows of `probe` fit, in a spelling of their own, and the column."""
+    best: tuple[Place | None, str] = (None, "")
     for column in columns:
-        for folder in sorted(suffixes, key=lambda folder: _rank(folder, split)):
-            if most and _rank(folder, split)[0]:
-                break  # an image that is missing here must not be taken from the other split
-            start = f"{folder}/" if folder else ""
-            for suffix in ["", *sorted(suffixes[folder])]:
-                hits = sum(f"{start}{value}{suffix}" in known for value in probe[column])
-                if hits > most:
-                    best, most = (start, column, suffix), hits
-            if most == len(probe):
-                return best
+        try:
+            place, found = find_place(list(table[column]), list(probe[column]), files, split)
+        except CompError:
+            if hits:
+                continue  # some rows do name their files
+            raise
+        if found > hits:
+            best, hits = (place, column), found
+        if found == len(probe):
+            break
     return best
 
 
-def _rank(folder: str, split: str) -> tuple[bool, bool, int, str]:
-    """Folders named after the split first, those named after the other one last."""
-    other = {"train": "test", "test": "train"}[split]
-    return (other in folder.lower(), split not in folder.lower(), folder.count("/"), folder)
-
-
-def _by_stem(files: list[str], stem: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in files:
-        if name.startswith(stem) and "/" not in name[len(stem) :]:
-            key = Path(name).stem
-            if key in found:
-                raise CompError(f"two images are called {key!r}: {found[key]} and {name}; set data.path to say which")
-            found[key] = name
-    return found
+def _by_place(values: pd.Series, place: Place, files: list[str]) -> tuple[pd.Series, str]:
+    found, needed = Spellings(files).find(dict.fromkeys(values), place)
+    suffixes = {suffix_of(name) for value, name in found.items() if not is_image(value.strip())}
+    ending = "" if not suffixes else suffixes.pop() if len(suffixes) == 1 else ".*"
+    told = place.folder + "{" + str(values.name) + "}" + ending + (f" ({needed})" if needed else "")
+    return values.map(lambda value: found.get(value, place.text(value))), told
