@@ -149,5 +149,5 @@ def _by_place(values: pd.Series, place: Place, files: list[str]) -> tuple[pd.Ser
     found, needed = Spellings(files).find(dict.fromkeys(values), place)
     suffixes = {suffix_of(name) for value, name in found.items() if not is_image(value.strip())}
     ending = "" if not suffixes else suffixes.pop() if len(suffixes) == 1 else ".*"
-    told = f"{place.folder}{{{values.name}}}{ending}" + (f" ({needed})" if needed else "")
+    told = place.folder + "{" + str(values.name) + "}" + ending + (f" ({needed})" if needed else "")
     return values.map(lambda value: found.get(value, place.text(value))), told
