@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from checks import files_in, jinja_left_over, misdeclared, unlike_the_sample, untidy
 from rendering import ROOT, TEMPLATE
-from variants import VALUES, Prompts, Trial, Wrong, pairs, quick, own_tests, uncovered
+from variants import VALUES, Prompts, Trial, Wrong, own_tests, pairs, quick, uncovered
 
 
 @pytest.fixture
