@@ -1,7 +1,7 @@
 """What `train.cache_frozen` saves: whole epochs of `comp train` with it and without, validation included.
 
 The same training of a network of random weights, most of whose blocks are frozen, in turns; the first epoch of a run
-does not count. What the features cost to compute is beside it. Results: OUT/frozen.json and OUT/frozen.md.
+does not count. Beside it: training in which nothing is frozen, and what the features cost to compute. Results: OUT/frozen.json and OUT/frozen.md.
 """
 
 import argparse
@@ -26,6 +26,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
 EPOCH = re.compile(r"fold 0  epoch +\d+ ")
 BUILT = re.compile(r"([\d,]+) views in ([\d.]+) s")
 TOLD = re.compile(r"frozen  fold .*")
+NOTHING = "0"  # blocks frozen: all weights learn
 
 
 def main() -> None:
@@ -34,12 +35,12 @@ def main() -> None:
     dataset = ensure_dataset(BUILD / "data", options.images, options.valid)
     (BUILD / "work").mkdir(parents=True, exist_ok=True)
     runs: dict[str, list[dict[str, Any]]] = {}
+    cases = [(NOTHING, 0), *itertools.product(options.freeze, (0, options.views))]
     for number in range(options.rounds):
-        for freeze in options.freeze:
-            for views in (0, options.views):
-                case = f"{freeze}, {views} views"
-                runs.setdefault(case, []).append(_run(dataset, freeze, views, options))
-                print(number + 1, case, runs[case][-1]["epoch_s"], flush=True)
+        for freeze, views in cases:
+            case = f"{freeze}, {views} views"
+            runs.setdefault(case, []).append(_run(dataset, freeze, views, options))
+            print(number + 1, case, runs[case][-1]["epoch_s"], flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     lines = [*headline(about), *_table(runs, options)]
     (options.out / "frozen.json").write_text(json.dumps({**about, "runs": runs}, indent=1) + "\n")
@@ -126,16 +127,17 @@ def _table(runs: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -
     def of(freeze: str, views: int, what: str) -> float:
         return median([second for run in runs[f"{freeze}, {views} views"] for second in run[what]])
 
-    rows = []
+    everything, rows = of(NOTHING, 0, "epoch_s"), []
     for freeze in options.freeze:
         row = [freeze.replace("*", "all")]
         for what in ("epoch_s", "training_s"):
             whole, cached = of(freeze, 0, what), of(freeze, options.views, what)
             row += [f"{whole:.2f}", f"{cached:.2f}", f"{whole / cached:.2f}"]
         features = median([run["features_s"] for run in runs[f"{freeze}, {options.views} views"]])
-        rows.append([*row, f"{features:.1f}"])
+        rows.append([*row, f"{features:.1f}", f"{everything / of(freeze, options.views, 'epoch_s'):.2f}"])
     title = f"{options.model}, {options.size_px} px, {options.precision}; frozen blocks"
     header = [title, "an epoch, s", "cached, s", "ratio", "its training alone, s", "cached, s", "ratio", "once, s"]
+    header.append(f"all weights learn ({everything:.2f} s): ratio")
     told = dict.fromkeys(run["told"] for case in runs.values() for run in case if run["told"])
     return [*markdown_table(header, rows), "", *(f"    {line}" for line in told)]
 

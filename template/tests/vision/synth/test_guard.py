@@ -164,7 +164,7 @@ def test_a_parent_is_named_by_its_id_or_file(spelling, competition, configure, c
     config = configure(synth={"data": MADE, **GATES_OFF})
     comp("split")
     assert comp("synth", "guard")[0] == 0
-    assert verdicts(config)["kin"].tolist() == ["0003"]
+    assert verdicts(config)["parent"].tolist() == ["0003"]
 
 
 def test_a_model_that_cannot_be_reached_switches_its_gate_off_and_the_others_go_on(
@@ -205,3 +205,16 @@ def test_the_sheet_is_drawn(competition, configure, comp, family):
     for step in ("golden", "split", "synth guard"):
         assert comp(*step.split())[0] == 0
     assert Path("runs/small-synth/synthetic.png").stat().st_size > 20_000
+
+
+def test_an_id_with_a_blank_is_one_id(competition, configure, comp, generated):
+    table = pd.read_csv(competition / "train.csv", dtype=str)
+    for name in table["id"]:
+        (competition / "train" / f"{name}.png").rename(competition / "train" / f"no {name}.png")
+    table.assign(id="no " + table["id"]).to_csv(competition / "train.csv", index=False)
+    generated([(child_of(3, "red"), "red", "no 0003")])
+    config = configure(golden={"per_class": 2, "most": 0.5}, synth={"data": MADE, **GATES_OFF, "structure": {}})
+    for step in ("golden", "split", "synth guard"):
+        assert comp(*step.split())[0] == 0
+    assert verdicts(config)["parent"].tolist() == ["no 0003"]
+    assert verdicts(config)[["gate", "ssim"]].ne("").any(axis=1).all()

@@ -36,8 +36,8 @@ def with_their_data(config: ImageConfig, paths: list[str] | None = None) -> Imag
 def read_generated(config: ImageConfig, tables: Tables) -> tuple[pd.DataFrame, list[str]]:
     """The generated images, and what to tell of them.
 
-    Columns: `id`, `path`, `label`, `target` (a class), `kin` (ids of training rows, the declared parent first),
-    `gate` (what shut an image out already, or "") and `why`.
+    Columns: `id`, `path`, `label`, `target` (a class), `parent` and `alike` (ids of training rows: what it was made
+    from, what it looks like), `gate` (what shut it out already) and `why`; each "" where there is none.
 
     Raises:
         CompError: labels are no classes, or whatever is wrong with their table.
@@ -51,14 +51,13 @@ def read_generated(config: ImageConfig, tables: Tables) -> tuple[pd.DataFrame, l
     table["gate"], table["why"] = "", ""
     _shut(table, table["target"].isna(), "label", "synth.map leaves its label out")
     _shut(table, parent.isna(), "parent", "its parent is no training image")
-    kin = parent.fillna("")
+    table["parent"] = parent.fillna("")
     golden = set(everything.train["id"]) - set(tables.train["id"])
-    _shut(table, kin.isin(golden), "golden", "its parent is golden, or of a golden image's group")
-    alike, golden_too, in_test = _look_alikes(table, everything, config, other, golden)
+    _shut(table, table["parent"].isin(golden), "golden", "its parent is golden, or of a golden image's group")
+    table["alike"], golden_too, in_test = _look_alikes(table, everything, config, other, golden)
     _shut(table, golden_too, "golden", "it looks like a golden image, or one of its group")
     _shut(table, in_test, "test", "it looks like a test image")
-    table["kin"] = [" ".join(dict.fromkeys(filter(None, pair))) for pair in zip(kin, alike, strict=True)]
-    kept = ["id", "path", "label", "target", "kin", "gate", "why"]
+    kept = ["id", "path", "label", "target", "parent", "alike", "gate", "why"]
     return table[kept].fillna("").reset_index(drop=True), notes
 
 

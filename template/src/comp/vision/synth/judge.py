@@ -39,7 +39,8 @@ class Candidates:
         label = np.full(len(table), -1)
         label[has_class] = _index(table["target"][has_class], competition.tables.targets)
         place = dict(zip(train["id"], range(len(train)), strict=True))
-        kin = [[place[each] for each in ids.split() if each in place] for ids in table["kin"]]
+        both = zip(table["parent"], table["alike"], strict=True)
+        kin = [[place[each] for each in dict.fromkeys(ids) if each in place] for ids in both]
         found = cls(config, competition, accelerator_for(config), table, pixels, label, kin)
         found.shut(np.isin(np.arange(len(table)), list(pixels.bad)), "unreadable", "it cannot be read")
         return found
