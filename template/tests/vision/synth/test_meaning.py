@@ -121,6 +121,26 @@ def test_embeddings_are_those_of_the_library(tmp_path):
     assert not torch.allclose(*clip.of_texts(prompts))
 
 
+def test_another_kind_of_model_is_refused_by_name(tmp_path):
+    from transformers import SiglipConfig, SiglipModel
+
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = {**size, "image_size": 16, "patch_size": 8}
+    SiglipModel(SiglipConfig(text_config={**size, "vocab_size": 50}, vision_config=vision)).save_pretrained(tmp_path)
+    with pytest.raises(CompError, match="is a siglip model: only CLIP models are read"):
+        load_clip(str(tmp_path), torch.device("cpu"))
+
+
+def test_prompts_that_are_one_are_refused_and_long_ones_told(tmp_path, capsys):
+    clip = load_clip(str(write_clip(tmp_path / "clip", trained=False)), torch.device("cpu"))
+    with pytest.raises(CompError, match="several classes have the prompt 'a photo'"):
+        clip.of_texts(["a photo", "a photo"])
+    with pytest.raises(CompError, match="and another prompt have one embedding"):
+        clip.of_texts(["a puma", "a lynx"])  # words that its vocabulary has not
+    assert clip.of_texts(["photo " * 100, "a face"]).shape == (2, 16)
+    assert "prompts of more than 16 tokens are cut, such as 'photo photo" in capsys.readouterr().out
+
+
 def test_the_auc_of_chance_is_a_half_and_of_knowledge_one():
     random, label = np.random.default_rng(0), np.repeat([0, 1, 2], 400)
     assert proved(random.random((1200, 3)), label) == pytest.approx(0.5, abs=0.03)

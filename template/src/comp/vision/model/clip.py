@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from comp.errors import CompError, one_line, shown
+from comp.errors import CompError, one_line, shortened, shown
 from comp.vision.model.hub import reachable_or_offline
 
 INSTALL = 'pip install -e ".[synth]"'
-LONGEST = 77  # tokens of a prompt
 AT_ONCE = 64
+APART = 1e-4  # distance of two embeddings below which they are one
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,27 @@ class Clip:
     std: Tensor
 
     def of_texts(self, texts: Sequence[str]) -> Tensor:
-        """(T, D) embeddings of length 1."""
-        tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        """(T, D) embeddings of length 1. Texts that are too long are cut, and told.
+
+        Raises:
+            CompError: two texts are the same, or the model does not tell them apart.
+        """
+        twice = sorted({text for text in texts if list(texts).count(text) > 1})
+        if twice:
+            raise CompError(f"several classes have the prompt {twice[0]!r}: give each a name of its own (names:)")
+        longest: int = self.model.config.text_config.max_position_embeddings
+        lengths = [len(ids) for ids in self.tokenizer(list(texts))["input_ids"]]
+        if max(lengths) > longest:
+            cut = texts[lengths.index(max(lengths))]
+            print(f"note    prompts of more than {longest} tokens are cut, such as {shortened(cut)!r}", flush=True)
+        tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
         with torch.inference_mode():
-            return _unit(self.model.get_text_features(**tokens.to(self.model.device)))
+            found = _unit(self.model.get_text_features(**tokens.to(self.model.device)))
+        apart = torch.cdist(found, found).fill_diagonal_(2).amin(dim=1)
+        if apart.min() < APART:
+            one = texts[int(apart.argmin())]
+            raise CompError(f"{one!r} and another prompt have one embedding: the tokenizer does not fit the CLIP model")
+        return found
 
     def of_images(self, images: Iterator[np.ndarray]) -> Tensor:
         """(N, D) embeddings of length 1, of images (size_px, size_px, 3) uint8."""
@@ -56,11 +73,12 @@ def load_clip(name: str, device: torch.device) -> Clip:
     """The CLIP model `name`: a folder of weights, or a name on the hub.
 
     Raises:
-        CompError: transformers is missing, or there is no such model, or it cannot be reached, or it is not complete.
+        CompError: transformers is missing, or there is no such model, or it cannot be reached, is not complete, or is
+            of another kind (SigLIP).
     """
     try:
         import transformers
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+        from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
     except ImportError:
         raise CompError(f"a CLIP model needs transformers: {INSTALL}") from None
     looks_local = Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
@@ -72,6 +90,9 @@ def load_clip(name: str, device: torch.device) -> Clip:
     transformers.logging.disable_progress_bar()
     try:
         with reachable_or_offline():
+            kind = AutoConfig.from_pretrained(source).model_type
+            if kind != "clip":
+                raise CompError(f"{name} is a {kind} model: only CLIP models are read")
             loaded: Any = CLIPModel.from_pretrained(
                 source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
