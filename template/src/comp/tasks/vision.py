@@ -41,6 +41,7 @@ COMMANDS = {
     "synth guard": Command(
         "comp.vision.synth.guard:guard",
         "judge generated images (synth:): structure, meaning, classifier, nothing golden behind them",
+        flags={"force": "ask all gates again, such as one whose model could not be reached"},
         next="synth combine",
     ),
     "synth combine": Command(

@@ -187,6 +187,7 @@ def test_verdicts_are_kept_until_something_behind_them_changes(competition, conf
     assert "synthetic.csv exists and fits: kept" in comp("synth", "guard")[1]
     assert "wrote   runs/small-synth/synthetic.csv" in comp("synth", "guard", "synth.structure={}")[1]
     assert synthetic_path(config).read_bytes() != before
+    assert "kept" not in comp("synth", "guard", "--force")[1]
     (family / "g000.png").write_bytes(b"no picture")
     assert "1 left out: it cannot be read" in comp("synth", "guard")[1]
 

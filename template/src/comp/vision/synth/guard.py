@@ -25,8 +25,10 @@ AGAIN = "run comp synth guard again"
 CHANGED = "comp synth guard wrote it"
 
 
-def guard(config: ImageConfig) -> Path:
+def guard(config: ImageConfig, force: bool = False) -> Path:
     """Writes `synthetic.csv`, with scores and a verdict for each generated image, and a contact sheet of them.
+
+    Verdicts that are there are kept unless something behind them changed; with `force`, all gates are asked again.
 
     Raises:
         CompError: labels are no classes, the run that judges is not trained, or a gate needs what is not installed.
@@ -40,15 +42,15 @@ def guard(config: ImageConfig) -> Path:
     print("\n".join(notes))
     made_of = digest([settings.model_dump(mode="json"), states(table["path"].tolist()), _behind(config, competition)])
     path = synthetic_path(config)
-    if path.is_file() and made_of in read_synthetic(path)[1]:
+    if not force and path.is_file() and made_of in read_synthetic(path)[1]:
         table = read_synthetic(path)[0]
         print(f"synth   {path} exists and fits: kept")
     else:
         with locked(folder, "synth guard"):
             pixels = _pixels(config, table["path"].tolist())
             judge(Candidates.of(config, competition, table, pixels))
-            write_sealed(path, "synthetic", {"made_of": made_of}, table)
             draw_sheet(table, pixels, competition, folder / "synthetic.png")
+            write_sealed(path, "synthetic", {"made_of": made_of}, table)
         print(f"wrote   {path}, {folder / 'synthetic.png'}")
     _tell(table, competition.tables.targets)
     return path
