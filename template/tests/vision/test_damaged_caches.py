@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from comp.vision.ensemble.statistics import image_statistics
@@ -46,11 +47,13 @@ def test_a_training_goes_on_with_a_new_cache_of_pixels(how, trained, comp):
     for folder in (trained / "data/cache").glob("*/"):
         index = folder / "index.npy"
         index.write_bytes(DAMAGES[how](index.read_bytes()))
-    before = (trained / "runs/small/oof.parquet").read_bytes()
+    before = pd.read_parquet(trained / "runs/small/oof.parquet")
     status, printed, errors = comp("predict")
     assert (status, errors) == (0, "")
     assert printed.count("index.npy is damaged") == 2
-    assert (trained / "runs/small/oof.parquet").read_bytes() == before
+    # On some processors the last bit depends on how the weights lie in memory.
+    after = pd.read_parquet(trained / "runs/small/oof.parquet")
+    pd.testing.assert_frame_equal(after, before, rtol=0, atol=1e-6)
 
 
 def test_a_cache_that_lacks_a_file_or_is_gone_is_made_again(trained, comp):

@@ -17,7 +17,7 @@ from comp.errors import CompError
 from comp.registry import register
 from comp.vision.model import build_model, load_checkpoint
 from comp.vision.schema import Model, Train
-from comp.vision.training.losses import cross_entropy
+from comp.vision.training.losses import adjusted, cross_entropy
 from comp.vision.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 
 VIT = {"backbone": "test_vit"}  # no batch norm, no dropout
@@ -231,7 +231,12 @@ def test_label_smoothing_changes_what_is_learned(fit_fold):
 def test_the_prior_that_logits_are_adjusted_by_is_that_of_the_folds_training_rows(fit_fold, competition, monkeypatch):
     unbalance(competition)
     given = []
-    monkeypatch.setattr("comp.vision.training.setup.adjusted", lambda loss, y, *_: given.append(y) or loss)
+
+    def noted(settings, y, targets):
+        given.append(y)
+        return adjusted(settings, y, targets)
+
+    monkeypatch.setattr("comp.vision.training.setup.adjusted", noted)
     fit_fold(model=VIT, train={**WHOLE, "batch_size": 8, "logit_adjustment": 1.0})
     folds = pd.read_csv(competition / "folds.csv", dtype=str, skiprows=1)
     labels = pd.read_csv(competition / "train.csv", dtype=str).set_index("id")["label"]
