@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from comp.config import Experiment
-from comp.errors import CompError
+from comp.config.common import empty_root
 from comp.files import write_text, written_whole
 
 LATENT, TEXT, IMAGE = 24, 96, 160  # numbers
@@ -20,9 +20,7 @@ def write_demo(config: Experiment) -> Path:
     Raises:
         CompError: the folder holds other files already.
     """
-    root = Path(config.data.root)
-    if root.exists() and any(root.iterdir()):
-        raise CompError(f"{root} is not empty: the demo data would mix with what is there (data.root=… names another)")
+    root = empty_root(config)
     rng = np.random.default_rng(42)
     latent = rng.normal(size=(IMAGES + TEST_IMAGES, LATENT))
     images = _view(latent, IMAGE, rng, noise=0.2)

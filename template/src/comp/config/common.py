@@ -1,8 +1,11 @@
 """What the configurations of all tasks have in common. A task's own schema names all the keys that it takes."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from comp.errors import CompError
 
 EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
 LARGEST = 2**31 - 1  # what every library underneath takes as a count or a seed
@@ -170,3 +173,15 @@ class Experiment(Section):
         if len(self.name.encode()) > LONGEST_NAME:
             raise ValueError(f"name: {self.name[:20]!r}… is longer than {LONGEST_NAME} bytes: set a shorter one")
         return self
+
+
+def empty_root(config: Experiment) -> Path:
+    """`data.root`, for demo data to be written to.
+
+    Raises:
+        CompError: the folder holds other files already.
+    """
+    root = Path(config.data.root)
+    if root.exists() and any(root.iterdir()):
+        raise CompError(f"{root} is not empty: the demo data would mix with what is there (data.root=… names another)")
+    return root

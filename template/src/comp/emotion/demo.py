@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from comp.config.common import empty_root
 from comp.emotion.demo_synthetic import write_synthetic
 from comp.emotion.faces import DRAWN, draw
 from comp.emotion.portraits import Portrait, planned
-from comp.errors import CompError
 from comp.files import write_text
 from comp.vision.schema import ImageConfig
 
@@ -36,9 +36,7 @@ def write_demo(config: ImageConfig) -> Path:
     Raises:
         CompError: the folder holds other files already.
     """
-    root = Path(config.data.root)
-    if root.exists() and any(root.iterdir()):
-        raise CompError(f"{root} is not empty: the demo data would mix with what is there (data.root=… names another)")
+    root = empty_root(config)
     rng = np.random.default_rng(42)
     train = planned(COUNTS, 0, rng)
     test = planned({label: round(TEST_SHARE * count) for label, count in COUNTS.items()}, len(train), rng)

@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from comp.errors import CompError
+from comp.config.common import empty_root
 from comp.files import write_text
 from comp.vision.schema import ImageConfig
 
@@ -25,9 +25,7 @@ def write_demo(config: ImageConfig) -> Path:
     Raises:
         CompError: the folder holds other files already.
     """
-    root = Path(config.data.root)
-    if root.exists() and any(root.iterdir()):
-        raise CompError(f"{root} is not empty: the demo data would mix with what is there (data.root=… names another)")
+    root = empty_root(config)
     digits = load_digits()
     rng = np.random.default_rng(42)
     keep = rng.random(len(digits.target)) < np.linspace(1.0, RAREST, 10)[digits.target]

@@ -6,7 +6,6 @@ The models of fold k judge for the training of fold k alone: the others have see
 import math
 
 import numpy as np
-import pandas as pd
 from accelerate import Accelerator
 
 from comp.config.load import members_of
@@ -60,8 +59,3 @@ def passing(p: np.ndarray, label: np.ndarray, candidates: np.ndarray, settings: 
         surest = rows[np.argsort(-own[rows], kind="stable")]
         passes[surest[: math.ceil(settings.quota * len(rows))]] = True
     return passes
-
-
-def own_confidence(p: np.ndarray, label: np.ndarray) -> pd.Series:
-    """(N,) of the label itself."""
-    return pd.Series(p[np.arange(len(p)), label])
