@@ -1,7 +1,8 @@
 """What `train.cache_frozen` saves: whole epochs of `comp train` with it and without, validation included.
 
 The same training of a network of random weights, most of whose blocks are frozen, in turns; the first epoch of a run
-does not count. Beside it: training in which nothing is frozen, and what the features cost to compute. Results: OUT/frozen.json and OUT/frozen.md.
+does not count. Beside it: training in which nothing is frozen, and what the features cost to compute. Results:
+OUT/frozen.json and OUT/frozen.md.
 """
 
 import argparse
