@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from comp.distributed.signals import Stopped
 from comp.distributed.waiting import choose_waiting
@@ -64,7 +64,8 @@ def print_config(config: "Experiment") -> None:
 def _run(given: argparse.Namespace) -> int:
     name: str = given.command
     command = commands_here()[name]
-    flags: dict[str, bool] = {flag: getattr(given, flag) for flag in command.flags}
+    options = {name: value for name in command.options if (value := getattr(given, name)) is not None}
+    flags: dict[str, Any] = {**{flag: getattr(given, flag) for flag in command.flags}, **options}
     if command.config is None:
         return command(given.words, [name, *given.words], **flags)
     if command.launches:
@@ -74,6 +75,9 @@ def _run(given: argparse.Namespace) -> int:
     path, overrides = _config_and_overrides(command, given.words)
     config = load_config(path, overrides)
     command = command_called(name, config.task)
+    unknown = [option for option in options if option not in command.options]
+    if unknown:
+        raise CompError(f"comp {name} of the task {config.task} takes no --{unknown[0]}")
     try:
         status = command(config, [name, str(path), *overrides], **flags)
     except OSError as error:
@@ -81,7 +85,7 @@ def _run(given: argparse.Namespace) -> int:
             hint = "data.work=… puts folds.csv and the cache elsewhere"
             raise CompError(f"{error.filename}: {error.strerror}; {hint}") from None
         raise
-    if not status and command.next:
+    if not status and command.next and not options:
         _suggest(command.next, path, overrides)
     return status
 
@@ -113,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
             about.add_argument("words", nargs="*", metavar="[CONFIG] key=value", help=default)
         for flag, meaning in command.flags.items():
             about.add_argument(f"--{flag}", action="store_true", help=meaning)
+        for option, meaning in command.options.items():
+            value, _, help_ = meaning.partition(": ")
+            several = "+" if value.endswith("…") else None
+            about.add_argument(f"--{option}", nargs=several, metavar=value.removesuffix(" …"), help=help_)
     return parser
 
 

@@ -58,6 +58,8 @@ def _take(step: str, command: Command, config: Experiment, arguments: list[str],
             raise CompError(f"steps: {step} has nothing to compare: it comes after a step that trains once more")
         return command([results.before, results.last], [])
     status = command(config if command.step == "experiment" else _of(config, results.last), [step, *arguments])
+    if command.beside and not status:
+        results.names = [*(made.name for made in imported(command.beside)(config)), *results.names]
     if command.makes and not status:
         results.before, results.after = results.last, command.suffix
         results.models = [made.name for made in imported(command.makes)(config)]

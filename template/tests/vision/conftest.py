@@ -42,6 +42,7 @@ def fit_fold(
     """`fit_fold(train={"epochs": 2})` trains fold 0 of the small competition: the model and its history."""
     from comp.distributed.accelerator import accelerator_for
     from comp.vision.data.competition import open_competition
+    from comp.vision.data.settle import settled
     from comp.vision.folds.split import split
     from comp.vision.training.fit import Fold, fit
 
@@ -50,6 +51,7 @@ def fit_fold(
     def call(**sections: object) -> tuple["Classifier", pd.DataFrame]:
         config = configure(**sections)
         split(config)
+        config = settled(config)
         opened = open_competition(config, quiet=True)
         forget_accelerate()
         accelerator, folder = accelerator_for(config), next(folders)

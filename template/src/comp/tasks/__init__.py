@@ -6,7 +6,7 @@ template has them all. Records name code as `module:name` and import it when it 
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal
@@ -25,16 +25,18 @@ class Command:
     run: str  # module:function
     help: str
     flags: Mapping[str, str] = field(default_factory=dict)  # name → help; `--name` gives the function name=True
+    options: Mapping[str, str] = field(default_factory=dict)  # name → "VALUE: help"; "VALUE …: help" takes several
     next: str = ""  # the command that the closing line suggests
     step: StepFor | None = "experiment"  # None: `steps:` cannot name it
     needs: str = ""  # a section of the configuration without which `comp run` passes the step over
     makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
     suffix: str = ""  # what their names end with
+    beside: str = ""  # module:function that gives experiments which it makes for the table of results only
     launches: bool = False  # the function also gets its command line: it may start it in further processes
     config: str | None = "conf/baseline.yaml"  # read unless another is named; None: it gets the words as they are
     words: str = "key=value"  # what help calls them then
 
-    def __call__(self, first: Any, words: list[str], **flags: bool) -> int:
+    def __call__(self, first: Any, words: list[str], **flags: Any) -> int:
         """Carries it out; `first` is the configuration, or the words of a command that reads none."""
         result = imported(self.run)(first, *([words] if self.launches else []), **flags)
         return result if isinstance(result, int) else 0
@@ -119,8 +121,13 @@ def command_called(name: str, task: object) -> Command:
 
 
 def commands_here() -> dict[str, Command]:
-    """The commands of all tasks of this repository."""
-    return {name: command for task in tasks_here() for name, command in commands_of(task).items()}
+    """The commands of all tasks of this repository; one that several have takes the options of all."""
+    found: dict[str, Command] = {}
+    for task in tasks_here():
+        for name, command in commands_of(task).items():
+            known = found[name].options if name in found else {}
+            found[name] = replace(command, options={**known, **command.options})
+    return found
 
 
 def steps_of(task: object) -> list[str]:

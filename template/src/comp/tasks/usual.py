@@ -1,5 +1,7 @@
 """Commands that every task has in the same words; what carries them out is the task's own."""
 
+from collections.abc import Mapping
+
 from comp.tasks import Command
 
 
@@ -20,9 +22,9 @@ def train(run: str) -> Command:
     return Command(run, about, flags, next="submit", launches=True)
 
 
-def predict(run: str, such_as: str) -> Command:
+def predict(run: str, such_as: str, options: Mapping[str, str] | None = None) -> Command:
     about = f"predict again from the checkpoints: {such_as}"
-    return Command(run, about, next="submit", launches=True)
+    return Command(run, about, options=options or {}, next="submit", launches=True)
 
 
 def submit(run: str) -> Command:

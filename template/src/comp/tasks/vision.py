@@ -3,6 +3,10 @@
 from comp.tasks import Command, usual
 
 REGISTERS = ("comp.vision.metrics", "comp.vision.training.losses", "comp.vision.model.heads")
+FOLDER = {
+    "images": "DIR: predict this folder of images instead, which is no competition",
+    "out": "FILE: the CSV that its predictions are written to",
+}
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
     "golden": Command(
@@ -25,7 +29,9 @@ COMMANDS = {
         launches=True,
     ),
     "train": usual.train("comp.vision.training.train:train"),
-    "predict": usual.predict("comp.vision.inference.predict_again:predict_again", "other views (TTA), new test images"),
+    "predict": usual.predict(
+        "comp.vision.inference.predict_folder:predict", "other views (TTA), new test images", FOLDER
+    ),
     "pseudo": Command(
         "comp.vision.training.pseudo:pseudo",
         "retrain with confident test predictions as pseudo-labels",

@@ -1,6 +1,7 @@
 """Every key of an image task's configuration with its default, here and in `common.py`, which these classes extend."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -18,6 +19,7 @@ from comp.config.common import (
     Submission,
     Training,
 )
+from comp.tables import Tables
 from comp.vision.inference.views import check_view
 
 # identity, hflip, vflip, rot90, rot180, rot270, rotate+5 (degrees), center_85 or top_left_90 (% of each side, enlarged)
@@ -91,6 +93,10 @@ class Folds(Folding):
 
 
 class Model(Section):
+    # module:function that builds the network, and one that gives what timm calls its pretrained configuration
+    builder: ClassVar[str] = "comp.vision.model.build:timm_classifier"
+    pretrained_cfg: ClassVar[str] = "comp.vision.model.preparation:timm_cfg"
+
     backbone: str = "convnext_tiny.fb_in22k"  # a timm name, or a model registered in custom.py
     pretrained: bool = True  # weights from the hub
     weights: str | None = None  # a local file or folder instead of the hub
@@ -414,6 +420,10 @@ class ImageConfig(Experiment):
                     f"train.cache_frozen={views} and augment.{name}={value} do not go together: what changes whole "
                     f"batches comes before the frozen part. Set train.cache_frozen=0, or augment.{name}={type(value)()}"
                 )
+        return self
+
+    def described(self, tables: Callable[[], Tables]) -> Self:
+        """With what the network has to know of the data: of these networks, nothing."""
         return self
 
     @property

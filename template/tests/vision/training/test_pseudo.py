@@ -151,6 +151,15 @@ def test_when_no_row_is_sure_enough_it_says_what_to_change(trained, comp):
     assert "fold 0  0 of 9 test rows join the training rows: set pseudo.threshold lower" in out
 
 
+def test_how_often_labels_that_sure_are_right_is_told_of_rows_out_of_fold(trained, comp):
+    _, out, _ = comp("pseudo", *QUICK, "pseudo.threshold=0.35", "folds=[0]")
+    oof = pd.read_parquet("runs/small/fold0/oof.parquet")
+    p = oof.filter(like="p_")
+    sure = p.max(axis=1) >= 0.35
+    right = (p.idxmax(axis=1) == "p_" + oof["target"].astype(str))[sure].mean()
+    assert f"; out of fold, {right:.1%} of the {sure.sum()} labels that are as sure are right" in out
+
+
 def test_without_teachers_it_says_what_to_run(competition, configure, comp):
     configure()
     comp("split")

@@ -15,10 +15,11 @@ from comp.align.baselines.closed_form import Captions
 from comp.align.data.fold import Fold
 from comp.align.ranking.metrics import scores as ranking_scores
 from comp.align.schema import AlignConfig, Train
-from comp.align.training.losses import Keys, alignment_loss, needs_whole_batch, of_all_processes
+from comp.align.training.losses import Keys, alignment_loss, needs_whole_batch
 from comp.align.training.noise import noisy
 from comp.align.training.projector import Projector, build_model, predicted, save_projector
 from comp.distributed.fsdp import is_sharded
+from comp.distributed.gathering import of_all_processes
 from comp.distributed.signals import stop_requests
 from comp.errors import CompError
 from comp.loop.epochs import Epochs

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 from torch.nn import functional
 
 from comp.align.data.fold import Fold
@@ -50,15 +48,6 @@ def alignment_loss(
 def needs_whole_batch(settings: Loss) -> bool:
     """Whether a caption's loss depends on others of its batch, wherever they are."""
     return settings.kind == "symmetric" or (settings.kind == "infonce" and settings.negatives == "batch")
-
-
-def of_all_processes(predicted: Tensor) -> Tensor:
-    """The batch (B, C) of all processes, in their order. Gradients find the way back to each.
-
-    Each process then computes the same loss of the whole batch. The backward pass sums what all of them say of a
-    share, and distributed training takes the mean over processes: the gradient of that one loss.
-    """
-    return torch.cat(all_gather(predicted))
 
 
 def _choice(logits: Tensor, asked: Tensor, among: Tensor, fold: Fold, settings: Loss) -> Tensor:

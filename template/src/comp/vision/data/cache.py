@@ -14,4 +14,4 @@ def cache(config: ImageConfig) -> None:
     """
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
-    open_images(settled(config, tables.train["path"].tolist(), quiet=False), tables, quiet=False)
+    open_images(settled(config, tables, quiet=False), tables, quiet=False)

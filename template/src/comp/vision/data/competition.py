@@ -71,7 +71,7 @@ def open_competition(
     about = expected(config, tables) if expected else ""
     if about and not quiet:
         print(f"submit  {about}")
-    config = settled(config, tables.train["path"].tolist())
+    config = settled(config, tables)
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
     both = {"train": tables.train, "test": tables.test}

@@ -4,30 +4,40 @@ A run's own config.yaml has it settled. So a run that is copied elsewhere prepar
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from comp.errors import CompError
 from comp.files import digest
 from comp.registry import names
+from comp.tables import Tables
 from comp.vision.data.read import read_tables
 from comp.vision.pixels.scale import scale_of
 from comp.vision.schema import Data, ImageConfig, Model
 
+AnyConfig = TypeVar("AnyConfig", bound=ImageConfig)
 PREPARATION = ("background", "frame", "scale", "fill_nan")  # keys of `data` that decide what a file's pixels become
 
 
-def settled(config: ImageConfig, paths: Sequence[str] | None = None, quiet: bool = True) -> ImageConfig:
-    """`config` with data.scale and, of predict.resize=pretrained, what is null in `model`.
+def settled(config: AnyConfig, tables: Tables | None = None, quiet: bool = True) -> AnyConfig:
+    """`config` with data.scale, what the network has to know and, with predict.resize=pretrained, how to resize.
 
-    `paths` are the training images; they are looked up where they are not given.
+    `tables` are read where they are not given.
 
     Raises:
         CompError: the files contradict each other, or nothing says how the weights want their images.
     """
-    if config.data.scale == "auto":
-        found = read_tables(config.data).train["path"].tolist() if paths is None else paths
-        config = config.model_copy(update={"data": settled_data(config.data, found, quiet)})
+    data = config.data
+
+    @cache
+    def read() -> Tables:
+        return read_tables(data) if tables is None else tables
+
+    config = config.described(read)
+    if data.scale == "auto":
+        paths = read().train["path"].tolist()
+        config = config.model_copy(update={"data": settled_data(data, paths, quiet)})
     if config.predict.resize == "pretrained":
         config = config.model_copy(update={"model": _settled_model(config.model)})
     return config

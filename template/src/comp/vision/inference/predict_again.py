@@ -32,6 +32,8 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     trained = run.trained_config()
     if not run.done_folds():
         raise CompError(f"no fold of {run.path} has finished training: run comp train")
+    if run.metrics.is_file() and run.read_metrics().get("combines", {}).get("met_scored_fold"):
+        raise CompError(f"{run.path} was fitted to rows of its folds: run the command that made it again")
     data = prepared_as(config.data, trained.data)
     merged = settled(config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment}))
 

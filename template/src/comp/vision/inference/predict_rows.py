@@ -1,6 +1,6 @@
 """Predicts rows with a trained model: each exactly once, in order, on however many processes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -34,6 +34,26 @@ def predict_rows(
     The rows are divided among the processes and come back by their place, each exactly once, whatever the number of
     processes and the batch size.
     """
+
+    def finish(outputs: list[Tensor]) -> Tensor:
+        return averaged(outputs, samples.targets, config.predict.average)
+
+    width = len(samples.targets.classes)
+    return outputs_of_rows(model, samples, rows, config, accelerator, views, finish, width, kept)
+
+
+def outputs_of_rows(
+    model: nn.Module,
+    samples: Samples,
+    rows: np.ndarray,
+    config: ImageConfig,
+    accelerator: Accelerator,
+    views: Sequence[str],
+    finish: Callable[[list[Tensor]], Tensor],
+    width: int,
+    kept: Dataset[Batch] | None = None,
+) -> np.ndarray:
+    """As `predict_rows`, but what `finish` makes of the model's outputs for each view, (B, …) to (B, width)."""
     world, rank = accelerator.num_processes, accelerator.process_index
     places = np.arange(len(rows))[rank::world]
     dataset = EvalDataset(samples, Evaluation.of(config)) if kept is None else kept
@@ -46,9 +66,8 @@ def predict_rows(
             inputs, metadata, _ = to_device(batch, accelerator.device)
             given = [] if metadata is None else [metadata]
             outputs = [model(apply_view(inputs, view), *given).float() for view in views]
-            collected.append(_averaged(outputs, samples.targets, config.predict.average))
-    empty = torch.zeros(0, len(samples.targets.classes), device=accelerator.device)
-    own = torch.cat(collected) if collected else empty
+            collected.append(finish(outputs))
+    own = torch.cat(collected) if collected else torch.zeros(0, width, device=accelerator.device)
     return _gathered(own, places, len(rows), accelerator)
 
 
@@ -66,7 +85,9 @@ class _Chunks:
             yield self._rows[start : start + self._size]
 
 
-def _averaged(outputs: list[Tensor], targets: Targets, average: str) -> Tensor:
+def averaged(outputs: list[Tensor], targets: Targets, average: str) -> Tensor:
+    """Logits (B, K) of each view → probabilities (B, K)."""
+
     def to_probabilities(logits: Tensor) -> Tensor:
         return logits.softmax(dim=1) if targets.kind == "multiclass" else logits.sigmoid()
 

@@ -19,6 +19,7 @@ from comp.files import written_whole
 from comp.loop.tensors import AGAIN, read_safetensors
 from comp.readback import reading
 from comp.registry import find, names
+from comp.tasks import imported
 from comp.vision.data.metadata import MetadataEncoder
 from comp.vision.model.described import described, is_described_elsewhere
 from comp.vision.model.hub import reachable_or_offline
@@ -75,6 +76,12 @@ class Classifier(nn.Module):
         features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), 1 / (255 * self.std)))
         return self.classified(features, metadata)
 
+    def after_update(self) -> None:
+        """To be called after each step of the optimizer: a head may have bounds to keep."""
+        after_update = getattr(self.head, "after_update", None)
+        if after_update is not None:
+            after_update()
+
     def classified(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:
         """Pooled features (B, C) of images, and their metadata (B, M) or None → logits (B, K)."""
         if self.metadata is not None:
@@ -90,6 +97,12 @@ def build_model(settings: Model, classes: int, load: bool = True, encoder: Metad
     Raises:
         CompError: no such backbone or head, the weights do not fit, or the hub cannot be reached.
     """
+    model: Classifier = imported(settings.builder)(settings, classes, load, encoder)
+    return model
+
+
+def timm_classifier(settings: Model, classes: int, load: bool, encoder: MetadataEncoder | None) -> Classifier:
+    """See `build_model`; of timm's networks, and those of custom.py."""
     architecture = None
     if settings.backbone in names("model"):
         backbone = find("model", settings.backbone)(settings)

@@ -10,6 +10,7 @@ from timm.data import resolve_data_config
 
 from comp.errors import CompError
 from comp.registry import names
+from comp.tasks import imported
 from comp.vision.model.described import described, is_described_elsewhere
 from comp.vision.model.weights import file_in
 from comp.vision.schema import Model
@@ -25,7 +26,7 @@ def preparation(settings: Model, pretrained_cfg: dict[str, Any] | None = None) -
     """
     beside = {} if settings.weights is None else beside_weights(Path(settings.weights))[0]
     told = {key: getattr(settings, key) for key in KEYS if getattr(settings, key) is not None}
-    cfg = timm_cfg(settings) if pretrained_cfg is None else pretrained_cfg
+    cfg = imported(settings.pretrained_cfg)(settings) if pretrained_cfg is None else pretrained_cfg
     return {key: value for key, value in resolve_data_config({**beside, **told}, cfg).items() if key in KEYS}
 
 

@@ -36,7 +36,10 @@ def report(config: ImageConfig) -> Path:
     metrics["scores"] = {metric_label(name, targets.kind): values for name, values in metrics["scores"].items()}
     views = metrics.get("views", [])
     plots = {}
-    if metrics.get("combines") is None:  # what is combined was not trained
+    combines = metrics.get("combines") or {}
+    if "curve" in combines:
+        plots["Between zero-shot and fine-tuned"] = saved(_curve(combines["curve"], trained), run.path / "alpha.png")
+    if next(run.path.glob("fold*/history.csv"), None):  # what is combined was not trained
         plots["Training"] = saved(curves(run, trained, epochs_measured_on(views)), run.path / "curves.png")
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
         plots["Out-of-fold confusion"] = saved(_confusion(oof, targets), run.path / "confusion.png")
@@ -72,6 +75,16 @@ def _submission(config: ImageConfig, targets: Targets) -> list[str]:
         return [] if sample is None else [f"submission: {form_of(sample, targets, config).about}"]
     except CompError:  # the run was copied here without the data, or the configuration fits another competition
         return []
+
+
+def _curve(curve: list[tuple[float, float]], trained: ImageConfig) -> Figure:
+    """The score of each share of the way between two models."""
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*zip(*curve, strict=True), marker="o")
+    axes.set(xlabel="alpha: 0 is zero-shot, 1 fine-tuned", ylabel=f"{trained.metric}, out of fold")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:

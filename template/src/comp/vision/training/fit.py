@@ -122,6 +122,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                 progress.seconds = time.perf_counter() - started
                 if accelerator.sync_gradients:
                     progress.update += 1
+                    model.after_update()
                     if ema is not None:
                         ema.update(model, step=progress.update)
                     if progress.update % settings.log_every == 0:

@@ -40,15 +40,10 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
     Raises:
         CompError: timm knows no such optimizer, or it is not for FSDP.
     """
-    kept: set[str] = getattr(model.backbone, "no_weight_decay", set)()
-    common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
-    if settings.layer_decay is not None:
-        groups = param_groups_layer_decay(_WithHead(model.backbone), **common, layer_decay=settings.layer_decay)  # type: ignore[arg-type]
-    else:
-        groups = param_groups_weight_decay(model.backbone, **common)
-    for part in (model.head, model.metadata):
-        if part is not None:
-            groups += param_groups_weight_decay(part, weight_decay=settings.weight_decay)
+    groups = _groups(_WithHead(model.backbone), settings, by_layer=True)
+    groups += _groups(model.head, settings, by_layer=hasattr(model.head, "group_matcher"))
+    if model.metadata is not None:
+        groups += _groups(model.metadata, settings, by_layer=False)
     groups = [group for group in groups if group["params"]]
     stepped = {id(weight) for group in groups for weight in group["params"]}
     forgotten = [
@@ -58,7 +53,7 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
     fused = fused_step(model, settings.optimizer)  # refuses what is not for FSDP
     if settings.optimizer in names("optimizer"):
         return find("optimizer", settings.optimizer)(groups, settings)
-    common = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
+    common: dict[str, Any] = {"opt": settings.optimizer, "lr": settings.lr, "weight_decay": settings.weight_decay}
     try:
         try:
             return create_optimizer_v2(groups, **common, fused=fused)
@@ -66,6 +61,15 @@ def build_optimizer(model: Classifier, settings: Train) -> torch.optim.Optimizer
             return create_optimizer_v2(groups, **common)
     except (AssertionError, KeyError, ValueError) as error:
         raise CompError(f"train.optimizer={settings.optimizer}: {error}") from None
+
+
+def _groups(part: Any, settings: Train, by_layer: bool) -> list[dict[str, Any]]:
+    """timm's groups of a part of the network, `by_layer` where there is a layer decay. What it says is not decayed."""
+    kept: set[str] = getattr(part, "no_weight_decay", set)()
+    common: dict[str, Any] = {"weight_decay": settings.weight_decay, "no_weight_decay_list": kept}
+    if by_layer and settings.layer_decay is not None:
+        return list(param_groups_layer_decay(part, **common, layer_decay=settings.layer_decay))
+    return list(param_groups_weight_decay(part, **common))
 
 
 def check_optimizer(name: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.runs.predictions import read_predictions, test_table, write_predictions
+from comp.runs.predictions import read_oof, read_predictions, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.competition import Competition
@@ -69,10 +69,25 @@ def _write_chosen(path: Path, left_out: tuple[int, ...], student: Student, compe
     chosen = test_table(competition.tables.test.iloc[rows], labels, targets)
     write_predictions(path, chosen, targets, competition.split.digest)
     hint = "" if len(rows) else ": set pseudo.threshold lower (label smoothing makes models less confident)"
+    teachers = [RunDir.of_name(name) for name in student.teachers]
+    known = _precision(teachers, left_out, student) if len(rows) else ""
     possible = "" if seen.all() else f" ({(~seen).sum()} may not: golden, like a golden image, or unreadable)"
     print(
-        f"{fold_name(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{possible}{hint}", flush=True
+        f"{fold_name(left_out)}  {len(rows)} of {len(p)} test rows join the training rows{possible}{known}{hint}",
+        flush=True,
     )
+
+
+def _precision(teachers: list[RunDir], left_out: tuple[int, ...], settings: Selection) -> str:
+    """In words: of validation rows that the fold's teachers are as sure of, how many labels are right."""
+    tables = [read_oof(run.fold(*left_out) / "oof.parquet")[:2] for run in teachers]
+    (first, targets), *_ = tables
+    p = np.mean([table.set_index("id").loc[first["id"], targets.columns] for table, _ in tables], axis=0)
+    rows, labels = select(p, targets, settings.model_copy(update={"labels": "hard", "quota": None}))
+    if not len(rows):
+        return f"; out of fold, no label is as sure as {settings.threshold:g}"
+    right = (labels == targets.encode(first)[rows]).all(axis=1).mean()
+    return f"; out of fold, {right:.1%} of the {len(rows)} labels that are as sure are right"
 
 
 def _teaching(run: RunDir, left_out: tuple[int, ...], student: Student, competition: Competition) -> np.ndarray:

@@ -11,6 +11,7 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from comp.distributed.fsdp import is_sharded
+from comp.distributed.gathering import alone
 from comp.errors import CompError, shown
 from comp.vision.augment import cpu_images_per_s, where_to_augment
 from comp.vision.batches import TrainingBatches, balancing_weights, workers_for
@@ -248,6 +249,8 @@ def dry_run_step(setup: Setup, model: Any, cut: Cut | None = None) -> Callable[[
         targets = torch.full((images, classes), 1 / classes, device=device)
         with setup.accelerator.autocast():
             logits = model(inputs if cut else inputs.to(memory_format=memory_format(config.train)), metadata)
-        setup.accelerator.backward(setup.criterion(logits.float(), targets))
+        with alone():
+            loss = setup.criterion(logits.float(), targets)
+        setup.accelerator.backward(loss)
 
     return step

@@ -1,0 +1,1 @@
+"""CLIP: fine-tuned from its own words."""

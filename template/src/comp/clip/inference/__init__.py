@@ -1,0 +1,1 @@
+"""Predicting without training, and with weights in between."""

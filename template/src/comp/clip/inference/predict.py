@@ -1,0 +1,69 @@
+"""`comp predict --images DIR --labels a b --out FILE`: a folder told apart by words, with a trained run or without."""
+
+from comp.clip.model.build import clip_classifier
+from comp.clip.model.heads import PromptHead
+from comp.clip.schema import ClipConfig, readable
+from comp.errors import CompError, shown
+from comp.runs.rundir import RunDir
+from comp.tables import Targets
+from comp.vision.inference import predict_folder
+from comp.vision.inference.predict_folder import as_trained, models_of, trained_run
+from comp.vision.model import Classifier
+from comp.vision.model.clip import load_clip
+
+
+def predict(
+    config: ClipConfig,
+    arguments: list[str],
+    images: str | None = None,
+    labels: list[str] | None = None,
+    out: str | None = None,
+) -> int:
+    """As for every image task; `labels` are words to tell images apart by, in place of the run's classes.
+
+    Raises:
+        CompError: as there; or the run has no text tower for other words, or a word stands twice.
+    """
+    if labels is None:
+        return predict_folder.predict(config, arguments, images, out)
+    if images is None:
+        raise CompError("--labels are for a folder of images: name it with --images")
+    targets = _targets(labels)
+    names = {label: readable(label) for label in labels}
+    if not RunDir.of(config).config.is_file():
+        if not config.model.is_clip:
+            raise CompError(f"model.backbone={config.model.backbone} is no CLIP model, so labels tell it nothing")
+        print(f"note    there is no run {config.name}: {config.model.backbone} goes by the words alone")
+        settings = config.model.model_copy(update={"names": names})
+        untrained = clip_classifier(settings, len(labels), True, None)
+        predict_folder.predict_folder(config, targets, [untrained], images, out)
+        return 0
+    run, trained = trained_run(config)
+    assert isinstance(trained, ClipConfig)
+    known, models = models_of(run, trained)
+    retold = [_with_words(model, trained, names, known) for model in models]
+    predict_folder.predict_folder(as_trained(config, trained), targets, retold, images, out)
+    return 0
+
+
+def _targets(labels: list[str]) -> Targets:
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice or len(labels) < 2:
+        raise CompError(f"--labels has {shown(twice)} twice" if twice else "--labels: name two or more")
+    return Targets("multiclass", tuple(labels))
+
+
+def _with_words(model: Classifier, trained: ClipConfig, names: dict[str, str], known: Targets) -> Classifier:
+    """The trained model, whose text tower now reads other words."""
+    if not isinstance(model.head, PromptHead):
+        raise CompError(
+            f"{trained.name} has no text tower that learned (model.head={trained.model.head}): it tells "
+            f"{shown(known.classes)} apart; leave --labels out, or set name= to a run that does not exist yet"
+        )
+    prompts = [[template.format(text) for text in names.values()] for template in trained.model.prompts]
+    clip = load_clip(trained.model.backbone, model.mean.device)
+    tokens = clip.tokens_of([text for texts in prompts for text in texts])
+    model.head = PromptHead(
+        model.head.tower, tokens.unflatten(0, (len(prompts), -1)), len(names), float(model.head.log_scale)
+    )
+    return model.eval()

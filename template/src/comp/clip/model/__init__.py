@@ -1,0 +1,1 @@
+"""The network of two towers: its prompts, its image tower, its heads."""
