@@ -57,12 +57,16 @@ def _take(step: str, command: Command, config: Experiment, arguments: list[str],
         if not results.before:
             raise CompError(f"steps: {step} has nothing to compare: it comes after a step that trains once more")
         return command([results.before, results.last], [])
-    status = command(config if command.step == "experiment" else _of(config, results.last), [step, *arguments])
+    given = [config] if command.step == "experiment" else [_of(config, results.last)]
+    if command.step == "models":
+        given = [_of(config, name) for name in results.models]
+    statuses = (command(each, [step, *arguments]) for each in given)
+    status = next((status for status in statuses if status), 0)
     if command.beside and not status:
         results.names = [*(made.name for made in imported(command.beside)(config)), *results.names]
     if command.makes and not status:
-        results.before, results.after = results.last, command.suffix
-        results.models = [made.name for made in imported(command.makes)(config)]
+        results.before, results.after = results.last, results.after * (command.step == "models") + command.suffix
+        results.models = [made.name for each in given for made in imported(command.makes)(each)]
         results.last = results.models[-1]
         results.names += results.models
     return status

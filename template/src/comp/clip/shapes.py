@@ -40,16 +40,7 @@ class Style:
 
 
 PLAIN = Style(
-    hue=4,
-    shade=0.1,
-    radius=(0.34, 0.45),
-    shift=2,
-    lean=(-15, 15),
-    light=(1, 1, 1),
-    noise=8,
-    blur=0.5,
-    bars=0,
-    specks=0,
+    hue=4, shade=0.1, radius=(0.34, 0.45), shift=2, lean=(-15, 15), light=(1, 1, 1), noise=8, blur=0.5, bars=0, specks=0
 )
 HARD = Style(  # by lamplight, and turned
     hue=6,

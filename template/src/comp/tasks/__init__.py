@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from comp.errors import CompError
 
-# What a command gets as a step of `comp run`: the experiment as it is; each of its members in turn; a new run that
-# combines all models so far; the result, the one run that is submitted; or the names of two results to compare.
-StepFor = Literal["experiment", "members", "combination", "result", "comparison"]
+# What a command gets as a step of `comp run`: the experiment as it is; each of its members in turn; each of the models
+# so far; a new run that combines them; the result, the one run that is submitted; or the names of two results.
+StepFor = Literal["experiment", "members", "models", "combination", "result", "comparison"]
 
 
 @dataclass(frozen=True)

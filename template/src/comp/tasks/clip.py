@@ -21,6 +21,7 @@ INTERPOLATE = Command(
     "comp.clip.inference.interpolate:interpolate",
     "mix zero-shot and fine-tuned weights (WiSE-FT), one share for all folds, chosen out of fold",
     next="submit",
+    step="models",
     launches=True,
     makes="comp.clip.inference.interpolate:interpolated",
     suffix="-interpolated",

@@ -3,6 +3,7 @@
 import pickle
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -74,7 +75,38 @@ def test_what_lies_above_the_cut_gives_the_logits_and_needs_nothing_below(backbo
             if not weight.requires_grad and weight is not getattr(model.backbone, "cls_token", None):
                 weight.fill_(torch.nan)
         assert features.shape == (5, *cut.shape)
-        assert torch.equal(cut.tail(model)(features), expected)
+        torch.testing.assert_close(cut.tail(model)(features), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("args", [{}, {"qk_norm": True, "init_values": 0.5}, {"scale_attn_norm": True}])
+def test_of_the_last_block_of_a_vit_only_the_class_token_is_computed_where_only_it_is_pooled(args):
+    torch.manual_seed(0)
+    model = build_model(Model(backbone="test_vit", pretrained=False, image_size=32, args=args), 3)
+    freeze(model.backbone, 2, torch.zeros(1, 3, 32, 32))
+    cut = find_cut(model, images(3))
+    assert cut.short
+    whole, short = (replace(cut, short=short).tail(model.train()) for short in (False, True))
+    sizes = []
+    short.model.backbone.norm.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape)))
+    gradients = []
+    for tail in (whole, short):
+        model.zero_grad()
+        torch.manual_seed(0)
+        tail(cut.features(model.eval(), images(5)).detach()).square().sum().backward()
+        gradients.append([weight.grad.clone() for weight in model.parameters() if weight.requires_grad])
+    assert sizes == [(5, 1, 64)]
+    for expected, found in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_where_the_mean_over_tokens_is_pooled_all_are_computed():
+    model = build_model(Model(backbone="test_vit", pretrained=False, image_size=32, args={"global_pool": "avg"}), 3)
+    freeze(model.backbone, 2, torch.zeros(1, 3, 32, 32))
+    tail = find_cut(model, images(3)).tail(model)
+    sizes = []
+    tail.model.backbone.blocks[-1].norm2.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[1]))
+    tail(torch.rand(2, *find_cut(model, images(3)).shape))
+    assert sizes[0] > 1
 
 
 def test_the_weights_above_the_cut_are_those_of_the_model():

@@ -61,7 +61,7 @@ def interpolate(config: ClipConfig, arguments: list[str]) -> int:
 
     return on_all_devices(
         experiment,
-        arguments,
+        [arguments[0], str(tuned.config)],  # further processes need no member, and no name of a step's model
         Work(
             open=lambda quiet: open_competition(experiment, quiet),
             prepare=lambda: run.start(experiment, fresh=True),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from accelerate.utils import recursively_apply
 from torch import Tensor, nn
 
 from comp.vision.model.build import Classifier
+from comp.vision.model.class_token import shorten
 from comp.vision.model.frozen import Call, calls, evaluating, tensors_in
 
 CLOSE = 1e-2  # of the largest logit: how far others may be off by rounding (TF32, bf16); what is wrong is NaN, or more
@@ -57,6 +59,7 @@ class Cut:
     dtype: torch.dtype
     order: torch.memory_format
     spread: bool = False  # each NaN has memory of its own: something is done to them in place
+    short: bool = True  # of a ViT's last block only what its class token needs
 
     def features(self, model: Classifier, images: Tensor) -> Tensor:
         """What is at the cut of images (B, 3, H, W): (B, *shape)."""
@@ -79,6 +82,8 @@ class Cut:
         """What lies above the cut, with the weights and buffers of `model`, in training where the model is."""
         memo: dict[int, Any] = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
         above, given = deepcopy(model, memo), _Given(torch.empty(0))
+        if self.short:
+            shorten(above.backbone)
         for name, output in self.below.items():
             above.get_submodule(name).forward = partial(_blank, given, output, self.spread)
         above.get_submodule(self.at).forward = partial(_kept, given)
@@ -123,8 +128,8 @@ def _cuts(below: dict[str, Call], images: Tensor) -> Iterator[Cut]:
     for place, (name, call) in reversed(list(enumerate(below.items()))):
         kept, before = call.output, dict(list(shapes.items())[:place])
         if isinstance(kept, Tensor) and kept.is_floating_point():
-            for spread in (False, True):
-                yield Cut(name, before, image, tuple(kept.shape[1:]), kept.dtype, _order(kept), spread)
+            for spread, short in product((False, True), (True, False)):
+                yield Cut(name, before, image, tuple(kept.shape[1:]), kept.dtype, _order(kept), spread, short)
 
 
 def _is_below(name: str, found: dict[str, list[Call]]) -> bool:
