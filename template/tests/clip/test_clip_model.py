@@ -1,5 +1,6 @@
 """Two towers as a classifier: the same numbers as transformers, before and after images change their size."""
 
+import json
 import math
 
 import numpy as np
@@ -192,6 +193,16 @@ def test_a_prompt_that_is_too_long_is_cut_before_its_end_token(capsys):
     assert tokens[0, -1] == end
     assert (tokens[0] == end).sum() == 1
     assert "prompts of more than 16 tokens are cut" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("head", ["prompts", "linear"])
+def test_two_prompts_that_share_an_embedding_are_refused(head, clip):
+    """As with a configuration whose end token is not the tokenizer's: all texts then are their first token."""
+    config = json.loads((clip / "config.json").read_text())
+    config["text_config"]["eos_token_id"] = 0
+    (clip / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CompError, match="have one embedding: the tokenizer does not fit"):
+        build_model(settings(head=head), 3)
 
 
 def test_prompts_of_no_names_are_refused():

@@ -88,7 +88,7 @@ def untrained_model(config: ClipConfig, classes: int, device: torch.device) -> U
     both, tokens = towers(config.model)
     with torch.no_grad():
         every = TextTower(both.text_model, both.text_projection).eval()(tokens)
-    model = assembled(config.model, both, tokens, classes, told=True)
+    model = assembled(config.model, both, tokens, classes)
     return Untrained(model.to(device).eval(), every)
 
 

@@ -29,7 +29,7 @@ def clip_classifier(settings: ClipModel, classes: int, load: bool, encoder: Meta
     """
     if not settings.is_clip:
         return timm_classifier(settings, classes, load, encoder)
-    return assembled(settings, *towers(settings, load), classes, told=load)
+    return assembled(settings, *towers(settings, load), classes, load)
 
 
 def towers(settings: ClipModel, load: bool = True) -> tuple[Any, Tensor]:
@@ -39,24 +39,28 @@ def towers(settings: ClipModel, load: bool = True) -> tuple[Any, Tensor]:
     return model, _tokens(settings, model, clip)
 
 
-def assembled(settings: ClipModel, model: Any, tokens: Tensor, classes: int, told: bool = False) -> Classifier:
-    """The network of both towers in `model`, whose classes are called as `tokens` (T, K, L) say; it takes them over."""
+def assembled(settings: ClipModel, model: Any, tokens: Tensor, classes: int, load: bool = True) -> Classifier:
+    """The network of both towers in `model`, whose classes are called as `tokens` (T, K, L) say; it takes them over.
+
+    Without `load`, weights are about to come, so that nothing is told, and texts are not read.
+    """
     vision, patch_px, cfg = model.vision_model, model.config.vision_config.patch_size, clip_cfg(settings)
     size_px = tower_px(settings.image_size, patch_px, model.config.vision_config.image_size, settings.enlarge)
     if size_px < patch_px:
         raise CompError(f"model.image_size={settings.image_size} is less than a patch of {patch_px} px: set it higher")
     resize_positions(vision, size_px)
     model.config.vision_config.image_size = size_px
-    if told:
+    if load:
         _tell(size_px, patch_px)
     tower, text = ImageTower(vision, model.visual_projection, cfg), TextTower(model.text_model, model.text_projection)
     unknown = model.logit_scale.is_meta or "tokens" in settings.args
     scale = START if unknown else float(model.logit_scale.detach())
+    blank = torch.zeros(tokens.shape[1], model.config.projection_dim)
+    texts = _embeddings(text, tokens, settings) if load else blank
     head: PromptHead | FixedPromptHead | TextLinear
     if settings.head == "prompts" and settings.text_tower == "trained":
         head = PromptHead(text, tokens, classes, scale)
     else:
-        texts = _embeddings(text, tokens, settings)
         head = (TextLinear if settings.head == "linear" else FixedPromptHead)(texts, classes, scale)
     wanted = preparation(settings, cfg)
     built = Classifier(tower, head, wanted["mean"], wanted["std"])
@@ -136,12 +140,11 @@ def _unfilled(config: Any) -> Any:
 
 def _embeddings(text: TextTower, tokens: Tensor, settings: ClipModel) -> Tensor:
     """(K, D) of length 1: the mean over templates."""
-    if "tokens" in settings.args:  # of a checkpoint, which brings them
-        return torch.zeros(tokens.shape[1], text.projection.out_features)
     with torch.no_grad():
         every = text.eval()(tokens)
-    for texts, embeddings in zip(prompts_of(settings), every, strict=True) if not every.is_meta else ():
-        refuse_one_embedding(embeddings, texts)
+    if settings.pretrained:
+        for texts, embeddings in zip(prompts_of(settings), every, strict=True):
+            refuse_one_embedding(embeddings, texts)
     return unit(every.mean(dim=0))
 
 
