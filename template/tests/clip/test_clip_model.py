@@ -2,10 +2,12 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
 from comp.clip.model.build import clip_classifier, prompts_of
@@ -232,3 +234,35 @@ def test_a_network_of_timm_may_stand_beside():
 def test_openais_own_vocabulary_gives_the_known_tokens():
     tokenizer = pytest.importorskip("open_clip").get_tokenizer("ViT-L-14")
     assert tokenizer(["a photo of a cat"])[0][:7].tolist() == [49406, 320, 1125, 539, 320, 2368, 49407]
+
+
+def in_the_old_layout(folder: Path) -> None:
+    """As transformers 4 wrote it: vocabulary and merges apart, another kind of image processor, positions saved."""
+    weights = load_file(folder / "model.safetensors")
+    positions = {f"{tower}_model.embeddings.position_ids": torch.arange(5)[None] for tower in ("vision", "text")}
+    save_file({**weights, **positions}, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    letters = [chr(code) for code in range(33, 127)]
+    words = [*(f"{letter}</w>" for letter in letters), *letters, "<|startoftext|>", "<|endoftext|>"]
+    size = config["text_config"]["vocab_size"]
+    kept = [*words[: size - 2], *words[-2:]]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(kept)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    about = {"do_resize": True, "size": 16, "crop_size": 16, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({**about, "feature_extractor_type": "CLIPFeatureExtractor"})
+    )
+    for old in folder.glob("processor_config.json"):
+        old.unlink()
+
+
+def test_folders_of_the_old_layout_are_read(clip):
+    in_the_old_layout(clip)
+    model = load_clip("./clip", CPU)
+    assert model.mean.flatten().tolist() == [0.5] * 3
+    assert model.std.flatten().tolist() == [0.25] * 3
+    tokens = model.tokens_of(["!", '"'])
+    assert tokens.shape == (2, 3)
+    assert not torch.equal(tokens[0], tokens[1])

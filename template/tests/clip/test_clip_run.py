@@ -24,7 +24,11 @@ def oof_of(name: str) -> np.ndarray:
 @pytest.mark.parametrize("head", ["prompts", "linear"])
 def test_all_steps(competition, configure, comp, head):
     prompts = ["a photo of a {} face", "a drawing of a {} face"]  # random weights tell few apart
-    configure(steps=STEPS, model={"head": head, "prompts": prompts}, pseudo={"threshold": 0.5, "train": {"epochs": 1, "lr": 1e-5}})
+    configure(
+        steps=STEPS,
+        model={"head": head, "prompts": prompts},
+        pseudo={"threshold": 0.5, "train": {"epochs": 1, "lr": 1e-5}},
+    )
     status, out, err = comp("run")
     assert status == 0, err
     summary = out.split("\nrun ")[1].splitlines()
