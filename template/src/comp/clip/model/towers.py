@@ -38,7 +38,8 @@ class ImageTower(nn.Module):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         if enable:
-            self.vision.gradient_checkpointing_enable()
+            name = "activation_checkpointing_enable"  # the lasting name; the first ones of 5 have another
+            getattr(self.vision, name, self.vision.gradient_checkpointing_enable)()
 
 
 def layers_of(tower: str, last_norm: str) -> dict[str, Any]:
