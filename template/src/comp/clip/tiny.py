@@ -24,7 +24,9 @@ def write_tiny_clip(folder: Path, images: np.ndarray, names: Sequence[str], step
         images: (N, 32, 32, 3) uint8.
     """
     from transformers import CLIPImageProcessor
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # of one file
     tokenizer = tokenizer_of([wording.format(name) for wording in WORDINGS for name in sorted(set(names))])
     tokenizer.save_pretrained(folder)  # before its use: padding would be saved with it
     CLIPImageProcessor(size={"shortest_edge": SIDE_PX}, crop_size=SIDE_PX).save_pretrained(folder)
