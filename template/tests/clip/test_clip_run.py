@@ -12,6 +12,7 @@ from vision.small import COLORS, picture
 
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
+from comp.vision.model import build_model
 
 STEPS = ["split", "zeroshot", "train", "pseudo", "interpolate", "blend", "submit", "score", "report"]
 
@@ -65,9 +66,9 @@ def test_zero_shot_tells_accuracy_by_prompt_and_by_class(competition, configure,
 
 
 def test_a_run_of_zero_shot_is_trained_no_further_and_flags_nothing(competition, configure, comp):
-    configure(train={"keep": "best"})
+    configure(train={"keep": "best", "early_stop": {"patience": 2}, "schedule": "cosine", "schedule_epochs": 5})
     comp("split")
-    comp("zeroshot")
+    assert comp("zeroshot")[0] == 0
     metrics = json.loads(Path("runs/small-zeroshot/metrics.json").read_text())
     assert metrics["flatters"] == metrics["unscored"] == ""
     assert not list(Path("runs/small-zeroshot").glob("fold*/*.safetensors"))
@@ -212,6 +213,16 @@ def test_interpolation_is_exact_at_its_ends(competition, configure, comp):
     assert curve[1.0] == pytest.approx(of["small"]["scores"]["accuracy"]["oof"])
     status, _, err = comp("predict", "name=small-interpolated")
     assert "run the command that made it again" in err
+
+
+def test_weights_are_counted_without_loading_any(competition, configure):
+    """That is how it is found whether folds are trained at once."""
+    from comp.vision.data.settle import settled
+    from comp.vision.folds.jobs import parameter_count
+
+    config = settled(configure())
+    built = build_model(config.model, 3)
+    assert parameter_count(config, 3) == sum(weight.numel() for weight in built.parameters())
 
 
 def test_label_contrast_is_refused_in_small_batches(competition, configure, comp):

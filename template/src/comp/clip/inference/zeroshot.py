@@ -93,7 +93,8 @@ def untrained_model(config: ClipConfig, classes: int, device: torch.device) -> U
 
 
 def _untrained(config: ClipConfig) -> ClipConfig:
-    never = {"keep": "last", "early_stop": None, "schedule": "constant"}
+    schedule = "cosine" if config.train.schedule == "plateau" else config.train.schedule
+    never = {"keep": "last", "early_stop": None, "schedule": schedule}  # so no row chooses anything
     return changed(
         config, name=f"{config.name}-zeroshot", members=[], pretrain=None, student=None, synthetic=None, train=never
     )
