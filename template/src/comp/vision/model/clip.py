@@ -114,7 +114,6 @@ def clip_config(name: str) -> Any:
     return config
 
 
-@cache
 def normalization(name: str) -> dict[str, tuple[float, ...]]:
     """The `mean` and `std` that the model `name` wants images with.
 
