@@ -17,7 +17,7 @@ LEAST_CONTRASTED = 64  # images a batch: in fewer, most classes are not there to
 
 def _with_place(template: str) -> str:
     if template.count("{}") != 1:
-        raise ValueError(f'{template!r} has not one {{}} for the class, as in "a photo of a {{}}."')
+        raise ValueError(repr(template) + ' has not one {} for the class, as in "a photo of a {}."')
     return template
 
 
@@ -116,7 +116,7 @@ class ClipConfig(ImageConfig):
         names = {name: model.names.get(name) or column.get(name) or readable(name) for name in classes}
         empty = [name for name, text in names.items() if not text.strip()]
         if empty:
-            raise CompError(f"the class {empty[0]!r} has no text for its prompt: set model.names={{{empty[0]}: …}}")
+            raise CompError(f"the class {empty[0]!r} has no text for its prompt: set model.names.{empty[0]}=…")
         twice = [name for name, text in names.items() if list(names.values()).count(text) > 1]
         if twice:
             raise CompError(
