@@ -18,10 +18,9 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "template/src"))
 
-from comp.clip.model.known import MEAN, STD
-from comp.clip.tiny import WORDINGS, contrast, tokenizer_of
+from comp.clip.tiny import WORDINGS, Contrast, tokenizer_of
 
-BATCH, LR, DECAY, WARM = 128, 1e-3, 0.1, 0.1
+BATCH, LR, DECAY = 128, 1e-3, 0.1
 CONTEXT = 32  # tokens
 KEYWORDS = 3  # of an image, at most, where its name is not said
 
@@ -72,26 +71,13 @@ def teach(
 ) -> None:
     """Contrast over epochs; images whose words are the same share them."""
     rng, pixels = np.random.default_rng(0), torch.from_numpy(pictures).permute(0, 3, 1, 2)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     each = len(pixels) // BATCH
-    optimizer = torch.optim.AdamW(model.parameters(), LR, betas=(0.9, 0.98), weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=epochs * each, pct_start=WARM)
-    model.train()
-    started = time.perf_counter()
+    step, started = Contrast(model, tokenizer, epochs * each, LR, DECAY), time.perf_counter()
     for epoch in range(epochs):
         for rows in rng.permutation(len(pixels))[: each * BATCH].reshape(each, BATCH):
-            present, place = np.unique([worded(names[row], keywords[row], rng) for row in rows], return_inverse=True)
-            tokens = tokenizer(list(present), padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt")
-            batch = (shifted(pixels[rows], rng) / 255 - mean) / std
-            logits = model(pixel_values=batch, input_ids=tokens["input_ids"]).logits_per_image
-            loss = contrast(logits, torch.from_numpy(place))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                model.logit_scale.clamp_(max=float(np.log(100)))
-        print(f"epoch {epoch + 1}, loss {loss.item():.3f}, {time.perf_counter() - started:.0f} s", flush=True)
+            captions, place = np.unique([worded(names[row], keywords[row], rng) for row in rows], return_inverse=True)
+            loss = step(shifted(pixels[rows], rng), captions.tolist(), place)
+        print(f"epoch {epoch + 1}, loss {loss:.3f}, {time.perf_counter() - started:.0f} s", flush=True)
     model.eval()
 
 

@@ -21,6 +21,13 @@ KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows ends a process, and does not ask it to stop")
 
 
+def assert_same_files(one: Path, other: Path) -> None:
+    """The same names below both folders, and the same bytes in each."""
+    names = sorted(path.relative_to(one) for path in one.rglob("*.*"))
+    assert names == sorted(path.relative_to(other) for path in other.rglob("*.*"))
+    assert all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
 def configure(small: dict[str, Any], **sections: object) -> Any:
     """Writes conf/baseline.yaml, `small` unless `sections` say otherwise, key by key, and loads it."""
     values: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in small.items()}

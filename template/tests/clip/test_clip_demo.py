@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support import assert_same_files
 
 from comp.clip import demo
 from comp.clip.schema import readable
@@ -59,7 +60,7 @@ def test_pictures_vary_and_are_the_same_for_a_seed(style):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_plain_shape_shows_its_colour(shape):
+def test_a_plain_shape_shows_its_color(shape):
     pixels = np.mean([np.asarray(draw("red", shape, PLAIN, np.random.default_rng(n))) for n in range(9)], axis=0)
     excess = pixels[:, :, 0] - pixels[:, :, 1:].mean(axis=2)
     assert excess.max() > 60
@@ -142,10 +143,7 @@ def test_a_model_learns_and_is_the_same_each_time(tmp_path):
 
 
 def test_the_demo_is_the_same_each_time(root, tmp_path):
-    again = written(tmp_path / "again")
-    names = sorted(path.relative_to(root) for path in root.rglob("*.*"))
-    assert names == sorted(path.relative_to(again) for path in again.rglob("*.*"))
-    assert all((root / name).read_bytes() == (again / name).read_bytes() for name in names)
+    assert_same_files(root, written(tmp_path / "again"))
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path):

@@ -109,6 +109,27 @@ def test_names_come_from_a_column_or_a_map(competition, configure, comp):
     assert "calls the class 'blue'" in err
 
 
+def test_texts_stand_in_the_order_of_classes_however_they_are_written(competition, configure, comp):
+    """Classes 2 and 10 are in the order of numbers; in a run's configuration, and in the user's, texts may not be."""
+    number = {"red": "10", "green": "2", "blue": "1"}
+    for name in ("train.csv", "solution.csv", "sample_submission.csv"):
+        table = pd.read_csv(competition / name, dtype=str)
+        table.assign(label=table["label"].map(number)).to_csv(competition / name, index=False)
+    names = {"10": "red", "1": "blue", "2": "green"}
+    configure(
+        steps=STEPS,
+        model={"names": names},
+        train={"lr": 1e-30},
+        pseudo={"threshold": 0.5, "train": {"epochs": 1, "lr": 1e-30}},
+    )
+    status, out, err = comp("run")
+    assert status == 0, err
+    board = pd.read_csv("runs/leaderboard.csv")
+    assert len(board) == 5
+    assert (board["cv"].astype(float) == 1).all()
+    assert "score   accuracy 1.0000" in out
+
+
 def test_several_labels_an_image_are_refused_with_the_way_out(competition, configure, comp):
     table = pd.read_csv(competition / "train.csv", dtype=str)
     for name in COLORS:

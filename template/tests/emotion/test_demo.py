@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from support import assert_same_files
 
 from comp.emotion import demo, demo_synthetic
 from comp.emotion.demo_synthetic import FAULTS, WORDS
@@ -125,10 +126,7 @@ def test_what_shows_something_else_and_who_is_another_person_is_planted_alone():
 
 
 def test_the_demo_is_the_same_each_time(root, tmp_path):
-    again = written(tmp_path / "again")
-    names = sorted(path.relative_to(root) for path in root.rglob("*.*"))
-    assert names == sorted(path.relative_to(again) for path in again.rglob("*.*"))
-    assert all((root / name).read_bytes() == (again / name).read_bytes() for name in names)
+    assert_same_files(root, written(tmp_path / "again"))
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""`comp demo-data`: a small competition of coloured shapes and a tiny CLIP model beside it, offline in a minute."""
+"""`comp demo-data`: a small competition of colored shapes and a tiny CLIP model beside it, offline in a minute."""
 
 from pathlib import Path
 
@@ -28,14 +28,14 @@ COUNTS = {  # training images
     "purple_ring": 10,
 }
 TEST_TIMES = 7  # test images for each training image
-PRETRAINED = 60  # images of each other pair of colour and shape
+PRETRAINED = 60  # images of each other pair of color and shape
 
 
 def write_demo(config: ImageConfig) -> Path:
     """Writes train and test images, their tables and a CLIP model's folder `clip/` into `data.root`.
 
     The test images are darker than the training images, so that their pseudo-labels have something to teach. The
-    model saw each colour and each shape by daylight, but no class of the competition.
+    model saw each color and each shape by daylight, but no class of the competition.
 
     Raises:
         CompError: the folder holds other files already.
@@ -67,7 +67,7 @@ def write_demo(config: ImageConfig) -> Path:
 
 
 def pretrained_pairs() -> list[str]:
-    """Colours and shapes that are no class of the competition, such as `red_ring`."""
+    """Colors and shapes that are no class of the competition, such as `red_ring`."""
     return [pair for color in COLORS for shape in SHAPES if (pair := f"{color}_{shape}") not in COUNTS]
 
 

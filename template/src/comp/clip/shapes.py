@@ -1,4 +1,4 @@
-"""Draws small pictures of coloured shapes, from plain ones to ones that are hard to tell apart."""
+"""Draws small pictures of colored shapes, from plain ones to ones that are hard to tell apart."""
 
 import colorsys
 import math
@@ -36,7 +36,7 @@ class Style:
     noise: float  # standard deviation, gray levels
     blur: float  # up to px
     bars: float  # share of the pictures with a bar across the shape
-    specks: int  # up to so many, of any colour
+    specks: int  # up to so many, of any color
 
 
 PLAIN = Style(
@@ -128,12 +128,12 @@ def _background(rng: np.random.Generator) -> np.ndarray:
 
 
 def _gray(rng: np.random.Generator) -> np.ndarray:
-    """(3,): a gray of 0 to 255 with a touch of some colour."""
+    """(3,): a gray of 0 to 255 with a touch of some color."""
     return _rgb(rng.uniform(0, 360), rng.uniform(0, 0.2), rng.uniform(0.15, 1))
 
 
 def _tinted(color: str, style: Style, rng: np.random.Generator) -> np.ndarray:
-    """(3,): a tone of the colour."""
+    """(3,): a tone of the color."""
     hue, saturation, value = COLORS[color]
     paler, lighter = rng.uniform(-style.shade, style.shade, 2)
     return _rgb(hue + rng.normal(0, style.hue), saturation * (1 + paler), value * (1 + lighter))

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from comp.clip.model.heads import LARGEST_SCALE
+from comp.clip.model.known import MEAN, STD
 from comp.clip.shapes import SIDE_PX
 
 WORDINGS = ("a photo of a {}.", "a drawing of a {}.", "a {}.")
 CONTEXT = 24  # tokens
 WIDTH, HEADS, LAYERS, DIM = 64, 4, 3, 64
 STEPS, BATCH, LR, DECAY, WARM = 600, 96, 2e-3, 0.05, 0.1
-HOTTEST = 100.0  # the largest scale of cosines, as CLIP's authors clamp it
 
 
 def write_tiny_clip(folder: Path, images: np.ndarray, names: Sequence[str], steps: int = STEPS, seed: int = 0) -> Path:
@@ -94,31 +95,43 @@ def teach(
     rng = np.random.default_rng(seed)
     kinds, kind = np.unique(np.array(names), return_inverse=True)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
-    optimizer = torch.optim.AdamW(model.parameters(), LR, betas=(0.9, 0.98), weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=WARM)
-    model.train()
+    step = Contrast(model, tokenizer, steps, LR, DECAY)
     for _ in range(steps):
         rows = rng.integers(len(pixels), size=BATCH)
         present, place = np.unique(kind[rows], return_inverse=True)
         captions = [str(rng.choice(WORDINGS)).format(name) for name in kinds[present]]
-        tokens = tokenizer(captions, padding=True, return_tensors="pt")
-        batch = _prepared(pixels[rows])
-        logits = model(pixel_values=batch.flip(3) if rng.random() < 0.5 else batch, **tokens).logits_per_image
-        loss = contrast(logits, torch.from_numpy(place))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(max=float(np.log(HOTTEST)))
+        batch = pixels[rows]
+        step(batch.flip(3) if rng.random() < 0.5 else batch, captions, place)
     model.eval()
 
 
-def _prepared(pixels: Tensor) -> Tensor:
-    """(N, 3, 32, 32) uint8 → normalised as CLIP's image processor does."""
-    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+class Contrast:
+    """Steps of a CLIPModel's contrastive pretraining, over a cycle of so many of them."""
 
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+    def __init__(self, model: Any, tokenizer: Any, steps: int, lr: float, weight_decay: float) -> None:
+        self._model, self._tokenizer = model.train(), tokenizer
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr, betas=(0.9, 0.98), weight_decay=weight_decay)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, lr, total_steps=steps, pct_start=WARM)
+
+    def __call__(self, pixels: Tensor, captions: Sequence[str], place: np.ndarray) -> float:
+        """The loss of (N, 3, H, W) uint8 images, of which the n-th has the caption number `place[n]`; then a step."""
+        longest = self._model.config.text_config.max_position_embeddings
+        cut = {"padding": True, "truncation": True, "max_length": longest}
+        tokens = self._tokenizer(list(captions), **cut, return_tensors="pt")["input_ids"]
+        logits = self._model(pixel_values=_prepared(pixels), input_ids=tokens).logits_per_image
+        loss = contrast(logits, torch.from_numpy(place))
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        self._schedule.step()
+        with torch.no_grad():
+            self._model.logit_scale.clamp_(max=LARGEST_SCALE)
+        return float(loss.detach())
+
+
+def _prepared(pixels: Tensor) -> Tensor:
+    """(N, 3, H, W) uint8 → normalized as CLIP's image processor does."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (pixels / 255 - mean) / std
 
 

@@ -4,6 +4,7 @@ Two classes of one 0/1 column have one logit, the difference of the two, so that
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class TextTower(nn.Module):
         )
 
 
-class Scaled(nn.Module):
+class Scaled(nn.Module, ABC):
     """Cosines of images and classes, times a temperature that learns."""
 
     def __init__(self, classes: int, log_scale: float) -> None:
@@ -52,9 +53,9 @@ class Scaled(nn.Module):
         self.classes = classes
         self.log_scale = nn.Parameter(torch.tensor([log_scale]))  # one number as a vector: FSDP cuts no scalars
 
+    @abstractmethod
     def of_classes(self) -> Tensor:
         """(K, D) embeddings of length 1."""
-        raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:
         embeddings = self.of_classes()
