@@ -58,6 +58,16 @@ def test_what_is_missing_is_one_line(words, message, trained, comp):
     assert not Path("x.csv").exists()
 
 
+def test_without_metadata_it_goes_by_the_images_and_says_so(competition, configure, comp):
+    configure(model={"metadata": ["height", "width"]}, folds={"kind": "holdout", "holdout": 0.3})
+    comp("split")
+    assert comp("train")[0] == 0
+    status, out, err = comp("predict", "--images", "data/test", "--out", "said.csv")
+    assert status == 0, err
+    assert "a folder has no model.metadata" in out
+    assert len(pd.read_csv("said.csv")) == 9
+
+
 def test_one_run_answers_not_several(trained, comp):
     members = "members=[{name: a},{name: b}]"
     _, _, err = comp("predict", "--images", "data/test", "--out", "x.csv", members)

@@ -36,6 +36,8 @@ def predict(config: ImageConfig, arguments: list[str], images: str | None = None
         return predict_again(config, arguments)
     run, trained = trained_run(config)
     targets, models = models_of(run, trained)
+    if trained.model.metadata:
+        print("note    a folder has no model.metadata: the models go by its images alone")
     predict_folder(as_trained(config, trained), targets, models, images, out)
     return 0
 
