@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rendering import PROMPTS, RECIPES, answers
+from jinja2 import Template
+from rendering import PROMPTS, RECIPES, TASKS, answers
 
 pexpect = pytest.importorskip("pexpect")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals of this kind")
@@ -46,8 +47,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def asked(child: "pexpect.spawn", name: str) -> None:
-    """Waits for this question."""
-    child.expect_exact(PROMPTS[name]["help"])
+    """Waits for this question, in the words of the task that is asked for first."""
+    words = Template(PROMPTS[name]["help"]).render(task="classify", tasks=TASKS)
+    assert "{{" not in words
+    child.expect_exact(words)
 
 
 def ended(child: "pexpect.spawn") -> int:
