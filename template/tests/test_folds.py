@@ -9,7 +9,7 @@ import pytest
 from comp.config.common import Folding
 from comp.errors import CompError
 from comp.folds import assign_folds
-from comp.tables import find_targets
+from comp.tables import Targets
 
 
 def table(labels, **columns):
@@ -19,7 +19,14 @@ def table(labels, **columns):
 
 
 def folds_of(rows, kind="stratified", columns=("label",), **settings):
-    train, targets = find_targets(rows, list(columns), "auto")
+    if len(columns) > 1:
+        train, targets = (
+            rows.rename(columns={name: f"target_{name}" for name in columns}),
+            Targets("multilabel", columns),
+        )
+    else:
+        train = rows.assign(target=rows[columns[0]])
+        targets = Targets("multiclass", tuple(sorted(set(train["target"]))))
     return assign_folds(train, targets, Folding(kind=kind, **settings), kind)
 
 

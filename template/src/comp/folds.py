@@ -23,6 +23,7 @@ HEADER = re.compile(
     r"( near_duplicates=(?P<near_duplicates>\w+))? digest=(?P<digest>\w+)"
 )
 WAY_OUT = "restore it from a copy, or run comp split --force (older runs then no longer combine with new ones)"
+BINS = 10  # of numbers, that folds have alike shares of
 WITH_GROUPS = {"stratified": "stratified_group", "multilabel": "multilabel_group"}
 
 
@@ -137,7 +138,6 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: st
     """
     order = np.argsort(train["id"].to_numpy(dtype=str), kind="stable")
     rows = train.iloc[order]
-    y = targets.encode(rows)
     groups = rows["group"].to_numpy() if "group" in rows else None
     if groups is not None and "group" in kind and len(set(groups)) < folds.n:
         raise CompError(
@@ -147,7 +147,7 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: st
     if kind != "holdout" and len(rows) < folds.n:
         raise CompError(f"there are {len(rows)} training rows, too few for {folds.n} folds: set folds.n lower")
     try:
-        pairs = list(_splitter(kind, rows, y, groups, folds))
+        pairs = list(_splitter(kind, rows, targets, groups, folds))
     except ValueError as error:
         raise CompError(f"folds.kind={kind} does not work with these rows: {error}") from None
     fold = np.full(len(rows), -1)
@@ -160,11 +160,12 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: st
     return back
 
 
-def _splitter(kind, rows, y, groups, folds):  # type: ignore[no-untyped-def]
+def _splitter(kind, rows, targets, groups, folds):  # type: ignore[no-untyped-def]
     """Pairs of (training, validated) positions in `rows`, one per fold."""
+    y = targets.encode(rows)
     shuffled = {"n_splits": folds.n, "shuffle": True, "random_state": folds.seed}
     nothing = np.zeros(len(rows))
-    label = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
+    label = _label(y, targets)
     if kind == "stratified":
         return model_selection.StratifiedKFold(**shuffled).split(nothing, _without_tiny_classes(label, folds.n))
     if kind == "group":
@@ -184,6 +185,15 @@ def _splitter(kind, rows, y, groups, folds):  # type: ignore[no-untyped-def]
     holdout = model_selection.StratifiedShuffleSplit(1, test_size=folds.holdout, random_state=folds.seed)
     groups_for_both = math.ceil(1 / min(folds.holdout, 1 - folds.holdout))
     return _of_rows(number, holdout.split(np.zeros(len(label)), _without_tiny_classes(label, groups_for_both)))
+
+
+def _label(y: np.ndarray, targets: Targets) -> np.ndarray:
+    """(N,) what folds have alike shares of: the class; of numbers (N, K), the tenth that their mean is in."""
+    if targets.kind == "regression":
+        spread = np.maximum(y.std(axis=0), 1e-12)
+        ranks = pd.Series(((y - y.mean(axis=0)) / spread).mean(axis=1)).rank(method="average", pct=True)
+        return np.minimum((ranks * BINS).astype(int), BINS - 1).to_numpy()
+    return y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
 
 
 def _of_rows(number, pairs):  # type: ignore[no-untyped-def]

@@ -1,7 +1,7 @@
 """What the configuration calls by name: built-in parts, which each task lists, and those that `custom.py` adds."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -14,12 +14,17 @@ _parts: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 Part = TypeVar("Part", bound=Callable[..., Any])
 
 
-def register(kind: str, name: str) -> Callable[[Part], Part]:
-    """Decorator: makes a function available to the configuration as `name`. A later one replaces an earlier one."""
+def register(kind: str, name: str, **facts: object) -> Callable[[Part], Part]:
+    """Decorator: makes a function available to the configuration as `name`. A later one replaces an earlier one.
+
+    `facts` become its attributes: of a metric `greater_is_better`, `needs_probabilities` and the others below.
+    """
     if kind not in _parts:
         raise ValueError(f"cannot register a {kind!r}: one of {', '.join(KINDS)}")
 
     def keep(part: Part) -> Part:
+        for fact, value in facts.items():
+            setattr(part, fact, value)
         _parts[kind][name] = part
         return part
 
@@ -55,6 +60,17 @@ def greater_is_better(metric: str) -> bool:
 def needs_probabilities(metric: str) -> bool:
     """Whether labels alone cannot be scored: `my_metric.needs_probabilities = True`."""
     return getattr(find("metric", metric), "needs_probabilities", False)
+
+
+def kinds_of(metric: str, otherwise: str = "") -> tuple[str, ...]:
+    """The kinds of targets that it is for: `my_metric.kinds = ("regression",)`; `otherwise` where it does not say."""
+    return getattr(find("metric", metric), "kinds", (otherwise,))
+
+
+def metrics_for(wanted: Sequence[str], kind: str) -> list[str]:
+    """Each of the metrics `wanted` once; but for the first, only those for targets of `kind`."""
+    first, *others = dict.fromkeys(wanted)
+    return [first, *(name for name in others if kind in kinds_of(name, kind))]
 
 
 def needs_order(metric: str) -> bool:

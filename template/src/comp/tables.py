@@ -12,7 +12,7 @@ import pandas as pd
 
 from comp.errors import CompError, one_line, shown
 
-Kind = Literal["multiclass", "binary", "multilabel", "embedding"]
+Kind = Literal["multiclass", "binary", "multilabel", "regression", "embedding"]
 GOLDEN = "golden:"  # what ids of golden rows begin with
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -21,13 +21,14 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 class Targets:
     """The kind of target and its classes, in the order of every column of probabilities.
 
-    `multiclass`: one softmax over `classes`. `binary`: one sigmoid, `classes` holds the target's name.
-    `multilabel`: a sigmoid for each of `classes`. `embedding`: a vector, without classes.
+    `multiclass`: one of `classes` per row. `binary`: a 0 or 1, `classes` holds the target's name. `multilabel`: a 0 or
+    1 for each of `classes`. `regression`: a number for each of `classes`. `embedding`: a vector, without classes.
     """
 
     kind: Kind
     classes: tuple[str, ...]
     ordered: bool = False  # data.classes gave their order
+    separator: str = ""  # between the labels in a cell, where one column holds several
 
     @property
     def columns(self) -> list[str]:
@@ -37,7 +38,8 @@ class Targets:
     @property
     def truth_columns(self) -> list[str]:
         """The names of the target columns in tables and out-of-fold predictions."""
-        return [f"target_{name}" for name in self.classes] if self.kind == "multilabel" else ["target"]
+        several = self.kind == "multilabel" or (self.kind == "regression" and len(self.classes) > 1)
+        return [f"target_{name}" for name in self.classes] if several else ["target"]
 
     @property
     def positions(self) -> np.ndarray | None:
@@ -53,7 +55,7 @@ class Targets:
         return None if None in values else np.array(values, dtype=np.float64)
 
     def encode(self, table: pd.DataFrame) -> np.ndarray:
-        """The targets of `table` as (N, K) float32: one-hot, or a 0/1 for each label; of vectors, nothing but 0."""
+        """The targets of `table`, (N, K) float32: one-hot, a 0/1 for each label, the numbers; of vectors, only 0."""
         if self.kind == "embedding":
             return np.zeros((len(table), 1), dtype=np.float32)
         if self.kind == "multiclass":
@@ -102,55 +104,6 @@ def asked_for(ids: pd.Series) -> pd.Series:
     return ~ids.str.startswith(GOLDEN)
 
 
-def find_targets(train: pd.DataFrame, columns: list[str], wanted: str) -> tuple[pd.DataFrame, Targets]:
-    """Moves the label columns of `train` into `target` (or `target_<label>`) and says what kind they are.
-
-    Several columns are one label per row where each row has exactly one 1 (one-hot).
-
-    Raises:
-        CompError: a label is missing, or the labels do not fit the kind asked for.
-    """
-    labels = train[columns].apply(lambda column: column.str.strip())
-    empty = labels.eq("").any(axis=1)
-    if empty.any():
-        raise CompError(
-            f"{empty.sum()} training rows have no label in {shown(columns)}: ids {shown(train['id'][empty])}"
-        )
-    same = [column for column in columns if labels[column].nunique() < 2]
-    if len(same) == len(columns):
-        raise CompError(f"the label column {same[0]!r} has only one value: {shown(labels[same[0]].unique())}")
-    kind = _kind(labels) if wanted == "auto" else wanted
-    kept = train.drop(columns=columns)
-    if kind == "multiclass" and len(columns) == 1:
-        kept["target"] = labels[columns[0]]
-        classes = tuple(sorted(set(kept["target"]), key=_numbers_before_words))
-        _refuse_one_number_twice(classes)
-        return kept, Targets("multiclass", classes)
-    numbers = labels.apply(pd.to_numeric, errors="coerce")
-    wrong = ~numbers.isin([0, 1])
-    if wrong.any(axis=None):
-        column = wrong.any().idxmax()
-        values = sorted(set(labels[column][wrong[column]]))
-        raise CompError(f"data.kind={kind} needs labels 0 and 1, column {column!r} holds {shown(values)}")
-    if kind == "multiclass":
-        several = numbers.sum(axis=1) != 1
-        if several.any():
-            raise CompError(
-                f"data.kind=multiclass: {several.sum()} rows have not exactly one 1 in {shown(columns)}: "
-                f"ids {shown(train['id'][several])}: correct them, or set data.kind=multilabel"
-            )
-        kept["target"] = numbers.idxmax(axis=1).astype(object)
-        return kept, Targets("multiclass", tuple(columns))
-    if kind == "binary":
-        if len(columns) != 1:
-            raise CompError(f"data.kind=binary takes one label column, data.target names {len(columns)}")
-        kept["target"] = numbers[columns[0]].astype(int)
-        return kept, Targets("binary", (columns[0],))
-    for column in columns:
-        kept[f"target_{column}"] = numbers[column].astype(int)
-    return kept, Targets("multilabel", tuple(columns))
-
-
 def in_given_order(targets: Targets, order: list[str]) -> Targets:
     """`targets` with their classes in the order of `data.classes`, spelled as they were found.
 
@@ -184,29 +137,6 @@ def spelled_as(classes: tuple[str, ...]) -> Callable[[object], str]:
         return text if text in classes or not numbers else by_value.get(number_of(text), text)
 
     return spelled
-
-
-def _kind(labels: pd.DataFrame) -> Kind:
-    if labels.shape[1] > 1:
-        numbers = labels.apply(pd.to_numeric, errors="coerce")
-        one_hot = numbers.isin([0, 1]).all(axis=None) and (numbers.sum(axis=1) == 1).all()
-        return "multiclass" if one_hot else "multilabel"
-    return "binary" if set(pd.unique(labels.iloc[:, 0])) <= {"0", "1", "0.0", "1.0"} else "multiclass"
-
-
-def _refuse_one_number_twice(classes: tuple[str, ...]) -> None:
-    values = [number_of(name) for name in classes]
-    if None in values or len(set(values)) == len(values):
-        return
-    value = next(value for value in values if values.count(value) > 1)
-    same = [name for name in classes if number_of(name) == value]
-    raise CompError(f"the labels {shown(same)} are the same number: spell them alike")
-
-
-def _numbers_before_words(label: str) -> tuple[int, float, str]:
-    """Classes 2 and 10 in the order of numbers; words in the order of the alphabet."""
-    number = number_of(label)
-    return (1, 0.0, label) if number is None else (0, number, label)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from comp.config.common import Section, Share
 from comp.errors import CompError, shown
 from comp.tables import Tables, number_of
+from comp.vision.kinds import OTHER_OUTPUTS, refuse_kind
 from comp.vision.schema import ImageConfig, Model
 
 HEADS = ("prompts", "linear")  # of a CLIP model
@@ -101,6 +102,9 @@ class ClipConfig(ImageConfig):
             return self
         read = tables()
         targets, model = read.targets, self.model
+        refuse_kind("the task clip", targets)
+        if self.train.loss in OTHER_OUTPUTS and targets.kind == "multiclass":
+            raise CompError(f"train.loss={self.train.loss} is not for CLIP's logits of classes: set train.loss=auto")
         if targets.kind == "multilabel":
             raise CompError(
                 "a CLIP model tells classes apart that exclude each other, and here an image has several labels: "

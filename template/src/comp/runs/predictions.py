@@ -30,6 +30,7 @@ class Facts(TypedDict):
     kind: Kind
     classes: list[str]
     ordered: NotRequired[bool]
+    separator: NotRequired[str]
     folds: str
 
 
@@ -75,6 +76,7 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     if wrong.any():
         raise CompError(f"{path}: the model gave NaN or infinity for {wrong.sum()} rows: {shown(table['id'][wrong])}")
     facts = {"kind": targets.kind, "classes": targets.classes, "ordered": targets.ordered, "folds": folds}
+    facts |= {"separator": targets.separator} if targets.separator else {}
     if targets.kind == "embedding":
         lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
         arrow = pa.Table.from_pandas(table.drop(columns="embedding"), preserve_index=False)
@@ -100,7 +102,8 @@ def read_predictions(path: Path, way_out: str = WAY_OUT) -> tuple[pd.DataFrame, 
         if b"comp" not in metadata:
             raise ValueError("it is not a predictions table of this tool")
         facts = TypeAdapter(Facts).validate_json(metadata[b"comp"])
-        targets = Targets(facts["kind"], tuple(facts["classes"]), facts.get("ordered", False))
+        ordered, separator = facts.get("ordered", False), facts.get("separator", "")
+        targets = Targets(facts["kind"], tuple(facts["classes"]), ordered, separator)
         table = arrow.to_pandas()
         _refuse_without(table, ["id", *targets.columns])
         return table, targets, facts["folds"]

@@ -9,7 +9,7 @@ import pandas as pd
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
-from comp.registry import metric_label
+from comp.registry import metric_label, metrics_for
 from comp.runs.flags import flags_of_metrics, flags_of_training
 from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
 from comp.runs.predictions import read_oof, read_predictions, values_of, with_values, write_predictions
@@ -89,7 +89,7 @@ def _scores(
     config: Experiment, oof: pd.DataFrame, targets: Targets, score: Score, run: RunDir, done: list[int]
 ) -> dict[str, Any]:
     scores: dict[str, Any] = {}
-    for name in dict.fromkeys([config.metric, *config.metrics]):
+    for name in metrics_for([config.metric, *config.metrics], targets.kind):
         each = [score(name, oof[oof["fold"] == number], targets) for number in done]
         std = float(np.std(each, ddof=1)) if len(each) > 1 else None  # of one fold nothing is known
         scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": std}

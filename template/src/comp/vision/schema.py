@@ -60,8 +60,8 @@ class Data(Files):
     path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
     test_path: str = "auto"  # the same for the test images, where it differs
     target: str | Annotated[list[str], Field(min_length=1)] = "auto"  # a column; a list of columns for multi-label
-    # auto: 0/1 in one column is binary; several 0/1 columns are multiclass if each row has exactly one 1
-    kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"
+    # auto: as the labels are (vision/data/labels.py); what could be two of them is asked. Lists of labels: multilabel
+    kind: Literal["auto", "multiclass", "binary", "multilabel", "regression"] = "auto"
     classes: Annotated[list[str], Field(min_length=2)] | None = None  # all, lowest grade first; null: numbers by value
     group: str | None = None  # rows of one group stay in one fold
     time: str | None = None  # when each row is from: folds.kind=auto then validates later rows than it trains on
@@ -129,8 +129,11 @@ class Train(Training):
     cache_frozen: Count = 0  # augmented views per image whose features at the frozen boundary are kept; 0: none
     freeze_epochs: Count = 0  # first epochs that train the head alone
     freeze_lr: AboveZero | None = None  # their rate; the schedule starts after them
-    loss: str = "auto"  # auto, cross_entropy, bce, focal, or a registered name
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # auto; cross_entropy, bce, focal; of ordered grades also mse, huber (as numbers) and corn (2111.08851); of numbers
+    # mse, huber and bce (between the least and the largest of the training rows); or a registered name
+    loss: str = "auto"
+    huber_delta: AboveZero = 1.0  # of train.loss=huber, in standard deviations
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of classes; numbers and grades as such have none
     focal_gamma: NotNegative = 2.0
     class_weights: Literal["none", "balanced"] = "none"
     # τ: logits learn with τ · log of each class's share of the fold's training rows, and predict without (2007.07314).
@@ -386,6 +389,11 @@ class Soup(Section):
 class Submit(Submission):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
     positive: str | None = None  # of two classes, the one that a single probability column is for; null: by its name
+    # From which probability on a label is given, or where an ordered grade begins. auto: fitted to the out-of-fold rows
+    # where that helps those that it was not fitted to; one for all labels; each; none: 0.5, or the likeliest grade.
+    thresholds: Literal["auto", "none", "one", "each"] | Share = "auto"
+    new: str | None = None  # a label for rows of no known class: it comes before all that are less likely than …
+    new_below: Share = 0.5  # … so much
     postprocess: list[str] = []  # registered in custom.py
 
 

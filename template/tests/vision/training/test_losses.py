@@ -8,7 +8,7 @@ import torch
 from comp.errors import CompError
 from comp.tables import Targets
 from comp.vision.schema import Train
-from comp.vision.training.losses import adjusted, balanced_weights, build_loss
+from comp.vision.training.losses import adjusted, balanced_weights, build_loss, check_loss
 
 CLASSES = Targets("multiclass", ("a", "b", "c"))
 LABELS = Targets("multilabel", ("x", "y"))
@@ -94,7 +94,7 @@ def test_balanced_weights_of_labels_are_negatives_by_positives():
 
 def test_a_softmax_loss_for_labels_is_refused():
     with pytest.raises(CompError, match=r"train\.loss=cross_entropy is for one class per row"):
-        build_loss(Train(loss="cross_entropy"), LABELS, None)
+        check_loss(Train(loss="cross_entropy"), LABELS)
 
 
 def optimum(loss, targets: Targets, truth: list[float]) -> list[float]:

@@ -17,7 +17,7 @@ from comp.config.load import changed, members_of
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
-from comp.registry import greater_is_better
+from comp.registry import greater_is_better, metrics_for
 from comp.runs.flags import flags_of, flags_of_members
 from comp.runs.members import for_each_member
 from comp.runs.predictions import oof_table, write_predictions
@@ -144,7 +144,7 @@ def _write_fold(
     table = oof_table(competition.tables.train, rows, competition.split.fold[rows], p, targets)
     write_predictions(folder / "oof.parquet", table, targets, competition.split.digest)
     save_checkpoint(model, folder / "best.safetensors", facts)
-    names = dict.fromkeys([config.metric, *config.metrics])
+    names = metrics_for([config.metric, *config.metrics], targets.kind)
     about = {"rows": len(rows), "seconds": round(time.perf_counter() - started, 1), "predict": how_predicted(config)}
     write_json(
         folder / "metrics.json", {**{name: score(name, competition.y[rows], p, targets) for name in names}, **about}

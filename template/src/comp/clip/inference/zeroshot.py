@@ -19,6 +19,7 @@ from comp.clip.schema import ClipConfig, note_on_numbers
 from comp.config.load import changed, members_of
 from comp.distributed.launch import Work, on_all_devices
 from comp.files import write_json, write_text
+from comp.registry import metrics_for
 from comp.runs.members import for_each_member
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
@@ -117,7 +118,7 @@ def _predict(
         return
     p, p_test = (_probabilities(untrained.model, features[which], config, targets) for which in ("train", "test"))
     seconds = (time.perf_counter() - started) / split.n
-    names = dict.fromkeys([config.metric, *config.metrics])
+    names = metrics_for([config.metric, *config.metrics], targets.kind)
     for k in range(split.n):
         train_rows, valid_rows = competition.rows(k)
         prior = competition.y[train_rows].mean(axis=0)

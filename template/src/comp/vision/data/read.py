@@ -7,10 +7,11 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import find
-from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_duplicates
+from comp.tables import Tables, Targets, in_given_order, read_csv, refuse_duplicates
 from comp.vision.data.find_images import find_images, image_files
 from comp.vision.data.golden import without_golden
 from comp.vision.data.groups import one_spelling
+from comp.vision.data.labels import SEPARATORS, find_targets
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.data.times import read_times
 from comp.vision.schema import Data
@@ -93,9 +94,10 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> 
     if data.time is not None:
         train["time"], how = read_times(train["time"], data.time_format)
         notes.append(f"time    {data.time!r} read as {how}")
-    train, targets = find_targets(train, labels, data.kind)
+    asked = [] if sample is None or sample.shape[1] != 2 else list(sample.iloc[:, 1])
+    train, targets = find_targets(train, labels, data.kind, asked)
     targets = in_given_order(targets, data.classes) if data.classes else targets
-    notes.append(f"target  {targets.kind}: {_classes(targets)}{_how_read(labels, targets)}")
+    notes.append(f"target  {targets.kind}: {_about(targets, train)}{_how_read(labels, targets)}")
     unasked = {role: f"column {role}" for role in ("group", "time") if getattr(data, role) is None}
     train = train.rename(columns=unasked)  # one that only happens to be called so steps aside
     return train.reset_index(drop=True), targets, id_column
@@ -240,13 +242,22 @@ def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
     return table[column]
 
 
+def _about(targets: Targets, train: pd.DataFrame) -> str:
+    """The classes, or the range of each number."""
+    names = targets.classes
+    if targets.kind != "regression":
+        return f"{len(names)} of them: {', '.join(names[:8])}" + (f" and {len(names) - 8} more" if names[8:] else "")
+    values = train[targets.truth_columns]
+    ranges = [
+        f"{name} from {values[column].min():g} to {values[column].max():g}, mean {values[column].mean():.4g}"
+        for name, column in zip(names[:4], values, strict=False)
+    ]
+    return f"{len(names)} numbers per row: " * (len(names) > 1) + "; ".join(ranges)
+
+
 def _how_read(labels: list[str], targets: Targets) -> str:
     if targets.kind == "multiclass" and len(labels) > 1:
         return "; one per row, as each row has exactly one 1 (data.kind=multilabel makes them independent)"
+    if targets.separator:
+        return f"; lists in {labels[0]!r}, separated by {SEPARATORS[targets.separator]}"
     return "; in the order of data.classes" if targets.ordered else ""
-
-
-def _classes(targets: Targets) -> str:
-    head = ", ".join(targets.classes[:8])
-    more = len(targets.classes) - 8
-    return f"{len(targets.classes)} of them: {head}" + (f" and {more} more" if more > 0 else "")

@@ -13,7 +13,7 @@ import pandas as pd
 from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
-from comp.registry import greater_is_better
+from comp.registry import greater_is_better, metrics_for
 from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
 from comp.runs.lock import locked
 from comp.runs.predictions import oof_table, test_table, write_predictions
@@ -250,7 +250,7 @@ def _facts(config: ImageConfig, kind: str, given: Input, output: Output, targets
     if met and given.scheme == "own fold":
         print("warning: a member was fitted within the folds too: the score flatters; combine its members instead")
         flags = flags.or_else(Flags(flatters="a member was fitted within the folds too"))
-    names = dict.fromkeys([config.metric, *config.metrics])
+    names = metrics_for([config.metric, *config.metrics], targets.kind)
     return {
         **vars(flags),
         "in_sample": {name: score(name, given.known.y[rows], output.in_sample, targets) for name in names},

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from comp.registry import greater_is_better
 from comp.tables import Targets
+from comp.vision.kinds import KNOWS, refuse_kind
 from comp.vision.metrics import score
 from comp.vision.schema import Blend
 
@@ -35,11 +36,19 @@ class Weighted:
 
 
 def blend_fit(settings: Blend, metric: str, targets: Targets) -> Fit:
-    """How `settings.kind` is fitted."""
+    """How `settings.kind` is fitted. What log_loss is for classes, the squared error is for numbers.
+
+    Raises:
+        CompError: there is no such mean of numbers.
+    """
+    if f"blend.kind={settings.kind}" in KNOWS:
+        refuse_kind(f"blend.kind={settings.kind}", targets)
 
     def fit(p: np.ndarray, x: np.ndarray, y: np.ndarray) -> Combiner:
         if settings.kind not in FITTED:
             return lambda p, x: mean_of_kind(p, settings.kind, settings.power, targets)
+        if targets.kind == "regression":
+            return Weighted(_weights_of_numbers(settings, metric, p, y, targets))
         truth = _of_truth(p, y, targets)
         loss = _loss_of(truth) if settings.objective == "log_loss" else _loss_by(metric, p, y, targets)
         if settings.kind == "hill_climbing":
@@ -101,6 +110,28 @@ def best_weights(truth: np.ndarray, loss: Objective | None = None) -> np.ndarray
 
     found = minimize(log_loss, np.zeros(n_members), jac=True, method="L-BFGS-B").x
     if loss is None:
+        return _softmax(found)
+    searched = minimize(lambda free: loss(_softmax(free)), found, method="Nelder-Mead", options={"maxfev": 200}).x
+    return min((_softmax(found), _softmax(searched)), key=loss)
+
+
+def _weights_of_numbers(settings: Blend, metric: str, p: np.ndarray, y: np.ndarray, targets: Targets) -> np.ndarray:
+    """(M,) of the least squared error, in standard deviations of each column; or what is better by the metric."""
+    spread = np.maximum(y.std(axis=0), LEAST)
+    errors = (p - y[:, None]) / spread
+    together = np.einsum("nmk,nlk->ml", errors, errors) / y.size  # of weights w that sum to 1, the error is w' E w
+
+    def squared(weights: np.ndarray) -> float:
+        return float(weights @ together @ weights)
+
+    loss = squared if settings.objective == "log_loss" else _loss_by(metric, p, y, targets)
+    if settings.kind == "hill_climbing":
+        return hill_climbing(p.shape[1], loss)
+    prior = 1e-3 * together.trace() / len(together) ** 2  # keeps members that few rows speak against
+    found = minimize(
+        lambda free: squared(_softmax(free)) - prior * np.log(_softmax(free)).mean(), np.zeros(p.shape[1])
+    ).x
+    if settings.objective == "log_loss":
         return _softmax(found)
     searched = minimize(lambda free: loss(_softmax(free)), found, method="Nelder-Mead", options={"maxfev": 200}).x
     return min((_softmax(found), _softmax(searched)), key=loss)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from comp.errors import CompError
 from comp.tables import Targets
 from comp.vision.ensemble.combiners import LEAST, Combiner, Fit
+from comp.vision.kinds import refuse_kind
 from comp.vision.schema import Stack
 
 LIGHTGBM: dict[str, Any] = {
@@ -32,6 +33,7 @@ LIGHTGBM: dict[str, Any] = {
     "num_threads": 1,  # of few rows, more threads only wait for each other
     "verbosity": -1,
 }
+OBJECTIVES = {"multiclass": "multiclass", "binary": "binary", "multilabel": "binary", "regression": "regression"}
 LOGISTIC: dict[str, Any] = {"C": 0.1, "max_iter": 1000}
 
 
@@ -41,6 +43,8 @@ def stack_fit(settings: Stack, seed: int, targets: Targets) -> Fit:
     Raises:
         CompError: the library refuses `settings.args`.
     """
+    if settings.kind == "logistic":
+        refuse_kind("stack.kind=logistic", targets)
     ours = sorted(_ConfigAliases.get("seed", "objective") & settings.args.keys())
     if settings.kind == "lightgbm" and ours:
         raise CompError(f"stack.args: {', '.join(ours)} cannot be set: it follows from seed and data.kind")
@@ -66,7 +70,7 @@ def boosted(
     args = args or {}
     own = {name: value for name, value in LIGHTGBM.items() if not _ConfigAliases.get(name) & args.keys()}
     settings = {**own, **args, "seed": seed}  # under an alias, an argument would lose against our own
-    settings |= {"objective": "multiclass", "num_class": y.shape[1]} if multiclass else {"objective": "binary"}
+    settings |= {"objective": OBJECTIVES[targets.kind], **({"num_class": y.shape[1]} if multiclass else {})}
     columns, start = _joined(p, x), _start(p, targets)
     labels = [(y.argmax(axis=1), start)]
     if not multiclass:
@@ -119,11 +123,15 @@ def _logarithms(p: np.ndarray, targets: Targets) -> np.ndarray:
 
 
 def _start(p: np.ndarray, targets: Targets) -> np.ndarray | None:
-    """The scores (N, K) of the members' mean."""
+    """The scores (N, K) of the members' mean; of numbers, themselves."""
+    if targets.kind == "regression":
+        return p.mean(axis=1) if p.shape[1] else None
     return _logarithms(p.mean(axis=1), targets) if p.shape[1] else None
 
 
 def _probabilities(scores: np.ndarray, targets: Targets) -> np.ndarray:
+    if targets.kind == "regression":
+        return scores
     if targets.kind != "multiclass":
         return 1 / (1 + np.exp(-scores))
     exp = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -96,11 +96,13 @@ def _foreign(path: Path, targets: Targets) -> pd.DataFrame:
     if missing:
         raise CompError(f"{path} has no column {shown(missing)}; it needs id and {shown(targets.columns, 8)}")
     p = table[list(named)].rename(columns=named).apply(pd.to_numeric, errors="coerce")
-    wrong = ~p.apply(lambda column: column.between(0, 1)).all(axis=1)
+    numbers = targets.kind == "regression"
+    wanted = "numbers" if numbers else "probabilities"
+    wrong = ~p.apply(lambda column: np.isfinite(column) if numbers else column.between(0, 1)).all(axis=1)
     if targets.kind == "multiclass":
         wrong |= ~p.sum(axis=1).between(*SUMS)
     if wrong.any():
-        raise CompError(f"{path}: {wrong.sum()} rows hold no probabilities: ids {shown(table['id'][wrong])}")
+        raise CompError(f"{path}: {wrong.sum()} rows hold no {wanted}: ids {shown(table['id'][wrong])}")
     return pd.concat([table["id"].astype(str), p], axis=1)
 
 
@@ -136,4 +138,6 @@ def _aligned(predicted: list[pd.DataFrame], table: pd.DataFrame, rows: np.ndarra
     """The members' probabilities (N, M, K) of `rows` of `table`, the classes in the order of the targets."""
     ids, targets = table["id"].iloc[rows], tables.targets
     each = [one.set_index("id").loc[ids, targets.columns].to_numpy(dtype=np.float64) for one in predicted]
+    if targets.kind == "regression":
+        return np.stack(each, axis=1)
     return np.stack([normalized(np.clip(p, 0, 1), targets) for p in each], axis=1)

@@ -43,6 +43,9 @@ def split(config: ImageConfig, force: bool = False) -> Split:
 
 def _print_shares(tables: Tables, result: Split) -> None:
     y = tables.targets.encode(tables.train)
+    if tables.targets.kind == "regression":
+        _print_means(tables, result, y)
+        return
     drift = np.array([y[result.fold == k].mean(axis=0) - y.mean(axis=0) for k in range(result.n)])  # (n, K)
     k, label = np.unravel_index(np.abs(drift).argmax(), drift.shape)
     where = f"{tables.targets.classes[label]} in fold {k}"
@@ -50,3 +53,11 @@ def _print_shares(tables: Tables, result: Split) -> None:
     rare = [name for name, count in zip(tables.targets.classes, y.sum(axis=0), strict=True) if count < result.n]
     if rare:
         print(f"        warning: fewer rows than folds in {shown(rare)}: some folds validate none of them")
+
+
+def _print_means(tables: Tables, result: Split, y: np.ndarray) -> None:
+    """How far the mean of a number in a fold is from that of all rows (N, K), in standard deviations."""
+    drift = np.array([y[result.fold == k].mean(axis=0) - y.mean(axis=0) for k in range(result.n)]) / y.std(axis=0)
+    k, column = np.unravel_index(np.abs(drift).argmax(), drift.shape)
+    where = f"{tables.targets.classes[column]} in fold {k}"
+    print(f"numbers largest difference of a mean {abs(drift[k, column]):.2f} standard deviations ({where})")

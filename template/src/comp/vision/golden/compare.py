@@ -13,6 +13,7 @@ from comp.runs.page import saved
 from comp.runs.rundir import RUNS, RunDir
 from comp.vision.data.read import read_tables
 from comp.vision.golden.evaluate import SHOWN, OnGolden, about_looks, draws, note_look, on_golden, recalls
+from comp.vision.kinds import refuse_kind
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
 
@@ -32,8 +33,7 @@ def compare(words: list[str]) -> None:
     configs: list[ImageConfig] = [run.trained_config() for run in runs]
     tables = read_tables(configs[1].data)
     one, other = (on_golden(run, tables) for run in runs)
-    if one.targets.kind == "multilabel":
-        raise CompError("comp compare takes runs of one label per row")
+    refuse_kind("comp compare", one.targets)
     names = [run.path.name for run in runs]
     lines = _metric_lines(one, other) + _recall_lines(one, other)
     width = max(len(line[0]) for line in lines)

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.readback import read_json, reading, remembered
+from comp.registry import metrics_for
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import GOLDEN, Tables, Targets
@@ -57,7 +58,7 @@ def evaluate(config: ImageConfig) -> dict[str, Any]:
     run, tables = RunDir.of(config), read_tables(config.data)
     golden = on_golden(run, tables)
     scores = {}
-    for name in dict.fromkeys([config.metric, *config.metrics]):
+    for name in metrics_for([config.metric, *config.metrics], golden.targets.kind):
         low, high = interval(name, golden)
         scores[name] = {"score": score(name, golden.y, golden.p, golden.targets), "low": low, "high": high}
     found = recalls(golden).tolist() if golden.targets.kind == "multiclass" else []

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError
 from comp.folds import folds_path
 from comp.tables import Tables
 from comp.vision.data.golden import golden_path, write_golden
 from comp.vision.data.read import read_tables
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates, joined_groups
+from comp.vision.kinds import refuse_kind
 from comp.vision.schema import ImageConfig, TakeGolden
 
 POWER = 1.959964 + 0.841621  # standard errors that a difference must have to be found (p < .05) in 80 % of the tries
@@ -33,8 +33,7 @@ def golden(config: ImageConfig) -> Path:
         print(f"golden  {path} exists and fits: kept")
         _tell(len(tables.golden.truth), config.metric)
         return path
-    if tables.targets.kind == "multilabel":
-        raise CompError("comp golden takes images of each class: it cannot where rows have several labels")
+    refuse_kind("comp golden", tables.targets)
     data = settled_data(config.data, tables.train["path"].tolist())
     both = pd.concat([tables.train[["id", "path"]], tables.test[["id", "path"]]], ignore_index=True)
     every = Tables(both, both.iloc[:0], None, tables.targets)

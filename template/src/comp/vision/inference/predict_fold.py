@@ -7,6 +7,7 @@ import numpy as np
 from accelerate import Accelerator
 
 from comp.errors import CompError
+from comp.registry import metrics_for
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.vision.data.competition import Competition
@@ -37,7 +38,7 @@ def predict_fold(
         write_predictions(folder / "oof.parquet", table, targets, split.digest)
         write_predictions(folder / "test.parquet", test_table(tables.test, test, targets), targets, split.digest)
     y = competition.y[valid_rows]
-    return {name: score(name, y, oof, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
+    return {name: score(name, y, oof, targets) for name in metrics_for([config.metric, *config.metrics], targets.kind)}
 
 
 def how_predicted(config: ImageConfig) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from comp.tables import Targets
 from comp.vision.batches import Batch, EvalDataset, loader, to_device, workers_for
 from comp.vision.data.samples import Samples
 from comp.vision.inference.views import apply_view
+from comp.vision.model.link import Link
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
 
@@ -35,8 +35,10 @@ def predict_rows(
     processes and the batch size.
     """
 
+    link: Link = model.link_to(samples.targets)
+
     def finish(outputs: list[Tensor]) -> Tensor:
-        return averaged(outputs, samples.targets, config.predict.average)
+        return averaged(outputs, link, config.predict.average)
 
     width = len(samples.targets.classes)
     return outputs_of_rows(model, samples, rows, config, accelerator, views, finish, width, kept)
@@ -85,15 +87,11 @@ class _Chunks:
             yield self._rows[start : start + self._size]
 
 
-def averaged(outputs: list[Tensor], targets: Targets, average: str) -> Tensor:
-    """Logits (B, K) of each view → probabilities (B, K)."""
-
-    def to_probabilities(logits: Tensor) -> Tensor:
-        return logits.softmax(dim=1) if targets.kind == "multiclass" else logits.sigmoid()
-
+def averaged(outputs: list[Tensor], link: Link, average: str) -> Tensor:
+    """Outputs (B, outputs) of each view → predictions (B, K)."""
     if average == "logits":
-        return to_probabilities(torch.stack(outputs).mean(dim=0))
-    return torch.stack([to_probabilities(logits) for logits in outputs]).mean(dim=0)
+        return link.predictions(torch.stack(outputs).mean(dim=0))
+    return torch.stack([link.predictions(logits) for logits in outputs]).mean(dim=0)
 
 
 def _gathered(own: Tensor, places: np.ndarray, n: int, accelerator: Accelerator) -> np.ndarray:

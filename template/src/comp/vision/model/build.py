@@ -19,10 +19,12 @@ from comp.files import written_whole
 from comp.loop.tensors import AGAIN, read_safetensors
 from comp.readback import reading
 from comp.registry import find, names
+from comp.tables import Targets
 from comp.tasks import imported
 from comp.vision.data.metadata import MetadataEncoder
 from comp.vision.model.described import described, is_described_elsewhere
 from comp.vision.model.hub import reachable_or_offline
+from comp.vision.model.link import Link
 from comp.vision.model.metadata_branch import MetadataBranch
 from comp.vision.model.preparation import preparation
 from comp.vision.model.weights import bare_names, read_weights
@@ -40,6 +42,7 @@ class Facts(TypedDict):
     left_out: NotRequired[list[int]]
     pixels: NotRequired[int]
     metadata: NotRequired[Any]
+    link: NotRequired[Any]
     architecture: NotRequired[tuple[str, dict[str, Any]]]
 
 
@@ -47,10 +50,12 @@ class Classifier(nn.Module):
     """Images (B, 3, H, W) on a scale of 0 to 255, of any number type, and metadata (B, M) or None → logits (B, K).
 
     It normalizes by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made,
-    `architecture` (a name of timm's, arguments) how a backbone is built that only the hub or a folder describes.
+    `architecture` (a name of timm's, arguments) how a backbone is built that only the hub or a folder describes, `link`
+    what its outputs mean where they are not the logits of classes.
     """
 
     architecture: tuple[str, dict[str, Any]] | None = None
+    link: Link | None = None
 
     def __init__(
         self,
@@ -75,6 +80,10 @@ class Classifier(nn.Module):
         # One pass over the pixels: (images / 255 − mean) / std.
         features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), 1 / (255 * self.std)))
         return self.classified(features, metadata)
+
+    def link_to(self, targets: Targets) -> Link:
+        """What its outputs mean."""
+        return self.link or Link.of("auto", targets)
 
     def after_update(self) -> None:
         """To be called after each step of the optimizer: a head may have bounds to keep."""
@@ -136,6 +145,8 @@ def save_checkpoint(model: Classifier, path: Path, facts: Mapping[str, object]) 
         facts = {**facts, "metadata": model.encoder.facts()}
     if model.architecture is not None:
         facts = {**facts, "architecture": model.architecture}
+    if model.link is not None:
+        facts = {**facts, "link": model.link.facts()}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata={"comp": json.dumps(facts)})
 
@@ -153,11 +164,12 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
         facts = json.loads(metadata["comp"])
         TypeAdapter(Facts).validate_json(metadata["comp"], strict=True)
         encoder = MetadataEncoder.from_facts(facts["metadata"]) if "metadata" in facts else None
+        link = Link.from_facts(facts["link"]) if "link" in facts else None
     architecture = facts.get("architecture")
     if architecture:
         settings = settings.model_copy(update={"backbone": architecture[0], "args": architecture[1]})
-    model = build_model(settings, len(facts["classes"]), load=False, encoder=encoder)
-    model.architecture = architecture
+    model = build_model(settings, link.outputs if link else len(facts["classes"]), load=False, encoder=encoder)
+    model.architecture, model.link = architecture, link
     _take(model, tensors, path)
     return model, facts
 

@@ -17,6 +17,7 @@ from comp.vision.data.sample_submission import read_sample
 from comp.vision.golden.evaluate import golden_scores
 from comp.vision.inference.views import epochs_measured_on
 from comp.vision.metrics import score
+from comp.vision.report.numbers import of_numbers, scatter
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import form_of
 
@@ -24,7 +25,7 @@ MOST_CLASSES = 30  # a confusion matrix of more cannot be read
 
 
 def report(config: ImageConfig) -> Path:
-    """Writes `report.html`, `curves.png` and, for up to 30 classes, `confusion.png` into the run's folder.
+    """Writes `report.html`, `curves.png`, for up to 30 classes `confusion.png`, for numbers `scatter.png`.
 
     Raises:
         CompError: nothing is trained yet.
@@ -43,6 +44,10 @@ def report(config: ImageConfig) -> Path:
         plots["Training"] = saved(curves(run, trained, epochs_measured_on(views)), run.path / "curves.png")
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
         plots["Out-of-fold confusion"] = saved(_confusion(oof, targets), run.path / "confusion.png")
+    if targets.kind == "regression":
+        plots["Predicted and true"] = saved(scatter(oof, targets), run.path / "scatter.png")
+        what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
+        return write_page(run, trained, what, metrics, plots, [*_golden(run), of_numbers(oof, targets)])
     per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
     per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])

@@ -1,20 +1,22 @@
-"""What the sample submission asks for: labels or probabilities, in which columns, of which classes, spelled how.
+"""What the sample submission asks for: labels, probabilities or numbers, in which columns, of which classes.
 
 It is settled from the sample, the targets and the configuration alone: `comp split` and `comp train` refuse before any
 training what `comp submit` would refuse after it.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.registry import needs_probabilities
-from comp.tables import Tables, Targets, asked_for, number_of
+from comp.registry import find, metrics_for, needs_probabilities
+from comp.tables import Tables, Targets, asked_for, number_of, spelled_as
+from comp.vision.data.labels import SEPARATORS, labels_in
 from comp.vision.data.sample_submission import read_sample
-from comp.vision.metrics import refuse_unordered
+from comp.vision.metrics import refuse_metrics
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
 
@@ -25,13 +27,18 @@ WHOLE_AS_FRACTION = re.compile(r"-?(0|[1-9]\d*)\.0+")
 
 @dataclass(frozen=True)
 class Form:
-    """Without the id's column. A column holds `places`' class of the probabilities; of labels in one column, all."""
+    """Without the id's column. A column holds `places`' class of the predictions; where one names classes, none."""
 
     columns: list[str]
     places: list[int]
-    values: Literal["labels", "probabilities"]
+    values: Literal[
+        "labels", "probabilities", "numbers", "lists", "top"
+    ]  # lists: of a row's labels; top: likeliest first
     spelling: list[str]  # of labels in one column: as each class is written; else 0 and 1
     about: str  # in words
+    separator: str = " "  # of lists
+    depth: int = 1  # how many classes a list of the likeliest has
+    empty: bool = False  # of lists: a row may have none
 
     @property
     def is_choice(self) -> bool:
@@ -47,11 +54,16 @@ def form_of(sample: pd.DataFrame | None, targets: Targets, config: ImageConfig) 
     """
     if sample is None:
         return _without_sample(targets, config)
-    columns, values = list(sample.columns[1:]), _values(sample, targets, config)
+    columns = list(sample.columns[1:])
+    if targets.kind == "regression":
+        places = [0] if len(columns) == len(targets.classes) == 1 else columns_of(columns, targets)
+        return Form(columns, places, "numbers", [], _about(columns, places, "numbers", targets))
+    if targets.kind == "multilabel" and len(columns) == 1 and len(targets.classes) > 1:
+        return _lists(sample.iloc[:, 1], targets)
+    values = _values(sample, targets, config)
     if targets.kind == "multiclass" and len(columns) == 1:
         if values == "labels":
-            spelling = _label_spelling(sample.iloc[:, 1], targets)
-            return Form(columns, [], "labels", spelling, f"labels in {columns[0]!r}, such as {spelling[0]!r}")
+            return _of_one_column(sample.iloc[:, 1], targets, config)
         if len(targets.classes) != 2:
             raise CompError(
                 f"the sample submission has one column {columns[0]!r}, {len(targets.classes)} classes do not fit "
@@ -71,7 +83,7 @@ def expected_form(config: ImageConfig, tables: Tables) -> str:
     Raises:
         CompError: sample submission, test rows, targets and metrics do not fit together.
     """
-    refuse_unordered([config.metric, *config.metrics], tables.targets)
+    refuse_metrics(metrics_for([config.metric, *config.metrics], tables.targets.kind), tables.targets)
     sample, _ = read_sample(config.data)
     form = form_of(sample, tables.targets, config)
     if sample is not None:
@@ -93,10 +105,80 @@ def refuse_other_ids(sample: pd.DataFrame, predicted: pd.Series) -> None:
 
 
 def _without_sample(targets: Targets, config: ImageConfig) -> Form:
+    if targets.separator:
+        about = f"lists of labels in 'label', separated by {SEPARATORS[targets.separator]}"
+        return Form(["label"], [], "lists", list(targets.classes), about, targets.separator)
     if targets.kind == "multiclass" and config.submit.values != "probabilities":
+        depth = getattr(find("metric", config.metric), "depth", 1)
+        if depth > 1:
+            return _top("label", list(targets.classes), " ", depth, config)
         return Form(["label"], [], "labels", list(targets.classes), "labels in 'label'")
     columns, places = list(targets.classes), list(range(len(targets.classes)))
-    return Form(columns, places, "probabilities", [], _about(columns, places, "probabilities", targets))
+    values: Literal["numbers", "probabilities"] = "numbers" if targets.kind == "regression" else "probabilities"
+    return Form(columns, places, values, [], _about(columns, places, values, targets))
+
+
+def _of_one_column(shows: pd.Series, targets: Targets, config: ImageConfig) -> Form:
+    """Labels in one column: the likeliest, or a list of the likeliest, as the sample shows, or else the metric says."""
+    column = str(shows.name)
+    cells = set(shows) - set(targets.classes) - {""}
+    separator, depth = _depth(cells, targets)
+    if depth > 1:
+        return _top(column, _list_spelling(cells, separator, targets, config), separator, depth, config)
+    spelling = _label_spelling(shows, targets, config)
+    depth = getattr(find("metric", config.metric), "depth", 1)
+    if depth > 1 and len(set(shows)) == 1:  # a filler
+        return _top(column, spelling, " ", depth, config)
+    return Form([column], [], "labels", spelling, f"labels in {column!r}, such as {spelling[0]!r}")
+
+
+def _depth(cells: set[str], targets: Targets) -> tuple[str, int]:
+    """How lists in `cells`, which are no classes themselves, are separated, and how many labels the longest has."""
+    spelled = spelled_as(targets.classes)
+    for separator in SEPARATORS:
+        lists = [labels_in(cell, separator) for cell in cells]
+        known = [sum(spelled(label) in targets.classes for label in labels) for labels in lists]
+        if any(len(labels) > 1 and count >= len(labels) - 1 for labels, count in zip(lists, known, strict=True)):
+            return separator, max(map(len, lists))
+    return " ", 1
+
+
+def _list_spelling(cells: set[str], separator: str, targets: Targets, config: ImageConfig) -> list[str]:
+    """Each class as lists spell it.
+
+    Raises:
+        CompError: a label of the lists is no class, and not the one for rows of no known class.
+    """
+    labels = {label for cell in cells for label in labels_in(cell, separator)}
+    spelled = spelled_as(targets.classes)
+    _refuse_new(sorted(label for label in labels if spelled(label) not in targets.classes), targets, config)
+    return [_spelled_like(sorted(labels), name) for name in targets.classes]
+
+
+def _top(column: str, spelling: list[str], separator: str, depth: int, config: ImageConfig) -> Form:
+    depth = min(depth, len(spelling) + (config.submit.new is not None))
+    about = f"the {depth} likeliest in {column!r}, the best first, separated by {SEPARATORS[separator]}"
+    if config.submit.new is not None:
+        about += f"; {config.submit.new!r} before those below {config.submit.new_below:g}"
+    return Form([column], [], "top", spelling, about, separator, depth)
+
+
+def _lists(shows: pd.Series, targets: Targets) -> Form:
+    """Lists of labels, separated as the sample's are, or else as those of the training rows."""
+    cells, classes = set(shows) - {""}, targets.classes
+    spelled = spelled_as(classes)
+    found = [each for each in SEPARATORS if any(len(labels_in(cell, each)) > 1 for cell in cells - set(classes))]
+    separator = next(iter(found), targets.separator or " ")
+    labels = sorted({label for cell in cells for label in labels_in(cell, separator)})
+    strange = [label for label in labels if spelled(label) not in classes and label.lower() not in FILLERS]
+    if strange:
+        raise CompError(
+            f"the sample submission lists labels in {shows.name!r} that no training row has: {shown(strange)}; there "
+            f"are {shown(classes, 6)}: set data.target to the columns that hold those labels"
+        )
+    about = f"lists of labels in {shows.name!r}, separated by {SEPARATORS[separator]}"
+    spelling = [_spelled_like(labels, name) for name in classes]
+    return Form([str(shows.name)], [], "lists", spelling, about, separator, empty=bool((shows == "").any()))
 
 
 def _values(sample: pd.DataFrame, targets: Targets, config: ImageConfig) -> Literal["labels", "probabilities"]:
@@ -132,7 +214,7 @@ def _about(columns: list[str], places: list[int], values: str, targets: Targets)
         for column, place in zip(columns, places, strict=True)
     ]
     more = f" and {len(pairs) - 6} more" if len(pairs) > 6 else ""
-    what = "probabilities" if values == "probabilities" else "labels 0 and 1"
+    what = "labels 0 and 1" if values == "labels" else values
     return f"{what} in {', '.join(pairs[:6])}{more}{_other_values(values)}"
 
 
@@ -140,14 +222,15 @@ def _other_values(values: str) -> str:
     return " (submit.values=probabilities: probabilities)" if values == "labels" else ""
 
 
-def _label_spelling(shows: pd.Series, targets: Targets) -> list[str]:
+def _label_spelling(shows: pd.Series, targets: Targets, config: ImageConfig) -> list[str]:
     """Each class as it is written: as in the training rows, or as numbers of the sample's kind, `0` or `0.0`.
 
     Raises:
         CompError: the sample spells labels otherwise, and not as fillers.
     """
-    strange = sorted(set(shows) - set(targets.classes) - {""})
+    strange = sorted(set(shows) - set(targets.classes) - {"", config.submit.new})
     if not strange or set(shows) & set(targets.classes):
+        _refuse_new(strange, targets, config)
         return list(targets.classes)
     if all(number_of(name) is not None for name in (*strange, *targets.classes)):
         return [_spelled_like(strange, name) for name in targets.classes]
@@ -159,17 +242,31 @@ def _label_spelling(shows: pd.Series, targets: Targets) -> list[str]:
     return list(targets.classes)
 
 
-def _spelled_like(numbers: list[str], name: str) -> str:
-    """The whole number `name` with or without `.0`, as all of `numbers` are; anything else as it is."""
+def _refuse_new(strange: Sequence[str], targets: Targets, config: ImageConfig) -> None:
+    """Raises: CompError: the sample names labels, beside known ones, that no training row has."""
+    left = [label for label in strange if label != config.submit.new and label.lower() not in FILLERS]
+    if left:
+        raise CompError(
+            f"the sample submission names {shown(left)}, which no training row has: if that stands for rows of no "
+            f"known class, set submit.new={left[0]} and submit.new_below; if not, set data.target to the column that "
+            "is spelled so"
+        )
+
+
+def _spelled_like(labels: list[str], name: str) -> str:
+    """The whole number `name` with or without `.0`, as all of `labels` are; anything else as it is."""
     whole = name.partition(".")[0]
-    if not (WHOLE.fullmatch(name) or WHOLE_AS_FRACTION.fullmatch(name)):
+    if not labels or not (WHOLE.fullmatch(name) or WHOLE_AS_FRACTION.fullmatch(name)):
         return name
-    if all(WHOLE.fullmatch(number) for number in numbers):
+    if all(WHOLE.fullmatch(number) for number in labels):
         return whole
-    return f"{whole}.0" if all(WHOLE_AS_FRACTION.fullmatch(number) for number in numbers) else name
+    return f"{whole}.0" if all(WHOLE_AS_FRACTION.fullmatch(number) for number in labels) else name
 
 
 def _bit_spelling(sample: pd.DataFrame) -> list[str]:
-    """0 and 1 as the sample spells them: `0.0` where all of it is spelled so."""
+    """0 and 1 as the sample spells them: `0.0` where all of it is spelled so, or `False` and `True`."""
     values = sorted(set(sample.iloc[:, 1:].to_numpy().ravel().tolist()))
+    for no, yes in (("False", "True"), ("false", "true"), ("FALSE", "TRUE"), ("no", "yes"), ("No", "Yes")):
+        if set(values) <= {no, yes}:
+            return [no, yes]
     return [_spelled_like(values, bit) for bit in ("0", "1")]

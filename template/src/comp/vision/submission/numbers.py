@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from comp.registry import metrics_for
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -30,14 +31,14 @@ def changed_scores(config: ImageConfig, form: Form) -> dict[str, tuple[float, fl
     Empty where labels are written, and where the run has no out-of-fold rows.
     """
     run = RunDir.of(config)
-    if form.values == "labels" or not run.oof.is_file():
+    if not form.places or form.values == "labels" or not run.oof.is_file():
         return {}
     oof, targets, _ = read_predictions(run.oof)
     y, p = targets.encode(oof), oof[targets.columns].to_numpy()
     read = read_again(p, form, config.submit.digits, targets)
     scores = {
         name: (score(name, y, p, targets), score(name, y, read, targets))
-        for name in dict.fromkeys([config.metric, *config.metrics])
+        for name in metrics_for([config.metric, *config.metrics], targets.kind)
     }
     return {name: (before, after) for name, (before, after) in scores.items() if abs(before - after) > VISIBLE}
 

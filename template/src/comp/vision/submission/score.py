@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.registry import metric_label, needs_probabilities
+from comp.registry import metric_label, metrics_for, needs_probabilities
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv, spelled_as
+from comp.vision.data.labels import SEPARATORS, labels_in
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
@@ -35,7 +36,7 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     if about:
         print(f"score   {about}")
     scores = {}
-    for name in dict.fromkeys([config.metric, *config.metrics]):
+    for name in metrics_for([config.metric, *config.metrics], targets.kind):
         if needs_probabilities(name) and not has_probabilities:
             print(f"score   {name} needs probabilities, the submission has labels")
             continue
@@ -58,6 +59,13 @@ def _refuse_other_ids(submission: pd.DataFrame, solution: pd.DataFrame) -> None:
 def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets) -> np.ndarray:
     """(N, K) as in `Targets.encode`; columns that nobody asked for, such as Kaggle's Usage, are passed over."""
     asked, classes = list(submission.columns[1:]), list(targets.classes)
+    if targets.kind == "multilabel" and len(asked) == 1 < len(classes):
+        column = asked[0] if asked[0] in solution else solution.columns[0]
+        return (
+            _listed(solution[column], targets)
+            if not set(classes) <= set(solution)
+            else _numbers(solution, classes, targets, "solution")
+        )
     one_each = asked if len(asked) > 1 or targets.kind != "multiclass" else classes
     for names in (one_each, classes):
         if set(names) <= set(solution.columns):
@@ -73,6 +81,8 @@ def _predicted(submission: pd.DataFrame, targets: Targets, positive: str | None)
     names = list(submission.columns[1:])
     if targets.kind == "multiclass" and len(names) == 1:
         labels = submission[names[0]]
+        if (ranked := _ranked(labels, targets)) is not None:
+            return ranked, False, ""
         numbers = pd.to_numeric(labels, errors="coerce").to_numpy()
         spelled = labels.map(spelled_as(targets.classes)).isin(targets.classes).all()
         if len(targets.classes) != 2 or spelled or np.isnan(numbers).any():
@@ -80,8 +90,35 @@ def _predicted(submission: pd.DataFrame, targets: Targets, positive: str | None)
         place, why = positive_class(names[0], targets, positive)
         both = [1 - numbers, numbers] if place == 1 else [numbers, 1 - numbers]
         return np.column_stack(both), True, f"{names[0]!r} is the probability of {targets.classes[place]!r} ({why})"
+    if targets.kind == "multilabel" and len(names) == 1 < len(targets.classes):
+        return _listed(submission[names[0]], targets), False, ""
     p = _numbers(submission, names, targets, "submission")
-    return p, bool((p % 1 != 0).any()), ""
+    return p, targets.kind == "regression" or bool((p % 1 != 0).any()), ""
+
+
+def _listed(cells: pd.Series, targets: Targets) -> np.ndarray:
+    """(N, K) of lists of labels, 1 for each label of a row."""
+    spelled = spelled_as(targets.classes)
+    separator = next((each for each in SEPARATORS if cells.str.contains(each, regex=False).any()), " ")
+    lists = [{spelled(label) for label in labels_in(cell, separator)} for cell in cells]
+    unknown = sorted(set().union(*lists) - set(targets.classes))
+    if unknown:
+        raise CompError(f"labels that no training row has: {shown(unknown)}")
+    return np.array([[name in labels for name in targets.classes] for labels in lists], dtype=np.float64)
+
+
+def _ranked(cells: pd.Series, targets: Targets) -> np.ndarray | None:
+    """(N, K) of lists of the likeliest classes: 1 for the first, less for each after it; None of other columns."""
+    spelled, known = spelled_as(targets.classes), set(targets.classes)
+    separator = next((each for each in SEPARATORS if cells.str.contains(each, regex=False).any()), None)
+    if separator is None or cells.map(spelled).isin(known).all():
+        return None
+    ranked = np.zeros((len(cells), len(targets.classes)))
+    for row, cell in enumerate(cells):
+        for place, label in enumerate(labels_in(cell, separator)):
+            if spelled(label) in known:  # else one that stands for rows of no known class
+                ranked[row, targets.classes.index(spelled(label))] = 1 / (place + 1)
+    return ranked
 
 
 def _numbers(table: pd.DataFrame, names: list[str], targets: Targets, what: str) -> np.ndarray:

@@ -10,9 +10,10 @@ from comp.files import written_whole
 from comp.registry import find
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
-from comp.tables import Targets, asked_for, read_csv
+from comp.tables import asked_for, read_csv
 from comp.vision.data.sample_submission import read_sample
-from comp.vision.schema import ImageConfig
+from comp.vision.schema import ImageConfig, Submit
+from comp.vision.submission.decisions import Decision, decided
 from comp.vision.submission.form import Form, form_of, refuse_other_ids
 from comp.vision.submission.numbers import changed_scores, written
 
@@ -33,7 +34,10 @@ def submit(config: ImageConfig) -> Path | None:
         predictions = find("postprocess", name)(predictions, targets)
     sample, note = read_sample(config.data)
     form = form_of(sample, targets, config)
-    table = fill(predictions, targets, sample, form, config)
+    decision = decided(config, run, form, targets)
+    if decision.about:
+        print(f"labels  {decision.about}")
+    table = fill(predictions, decision, sample, form, config)
     path = SUBMISSIONS / f"{config.name}.csv"
     with written_whole(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
@@ -47,14 +51,14 @@ def submit(config: ImageConfig) -> Path | None:
 
 
 def fill(
-    predictions: pd.DataFrame, targets: Targets, sample: pd.DataFrame | None, form: Form, config: ImageConfig
+    predictions: pd.DataFrame, decision: Decision, sample: pd.DataFrame | None, form: Form, config: ImageConfig
 ) -> pd.DataFrame:
     """The submission with the sample's ids, order and columns, as text.
 
     Raises:
         CompError: the ids are not those that are predicted, or a prediction is not a number.
     """
-    ids, id_column = predictions["id"], "id"
+    ids, id_column, targets = predictions["id"], "id", decision.targets
     if sample is not None:
         refuse_other_ids(sample, ids)
         ids, id_column = sample.iloc[:, 0], str(sample.columns[0])
@@ -65,15 +69,39 @@ def fill(
             f"the submission would have empty or NaN fields (ids {shown(ids[wrong])}): a postprocess of custom.py may "
             "have made them"
         )
-    spelling = np.array(form.spelling, dtype=object)
+    bits = np.array(form.spelling, dtype=object)
     columns: dict[str, object] = {id_column: ids.to_numpy()}
-    if form.is_choice:
-        return pd.DataFrame({**columns, form.columns[0]: spelling[p.argmax(axis=1)]})
-    chosen = np.eye(p.shape[1], dtype=int)[p.argmax(axis=1)] if targets.kind == "multiclass" else (p >= 0.5).astype(int)
+    if not form.places:
+        return pd.DataFrame({**columns, form.columns[0]: in_one_column(p, decision, form, config.submit)})
+    chosen = decision.labels(p)
     for column, place in zip(form.columns, form.places, strict=True):
         labels = form.values == "labels"
-        columns[column] = spelling[chosen[:, place]] if labels else written(p[:, place], config.submit.digits)
+        columns[column] = bits[chosen[:, place]] if labels else written(p[:, place], config.submit.digits)
     return pd.DataFrame(columns)
+
+
+def in_one_column(p: np.ndarray, decision: Decision, form: Form, settings: Submit) -> list[str]:
+    """What a column that names classes has for each row of `p` (N, K): a class, the likeliest ones, or its labels."""
+    if form.values == "top":
+        return [form.separator.join(_likeliest(row, form, settings)) for row in p]
+    labels = decision.labels(p)
+    if form.is_choice:
+        known = np.ones(len(p), dtype=bool) if settings.new is None else p.max(axis=1) >= settings.new_below
+        names = [form.spelling[k] for k in labels.argmax(axis=1)]
+        return [name if is_known else str(settings.new) for name, is_known in zip(names, known, strict=True)]
+    some = labels if form.empty else np.maximum(labels, (labels.sum(axis=1) == 0)[:, None] & (p == p.max(1)[:, None]))
+    return [form.separator.join(form.spelling[k] for k in np.flatnonzero(row)) for row in some]
+
+
+def _likeliest(p: np.ndarray, form: Form, settings: Submit) -> list[str]:
+    """The best classes of a row (K,); `submit.new` comes before those that are less likely than its threshold."""
+    best = np.argsort(-p, kind="stable")
+    names = [form.spelling[k] for k in best]
+    if settings.new is not None:
+        place = int((p[best] >= settings.new_below).sum())
+        names = [name for name in names[:place] if name != settings.new]
+        names += [settings.new, *(form.spelling[k] for k in best[place:] if form.spelling[k] != settings.new)]
+    return names[: form.depth]
 
 
 def check(path: Path, table: pd.DataFrame, sample: pd.DataFrame | None) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError
 from comp.tables import Targets
 from comp.vision.data.read import read_labels, read_tables
+from comp.vision.kinds import refuse_kind
 from comp.vision.schema import ImageConfig
 from comp.vision.synth.generated import on_classes, with_their_data
 from comp.vision.synth.judge import names_of
@@ -21,8 +21,7 @@ def plan(config: ImageConfig) -> None:
     """
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
-    if tables.targets.kind == "multilabel":
-        raise CompError("comp synth takes one label per image: it cannot where rows have several")
+    refuse_kind("comp synth", tables.targets)
     real = counted(labels_of(tables.train, tables.targets), tables.targets)
     there = real * 0
     if config.synth is not None and Path(with_their_data(config).data.root).is_dir():

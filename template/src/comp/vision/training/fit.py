@@ -15,6 +15,7 @@ from comp.loop.epochs import Epochs
 from comp.loop.saving import Saving, mean_loss
 from comp.loop.seeds import seed_of
 from comp.loop.state import Progress, State
+from comp.registry import metrics_for
 from comp.vision.augment import BatchAugment
 from comp.vision.batches import TrainDataset, loader, to_device, workers_for
 from comp.vision.folds.fold import Fold
@@ -175,5 +176,6 @@ def _validate(
     above, dataset = (cached.cut.tail(model), cached.validation) if cached else (model, None)
     p = predict_rows(above, fold.samples, fold.valid_rows, config, accelerator, EPOCH_VIEWS, dataset)
     y, targets = fold.samples.y[fold.valid_rows], fold.samples.targets
-    metrics = {name: score(name, y, p, targets) for name in dict.fromkeys([config.metric, *config.metrics])}
-    return {"val_loss": log_loss(y, p, targets), **metrics}
+    metrics = {name: score(name, y, p, targets) for name in metrics_for([config.metric, *config.metrics], targets.kind)}
+    error = model.link_to(targets).error(y, p)
+    return {"val_loss": log_loss(y, p, targets) if error is None else error, **metrics}

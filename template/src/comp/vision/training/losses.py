@@ -9,31 +9,58 @@ into micro-batches or processes has the gradient of the whole; balanced weights 
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from comp.errors import CompError
 from comp.registry import find, register
-from comp.tables import Targets
+from comp.tables import Kind, Targets
+from comp.vision.kinds import KNOWS, OTHER_OUTPUTS, refuse_kind
+from comp.vision.quoted import quoted
 from comp.vision.schema import Train
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+AUTO: dict[Kind, str] = {
+    "multiclass": "cross_entropy",
+    "binary": "bce",
+    "multilabel": "bce",
+    "regression": "mse",
+}
 SURE = 1e-6  # probability of being wrong below which a power under 1 has no finite slope
 
 
 def build_loss(settings: Train, targets: Targets, class_weights: Tensor | None) -> Loss:
-    """The loss of the configuration; `auto` is cross-entropy for one class per row, else binary cross-entropy."""
-    softmax = targets.kind == "multiclass"
-    name = settings.loss
-    if name == "auto":
-        name = "cross_entropy" if softmax else "bce"
-    elif name == "focal":
-        name = "softmax_focal" if softmax else "sigmoid_focal"
-    elif name == "cross_entropy" and not softmax:
-        raise CompError(
-            f"train.loss=cross_entropy is for one class per row, these targets are {targets.kind}: set it to bce"
-        )
+    """The loss of the configuration; see AUTO. It compares outputs with what `Link.encode` makes of the targets."""
+    name = AUTO[targets.kind] if settings.loss == "auto" else settings.loss
+    if name == "focal":
+        name = "softmax_focal" if targets.kind == "multiclass" else "sigmoid_focal"
+    if targets.kind == "regression" and settings.label_smoothing:
+        settings = settings.model_copy(update={"label_smoothing": 0.0})  # numbers have none
     return find("loss", name)(settings, class_weights)
+
+
+def check_loss(settings: Train, targets: Targets) -> None:
+    """Raises: CompError: train.loss, or what goes with it, does not know such targets, or there is no such loss."""
+    build_loss(settings, targets, None)
+    loss = f"train.loss={settings.loss}"
+    if loss in KNOWS:
+        refuse_kind(loss, targets)
+    grades = targets.kind == "multiclass" and settings.loss in OTHER_OUTPUTS
+    if grades and targets.positions is None:
+        raise CompError(
+            f"{loss} needs the order of the classes, which words do not tell: add the line "
+            f"`classes: {quoted(targets.classes)}` under `data:`, the lowest first"
+        )
+    asked = {
+        "train.class_weights=balanced": settings.class_weights == "balanced",
+        "train.sampler=weighted": settings.sampler == "weighted",
+        "train.logit_adjustment": settings.logit_adjustment > 0,
+    }
+    for part in (part for part, is_asked in asked.items() if is_asked):
+        refuse_kind(part, targets)
+        if grades and part != "train.sampler=weighted":
+            raise CompError(f"{part} is for a logit of each class, and {loss} has none: set one of the two otherwise")
 
 
 def balanced_weights(y: Tensor, targets: Targets) -> Tensor:
@@ -106,6 +133,30 @@ def sigmoid_focal(settings: Train, class_weights: Tensor | None) -> Loss:
         wrong = (p + smooth - 2 * p * smooth).clamp(min=SURE)
         each = wrong**settings.focal_gamma * F.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
         return (each * cell_weights(targets, class_weights)).mean()
+
+    return loss
+
+
+@register("loss", "mse")
+def mse(settings: Train, class_weights: Tensor | None) -> Loss:
+    """Squared error, of numbers in standard deviations."""
+    return F.mse_loss
+
+
+@register("loss", "huber")
+def huber(settings: Train, class_weights: Tensor | None) -> Loss:
+    """Squared error up to train.huber_delta, and linear beyond: outliers pull less."""
+    return lambda outputs, numbers: F.huber_loss(outputs, numbers, delta=settings.huber_delta)
+
+
+@register("loss", "corn")
+def corn(settings: Train, class_weights: Tensor | None) -> Loss:
+    """CORN (arXiv 2111.08851): each output tells whether a row that is above the grade before is above this one."""
+
+    def loss(outputs: Tensor, above: Tensor) -> Tensor:
+        before = torch.cat([torch.ones_like(above[:, :1]), above[:, :-1]], dim=1)
+        yes, no = F.logsigmoid(outputs), F.logsigmoid(-outputs)
+        return -(above * yes + (before - above) * no).sum(dim=1).mean()
 
     return loss
 

@@ -25,6 +25,7 @@ from comp.vision.data.samples import Samples
 from comp.vision.data.settle import settled, settled_data
 from comp.vision.folds.duplicates import find_duplicates
 from comp.vision.folds.fold import Fold
+from comp.vision.kinds import refuse_kind
 from comp.vision.model import save_checkpoint
 from comp.vision.pixels import Decoding, open_pixels
 from comp.vision.schema import Data, ImageConfig
@@ -95,8 +96,8 @@ def _other_rows(other: ImageConfig, own: Data, competition: Competition, quiet: 
     """
     targets = competition.tables.targets
     table, found, notes = read_training_table(other.data)
-    if targets.kind == "multilabel" or found.kind == "multilabel":
-        raise CompError("pretrain: takes one label per image, in both data sets: it cannot map several")
+    refuse_kind("comp pretrain", targets)
+    refuse_kind("comp pretrain", found)
     other = other.model_copy(update={"data": settled_data(other.data, table["path"].tolist(), quiet)})
     table = _mapped(table, other.pretrain.map if other.pretrain else {}, targets)
     n, folder = len(table), Path(str(other.data.work)) / "cache"

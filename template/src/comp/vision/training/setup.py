@@ -19,6 +19,7 @@ from comp.vision.folds.fold import Fold
 from comp.vision.model import Classifier, build_model, load_weights
 from comp.vision.model.cut import Cut
 from comp.vision.model.frozen import freeze, table
+from comp.vision.model.link import Link
 from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
@@ -50,7 +51,8 @@ class Setup:
         """
         if config.train.cache_frozen and is_sharded(accelerator):
             raise CompError(f"train.cache_frozen={config.train.cache_frozen} is not for FSDP: set it to 0")
-        model, criterion = build_classifier(config, fold), build_criterion(config, fold, accelerator.device)
+        model = build_classifier(config, fold)
+        criterion = build_criterion(config, fold, model.link_to(fold.samples.targets), accelerator.device)
         size, order = config.model.image_size, memory_format(config.train)
         still = freeze(model.backbone, config.train.freeze, torch.zeros(1, 3, size, size))
         if still and accelerator.is_main_process:
@@ -78,7 +80,9 @@ def note_on_random_weights(config: ImageConfig) -> None:
 
 def build_classifier(config: ImageConfig, fold: Fold) -> Classifier:
     """The model with the weights that it starts from."""
-    model = build_model(config.model, len(fold.samples.targets.classes), fold.start is None, fold.encoder)
+    link = Link.of(config.train.loss, fold.samples.targets, fold.samples.y[fold.train_rows])
+    model = build_model(config.model, link.outputs, fold.start is None, fold.encoder)
+    model.link = None if link.kind in {"softmax", "sigmoid"} else link
     if fold.start is not None:
         load_weights(model, fold.start)
     if config.train.grad_checkpointing:
@@ -91,7 +95,7 @@ def build_classifier(config: ImageConfig, fold: Fold) -> Classifier:
     return model
 
 
-def build_criterion(config: ImageConfig, fold: Fold, device: torch.device) -> Loss:
+def build_criterion(config: ImageConfig, fold: Fold, link: Link, device: torch.device) -> Loss:
     """The loss, with class weights or the prior of the fold's training rows where they are asked for."""
     samples, weights = fold.samples, None
     y = torch.from_numpy(samples.y[fold.train_rows])
@@ -99,7 +103,8 @@ def build_criterion(config: ImageConfig, fold: Fold, device: torch.device) -> Lo
         return adjusted(config.train, y.to(device), samples.targets)
     if config.train.class_weights == "balanced":
         weights = balanced_weights(y, samples.targets).to(device)
-    return build_loss(config.train, samples.targets, weights)
+    loss = build_loss(config.train, samples.targets, weights)
+    return lambda outputs, truth: loss(outputs, link.encode(truth))
 
 
 def memory_format(settings: Train) -> torch.memory_format:

@@ -12,6 +12,7 @@ from comp.errors import CompError
 from comp.files import write_json
 from comp.folds import folds_to_train
 from comp.loop.trackers import check_tracker, start_tracker
+from comp.registry import metrics_for
 from comp.runs.flags import flags_of_training
 from comp.runs.lock import locked
 from comp.runs.members import for_each_member
@@ -27,6 +28,7 @@ from comp.vision.inference.collect import collect
 from comp.vision.inference.of_fold import refuse_another_fold
 from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
 from comp.vision.inference.views import EPOCH_VIEWS
+from comp.vision.kinds import GRADED, refuse_kind
 from comp.vision.metrics import score
 from comp.vision.model import save_checkpoint
 from comp.vision.model.preparation import weights_note
@@ -34,7 +36,7 @@ from comp.vision.model.weights import facts_in
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
-from comp.vision.training.losses import build_loss
+from comp.vision.training.losses import check_loss
 from comp.vision.training.memory import release_memory, step_errors_explained
 from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
@@ -97,9 +99,9 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
         raise CompError(f"{run.path} of the first machine is not visible here: all machines must share runs/")
     run.bind_to_folds(competition.split.digest)
     targets = competition.tables.targets
-    for name in [config.metric, *config.metrics]:
+    for name in metrics_for([config.metric, *config.metrics], targets.kind):
         score(name, competition.y, competition.y, targets)
-    build_loss(config.train, targets, None)
+    check_loss(config.train, targets)
     check_optimizer(config.train.optimizer)
     augment = config.augment
     mixes = (augment.mixup or augment.cutmix) and augment.mix_prob == 1 and not augment.mix_off_epochs
@@ -108,6 +110,13 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
             "model.metadata: mixed images have none, and every batch is mixed: set augment.mix_prob=0.5, or "
             "augment.mix_off_epochs, or model.metadata=[]"
         )
+    if config.student is not None:
+        refuse_kind("comp pseudo", targets)
+        if config.train.loss in GRADED:
+            raise CompError(
+                f"train.loss={config.train.loss} learns grades as numbers, and tells of none how sure it is: for comp "
+                "pseudo, set train.loss=corn, or one of classes"
+            )
     if config.pretrain is not None and not run.pretrained.is_file():
         raise CompError(f"{run.pretrained} does not exist: run comp pretrain before several processes are started")
     trainings = _trainings(config, competition, folds_to_train(config, competition.split))

@@ -1,43 +1,18 @@
-"""Metrics: functions of the truth and the probabilities, by the names that the configuration uses.
+"""Metrics of classes: `y` is (N, K) with ones and zeros, `p` (N, K) probabilities.
 
-`y` is (N, K) with ones and zeros, `p` (N, K) probabilities, K as in `Targets.classes`. For several labels a metric
-is the mean over labels; a label that has one value only among the rows is left out where nothing can be measured.
+For several labels a metric is the mean over labels; a label that has one value only among the rows is left out where
+nothing can be measured.
 """
-
-from collections.abc import Callable, Iterable
 
 import numpy as np
 from sklearn import metrics as sk
 
-from comp.errors import CompError
-from comp.registry import find, needs_order, register
+from comp.registry import register
 from comp.tables import Targets
-from comp.vision.quoted import quoted
-
-Metric = Callable[[np.ndarray, np.ndarray, Targets], float]
+from comp.vision.kinds import CLASSES, ONE
 
 
-def score(name: str, y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
-    """The metric `name`; NaN where the rows do not allow it.
-
-    Raises:
-        CompError: no such metric, or it is not defined for such targets.
-    """
-    refuse_unordered([name], targets)
-    return float(find("metric", name)(y, p, targets))
-
-
-def refuse_unordered(names: Iterable[str], targets: Targets) -> None:
-    """Raises CompError where one of the metrics `names` needs an order of the classes and they have none."""
-    for name in names:
-        if targets.kind == "multiclass" and targets.positions is None and needs_order(name):
-            raise CompError(
-                f"the metric {name} needs the order of the classes, which words do not tell: add the line "
-                f"`classes: {quoted(targets.classes)}` under `data:`, the lowest first, or choose another metric"
-            )
-
-
-@register("metric", "accuracy")
+@register("metric", "accuracy", kinds=CLASSES, of_several_labels="per cell")
 def accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """Share of rows whose likeliest class is right. Of several labels, share of cells: rows × labels."""
     if targets.kind == "multiclass":
@@ -45,10 +20,7 @@ def accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     return float(((p >= 0.5) == (y >= 0.5)).mean())
 
 
-accuracy.of_several_labels = "per cell"  # type: ignore[attr-defined]
-
-
-@register("metric", "subset_accuracy")
+@register("metric", "subset_accuracy", kinds=CLASSES)
 def subset_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """Share of rows whose labels are all right; of one label per row, the accuracy."""
     if targets.kind == "multiclass":
@@ -56,14 +28,14 @@ def subset_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     return float(((p >= 0.5) == (y >= 0.5)).all(axis=1).mean())
 
 
-@register("metric", "balanced_accuracy")
+@register("metric", "balanced_accuracy", kinds=CLASSES)
 def balanced_accuracy(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """Mean recall over the classes that occur."""
     pairs = _truth_and_choice(y, p, targets)
     return float(np.mean([sk.recall_score(t, c, labels=np.unique(t), average="macro") for t, c in pairs]))
 
 
-@register("metric", "macro_f1")
+@register("metric", "macro_f1", kinds=CLASSES)
 def macro_f1(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """Mean F1 over classes (a class that neither occurs nor is chosen is left out), or of each label's positives."""
     if targets.kind == "multiclass":
@@ -71,7 +43,7 @@ def macro_f1(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     return float(np.mean([sk.f1_score(t, c, zero_division=0.0) for t, c in _truth_and_choice(y, p, targets)]))
 
 
-@register("metric", "log_loss")
+@register("metric", "log_loss", kinds=CLASSES, greater_is_better=False, needs_probabilities=True)
 def log_loss(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     safe = np.clip(p.astype(np.float64), 1e-15, 1 - 1e-15)
     if targets.kind == "multiclass":
@@ -80,37 +52,25 @@ def log_loss(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     return float(-(y * np.log(safe) + (1 - y) * np.log(1 - safe)).mean())
 
 
-log_loss.greater_is_better = False  # type: ignore[attr-defined]
-log_loss.needs_probabilities = True  # type: ignore[attr-defined]
-
-
-@register("metric", "roc_auc")
+@register("metric", "roc_auc", kinds=CLASSES, needs_probabilities=True)
 def roc_auc(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """One class against the rest, mean over the classes that occur and do not fill all rows."""
     both = [k for k in range(y.shape[1]) if 0 < y[:, k].sum() < len(y)]
     return float(np.mean([sk.roc_auc_score(y[:, k], p[:, k]) for k in both])) if both else float("nan")
 
 
-roc_auc.needs_probabilities = True  # type: ignore[attr-defined]
-
-
-@register("metric", "quadratic_kappa")
+@register("metric", "quadratic_kappa", kinds=ONE, needs_order=True)
 def quadratic_kappa(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """Cohen's kappa: a mistake weighs the squared distance of its two classes (`Targets.positions`).
 
     As scikit-learn's for classes 0, 1, 2 …; grades 0, 1, 4 are 1, 3 and 4 apart, neighbors in `data.classes` 1.
     """
-    if targets.kind == "multilabel":
-        raise CompError("the metric quadratic_kappa is for one label of ordered classes, these targets are multilabel")
     place = targets.positions
     assert place is not None  # `score` refuses the others
     [(truth, choice)] = _truth_and_choice(y, p, targets)
     distance = (place[truth] - place[choice]) ** 2
     by_chance = (place[truth][:, None] - place) ** 2 @ np.bincount(choice, minlength=len(place)) / len(choice)
     return float(1 - distance.mean() / by_chance.mean()) if by_chance.any() else float("nan")
-
-
-quadratic_kappa.needs_order = True  # type: ignore[attr-defined]
 
 
 def _truth_and_choice(y: np.ndarray, p: np.ndarray, targets: Targets) -> list[tuple[np.ndarray, np.ndarray]]:

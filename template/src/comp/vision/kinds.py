@@ -1,0 +1,46 @@
+"""Which targets each part knows: one place, from which everything else refuses by name."""
+
+from comp.errors import CompError
+from comp.tables import Kind, Targets
+
+ONE: tuple[Kind, ...] = ("multiclass", "binary")
+CLASSES: tuple[Kind, ...] = (*ONE, "multilabel")
+NUMBERS: tuple[Kind, ...] = ("regression",)
+GRADED = ("mse", "huber")  # losses that learn ordered grades as numbers …
+OTHER_OUTPUTS = (*GRADED, "corn")  # … and those whose networks have no logit for each class
+
+KNOWS: dict[str, tuple[Kind, ...]] = {
+    "train.loss=cross_entropy": ("multiclass",),
+    "train.loss=focal": CLASSES,
+    "train.loss=mse": ("multiclass", "regression"),
+    "train.loss=huber": ("multiclass", "regression"),
+    "train.loss=corn": ("multiclass",),
+    "train.loss=bce": (*CLASSES, "regression"),
+    "train.class_weights=balanced": CLASSES,
+    "train.logit_adjustment": CLASSES,
+    "train.sampler=weighted": CLASSES,
+    "blend.kind=geometric": CLASSES,
+    "blend.kind=power": CLASSES,
+    "blend.kind=rank": CLASSES,
+    "stack.kind=logistic": CLASSES,
+    "comp pseudo": CLASSES,
+    "comp pretrain": ONE,
+    "comp golden": ONE,
+    "comp synth": ONE,
+    "comp compare": ONE,
+    "the task clip": CLASSES,
+}
+WORDS: dict[Kind, str] = {
+    "multiclass": "one class per row",
+    "binary": "a 0 or 1 per row",
+    "multilabel": "several labels per row",
+    "regression": "numbers",
+}
+
+
+def refuse_kind(part: str, targets: Targets) -> None:
+    """Raises: CompError: `part`, a key of KNOWS, does not know such targets."""
+    known = KNOWS[part]
+    if targets.kind not in known:
+        wanted = " or ".join(WORDS[kind] for kind in known)
+        raise CompError(f"{part} is for {wanted}, and the targets are {targets.kind} ({WORDS[targets.kind]})")
