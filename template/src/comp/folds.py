@@ -192,7 +192,7 @@ def _label(y: np.ndarray, targets: Targets) -> np.ndarray:
     if targets.kind == "regression":
         spread = np.maximum(y.std(axis=0), 1e-12)
         ranks = pd.Series(((y - y.mean(axis=0)) / spread).mean(axis=1)).rank(method="average", pct=True)
-        return np.minimum((ranks * BINS).astype(int), BINS - 1).to_numpy()
+        return np.minimum((ranks.to_numpy() * BINS).astype(int), BINS - 1)
     return y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
 
 

@@ -158,7 +158,7 @@ def _probabilities(model: Classifier, features: np.ndarray, config: ClipConfig, 
     device = model.mean.device
     with torch.inference_mode():
         outputs = [model.head(torch.from_numpy(view).to(device)) for view in features.transpose(1, 0, 2)]
-        return averaged(outputs, targets, config.predict.average).cpu().numpy()
+        return averaged(outputs, model.link_to(targets), config.predict.average).cpu().numpy()
 
 
 def _by_prompt(

@@ -11,6 +11,8 @@ from torch.utils.data import Dataset
 from comp.vision.batches import Batch, EvalDataset, loader, to_device, workers_for
 from comp.vision.data.samples import Samples
 from comp.vision.inference.views import apply_view
+from comp.vision.model import Classifier
+from comp.vision.model.cut import Tail
 from comp.vision.model.link import Link
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
@@ -19,7 +21,7 @@ PADDING = -1  # a row that is none, in the shares of processes that have one les
 
 
 def predict_rows(
-    model: nn.Module,
+    model: Classifier | Tail,
     samples: Samples,
     rows: np.ndarray,
     config: ImageConfig,
@@ -35,7 +37,7 @@ def predict_rows(
     processes and the batch size.
     """
 
-    link: Link = model.link_to(samples.targets)
+    link = model.link_to(samples.targets)
 
     def finish(outputs: list[Tensor]) -> Tensor:
         return averaged(outputs, link, config.predict.average)

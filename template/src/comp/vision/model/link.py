@@ -48,7 +48,8 @@ class Link:
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> "Link":
         """What `facts()` gave."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+        numbers = {key: tuple(facts[key]) for key in ("shift", "scale", "grades")}
+        return cls(facts["kind"], facts["outputs"], **numbers)
 
     def facts(self) -> dict[str, Any]:
         """Itself as JSON."""
