@@ -55,15 +55,21 @@ def test_it_says_what_the_run_says_of_its_own_test_images(trained, comp):
     assert "own test rows were predicted with another predict.views" in out
 
 
+KEPT = {"config.yaml", "made_with.json", "best.safetensors", "metrics.json"}
+
+
 def test_checkpoints_and_new_images_are_all_that_it_needs(trained, comp):
-    """As on the machine of a code competition: no training image, no folds.csv, a folder that cannot be written."""
+    """As on the machine of a code competition: no training image, no folds.csv, no predictions, no experiment's file."""
     own = own_test()
     shutil.move("data/test", "elsewhere")
-    shutil.rmtree("data")
-    for path in [*Path("runs").rglob("*.parquet"), *Path("runs").rglob("history.csv"), Path("runs/leaderboard.csv")]:
-        path.unlink()
+    for folder in ("data", "conf"):
+        shutil.rmtree(folder)
+    Path("runs/small/metrics.json").unlink()
+    for path in Path("runs").rglob("*"):
+        if path.is_file() and path.name not in KEPT:
+            path.unlink()
     before = tree("runs")
-    status, _, err = comp("predict", "--images", "elsewhere", "--out", "said.csv")
+    status, _, err = comp("predict", "--images", "elsewhere", "--out", "said.csv", "runs/small/config.yaml")
     assert (status, err) == (0, "")
     table = said()
     assert_same(table.assign(id=table["id"].str.removesuffix(".png")), own)
