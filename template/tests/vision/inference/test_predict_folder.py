@@ -59,7 +59,7 @@ KEPT = {"config.yaml", "made_with.json", "best.safetensors", "metrics.json"}
 
 
 def test_checkpoints_and_new_images_are_all_that_it_needs(trained, comp):
-    """As on the machine of a code competition: no training image, no folds.csv, no predictions, no experiment's file."""
+    """As on the machine of a code competition: no training image, no folds.csv, no predictions, no conf/."""
     own = own_test()
     shutil.move("data/test", "elsewhere")
     for folder in ("data", "conf"):
