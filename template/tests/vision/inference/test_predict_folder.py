@@ -225,3 +225,17 @@ def test_each_image_is_decoded_once_for_all_folds(trained, comp, monkeypatch):
     assert comp("predict", "--images", "data/test", "--out", "said.csv", "train.workers=0")[0] == 0
     assert sorted(decoded) == sorted(str(path) for path in Path("data/test").iterdir())
     assert json.loads(Path("runs/small/metrics.json").read_text())["folds"] == 2
+
+
+def test_two_processes_say_what_one_says(trained, comp, comp_process):
+    picture("red", 7).save("data/test/zebra.png")
+    Path("data/test/05004.png").write_bytes(b"no image")
+    words = ["predict", "--images", "data/test", "--out"]
+    assert comp(*words, "one.csv")[0] == 0
+    two = comp_process(*words, "two.csv", "train.processes=2")
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("wrote   two.csv: 9 images") == two.stdout.count("launch  2 processes") == 1
+    assert two.stdout.count("left out, unreadable") == two.stdout.count("images  10 images in") == 1
+    columns = ["p_blue", "p_green", "p_red"]
+    assert said("one.csv")["id"].tolist() == said("two.csv")["id"].tolist()
+    np.testing.assert_allclose(said("two.csv")[columns], said("one.csv")[columns], rtol=0, atol=1e-6)

@@ -33,6 +33,7 @@ def predict(
     if images is None:
         raise CompError("--labels are for other images than the run's: name them with --images")
     place = out_file(out, SUFFIXES)
+    words = [arguments[0], "--labels", *labels, "--images", images, "--out", str(out), *arguments[1:]]
     targets = _targets(labels)
     names = {label: readable(label) for label in labels}
     if not RunDir.of(config).config.is_file():
@@ -42,15 +43,13 @@ def predict(
         settings = config.model.model_copy(update={"names": names})
         untrained = clip_classifier(settings, len(labels), True, None)
         found = read_other_images(Path(images), config.data)
-        predict_images(config, targets, [untrained], found, place)
-        return 0
+        return predict_images(config, targets, [untrained], found, place, words)
     run, trained = run_with_models(config)
     assert isinstance(trained, ClipConfig)
     known, models = models_of(run, trained)
     retold = (_with_words(model, trained, names, known) for model in models)
     found = read_other_images(Path(images), config.data, own_ids(run))
-    predict_images(as_trained(config, trained), targets, retold, found, place)
-    return 0
+    return predict_images(as_trained(config, trained), targets, retold, found, place, words)
 
 
 def _targets(labels: list[str]) -> Targets:

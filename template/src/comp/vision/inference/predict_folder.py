@@ -3,14 +3,17 @@
 No training row is read, and nothing in `runs/` changes: the checkpoints and the images are all that it needs.
 """
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from comp.distributed.accelerator import accelerator_for
+from comp.distributed.launch import QUIET, is_launched, launch, processes_wanted
 from comp.errors import CompError, shown
 from comp.files import write_text, written_whole
 from comp.runs.elsewhere import out_file, own_ids, run_with_models
@@ -32,6 +35,7 @@ from comp.vision.pixels.scale import decided
 from comp.vision.schema import ImageConfig
 
 SUFFIXES = (".csv", ".parquet")
+DECODED = "COMP_DECODED"  # the folder of the decoded images, for processes that are started for them
 
 
 def predict(config: ImageConfig, arguments: list[str], images: str | None = None, out: str | None = None) -> int:
@@ -50,10 +54,10 @@ def predict(config: ImageConfig, arguments: list[str], images: str | None = None
     refuse_without_metadata(found, trained.model.metadata)
     stale = other_predictions(config, run)
     if stale:
-        print(f"note    the run's own test rows were predicted with another {stale} ({run.config} has it)")
+        _say(f"note    the run's own test rows were predicted with another {stale} ({run.config} has it)")
     targets, models = models_of(run, trained)
-    predict_images(as_trained(config, trained), targets, models, found, place)
-    return 0
+    words = [arguments[0], "--images", images, "--out", str(out), *arguments[1:]]
+    return predict_images(as_trained(config, trained), targets, models, found, place, words)
 
 
 def as_trained(config: ImageConfig, trained: ImageConfig) -> ImageConfig:
@@ -89,38 +93,63 @@ def _model_of(run: RunDir, number: int, trained: ImageConfig) -> tuple[Classifie
     path = run.fold(number) / "best.safetensors"
     model, facts = load_checkpoint(trained.model, path)
     refuse_copied(path, facts, (number,))
-    note_on_pixels(facts, (number,))
+    if QUIET not in os.environ or os.environ.get("RANK") == "0":
+        note_on_pixels(facts, (number,))
     return model, Targets(facts["kind"], tuple(facts["classes"]))
 
 
 def predict_images(
-    config: ImageConfig, targets: Targets, models: Iterable[Classifier], images: OtherImages, out: Path
-) -> pd.DataFrame:
-    """Writes id, label and probabilities, the mean over `models`, to the file `out`; unreadable images are told.
+    config: ImageConfig,
+    targets: Targets,
+    models: Iterable[Classifier],
+    images: OtherImages,
+    out: Path,
+    words: list[str],
+) -> int:
+    """Writes id, label and probabilities, the mean over `models`, to the file `out`; the exit status.
+
+    For several GPUs, the images are decoded here, once, and `comp WORDS` is started in each process.
 
     Raises:
         CompError: an image of a table cannot be read, or none of a folder.
     """
-    print(f"images  {images.about}")
-    paths, accelerator = images.table["path"].tolist(), accelerator_for(config)
+    paths, processes = images.table["path"].tolist(), 1 if is_launched() else processes_wanted(config)
     if config.data.scale == "auto":
         config = config.model_copy(update={"data": config.data.model_copy(update={"scale": decided(paths)[0]})})
-    columns = read_metadata(images.table, config.model.metadata, "--images") if config.model.metadata else None
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as memory:  # Windows keeps what is mapped
-        pixels = open_pixels(paths, Path(memory), Decoding.of(config), config.data.cache, quiet=True)
-        rows, said = _readable(pixels, images), []
+    with _decoded() as folder:
+        pixels = open_pixels(paths, folder, Decoding.of(config), config.data.cache, quiet=True)
+        rows = _readable(pixels, images)
+        if processes > 1:
+            return launch(processes, words)
+        columns = read_metadata(images.table, config.model.metadata, "--images") if config.model.metadata else None
+        accelerator, said = accelerator_for(config), []
         for model in models:
             metadata = None if columns is None or model.encoder is None else model.encoder.encode(columns)
             samples = Samples(pixels, targets, np.zeros((len(paths), 0), np.float32), metadata)
-            model = model.to(accelerator.device)
-            p = predict_rows(model, samples, rows, config, accelerator, config.predict.views)
+            on_device = model.to(accelerator.device)
+            p = predict_rows(on_device, samples, rows, config, accelerator, config.predict.views)
             said.append(test_table(images.table.iloc[rows], p, targets))
     mean = mean_of(said, targets)
     if accelerator.is_main_process:
         refuse_not_finite(out, mean, targets)
         _write(out, _named(mean, images, targets))
         print(f"wrote   {out}: {len(mean)} images, {len(targets.columns)} probabilities, by {len(said)} models")
-    return mean
+    accelerator.end_training()
+    return 0
+
+
+@contextmanager
+def _decoded() -> Iterator[Path]:
+    """A folder for the decoded images, until the block ends; that of the starter in processes that it started."""
+    if DECODED in os.environ:
+        yield Path(os.environ[DECODED])
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is mapped
+        os.environ[DECODED] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ[DECODED]
 
 
 def _readable(pixels: Pixels | Streamed, images: OtherImages) -> np.ndarray:
@@ -130,12 +159,19 @@ def _readable(pixels: Pixels | Streamed, images: OtherImages) -> np.ndarray:
         ids = shown(images.table["id"].iloc[bad])
         why = next(iter(pixels.bad.values()))
         raise CompError(f"{len(bad)} images of {images.source} cannot be read (ids {ids}): {why}")
-    for reason in pixels.bad.values():
-        print(f"warning: left out, unreadable: {reason}")
     rows = np.setdiff1d(np.arange(len(images.table)), bad)
     if not len(rows):
         raise CompError(f"no image in {images.source} can be read")
+    _say(f"images  {images.about}")
+    for reason in pixels.bad.values():
+        _say(f"warning: left out, unreadable: {reason}")
     return rows
+
+
+def _say(line: str) -> None:
+    """What the starter of several processes has said already is not said again."""
+    if QUIET not in os.environ:
+        print(line, flush=True)
 
 
 def _named(mean: pd.DataFrame, images: OtherImages, targets: Targets) -> pd.DataFrame:
