@@ -134,6 +134,21 @@ def test_what_cannot_be_read_is_named(trained, comp):
     assert not Path("other.csv").exists()
 
 
+@pytest.mark.parametrize("images", ["data/test", "data/hidden.csv"])
+def test_what_cannot_be_read_gets_the_prior_of_each_fold_where_that_is_wanted(images, competition, configure, comp):
+    train = pd.read_csv("data/train.csv", dtype=str)
+    train.iloc[: -8 if images == "data/test" else None].to_csv("data/train.csv", index=False)  # no prior is 1 / 3
+    Path("data/test/05004.png").write_bytes(b"no image")
+    pd.DataFrame({"id": [f"{5000 + n:05d}" for n in range(9)]}).to_csv("data/hidden.csv", index=False)
+    configure(data={"on_bad_image": "drop"}, folds={"n": 3})
+    comp("split")
+    assert comp("train")[0] == 0
+    status, out, err = comp("predict", "--images", images, "--out", "said.csv")
+    assert (status, err) == (0, "")
+    assert "warning: gets the training prior, unreadable: " in out
+    assert_same(said(), own_test())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -5,6 +5,7 @@ No training caption is read, and nothing in `runs/` changes: the checkpoints and
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,8 @@ def _write(out: Path, mean: pd.DataFrame, folds: str, config: AlignConfig) -> No
     with written_whole(out) as temporary:
         if out.suffix.lower() == ".npz":
             with temporary.open("wb") as file:
-                np.savez(file, **{"captions/ids": np.array(ids, dtype=str), "images/embeddings": vectors})
+                arrays: dict[str, Any] = {"captions/ids": np.array(ids, dtype=str), "images/embeddings": vectors}
+                np.savez(file, **arrays)
             return
         header, is_list = header_of(None, vectors.shape[1], config)
         with temporary.open("w", encoding="utf-8", newline="") as text:

@@ -11,7 +11,7 @@ from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.other_images import read_other_images
 from comp.vision.inference import predict_folder
-from comp.vision.inference.predict_folder import SUFFIXES, as_trained, models_of, predict_images
+from comp.vision.inference.predict_folder import SUFFIXES, Models, as_trained, models_of, predict_images
 from comp.vision.model import Classifier
 from comp.vision.model.clip import load_clip
 
@@ -43,13 +43,13 @@ def predict(
         settings = config.model.model_copy(update={"names": names})
         untrained = clip_classifier(settings, len(labels), True, None)
         found = read_other_images(Path(images), config.data)
-        return predict_images(config, targets, [untrained], found, place, words)
+        return predict_images(config, Models(targets, [untrained]), found, place, words)
     run, trained = run_with_models(config)
     assert isinstance(trained, ClipConfig)
-    known, models = models_of(run, trained)
-    retold = (_with_words(model, trained, names, known) for model in models)
+    known = models_of(run, trained)
+    retold = (_with_words(model, trained, names, known.targets) for model in known.each)
     found = read_other_images(Path(images), config.data, own_ids(run))
-    return predict_images(as_trained(config, trained), targets, retold, found, place, words)
+    return predict_images(as_trained(config, trained), Models(targets, retold), found, place, words)
 
 
 def _targets(labels: list[str]) -> Targets:

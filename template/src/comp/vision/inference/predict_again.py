@@ -15,7 +15,7 @@ from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.of_fold import model_of_fold, note_on_pixels
-from comp.vision.inference.predict_fold import how_predicted, predict_fold
+from comp.vision.inference.predict_fold import predict_fold, remembered_of
 from comp.vision.schema import ImageConfig
 
 
@@ -73,5 +73,5 @@ def _predict(
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = run.read_fold_metrics(*left_out)
-        write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
+        write_json(folder / "metrics.json", {**before, **scores, **remembered_of(config, competition, left_out)})
         print(f"{fold_name(left_out)}  predicted again")

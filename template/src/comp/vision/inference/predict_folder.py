@@ -5,8 +5,9 @@ No training row is read, and nothing in `runs/` changes: the checkpoints and the
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,15 @@ SUFFIXES = (".csv", ".parquet")
 DECODED = "COMP_DECODED"  # the folder of the decoded images, for processes that are started for them
 
 
+@dataclass(frozen=True)
+class Models:
+    """What models tell apart, and the models, one at a time."""
+
+    targets: Targets
+    each: Iterable[Classifier]
+    priors: Sequence[np.ndarray] = ()  # (K,) of each: what it says of an unreadable image; none where nobody knows
+
+
 def predict(config: ImageConfig, arguments: list[str], images: str | None = None, out: str | None = None) -> int:
     """Predicts the competition's rows again or, with `images`, a folder or table of images into the file `out`.
 
@@ -55,9 +65,8 @@ def predict(config: ImageConfig, arguments: list[str], images: str | None = None
     stale = other_predictions(config, run)
     if stale:
         _say(f"note    the run's own test rows were predicted with another {stale} ({run.config} has it)")
-    targets, models = models_of(run, trained)
     words = [arguments[0], "--images", images, "--out", str(out), *arguments[1:]]
-    return predict_images(as_trained(config, trained), targets, models, found, place, words)
+    return predict_images(as_trained(config, trained), models_of(run, trained), found, place, words)
 
 
 def as_trained(config: ImageConfig, trained: ImageConfig) -> ImageConfig:
@@ -67,8 +76,8 @@ def as_trained(config: ImageConfig, trained: ImageConfig) -> ImageConfig:
     return config.model_copy(update={**kept, "predict": predict})
 
 
-def models_of(run: RunDir, trained: ImageConfig) -> tuple[Targets, Iterator[Classifier]]:
-    """What the models of a run tell apart, and those of all folds that are trained, one at a time.
+def models_of(run: RunDir, trained: ImageConfig) -> Models:
+    """Those of all folds that are trained.
 
     Raises:
         CompError: a checkpoint is missing, or another fold's.
@@ -86,7 +95,9 @@ def models_of(run: RunDir, trained: ImageConfig) -> tuple[Targets, Iterator[Clas
                 raise CompError(f"{run.fold(number)} tells other classes apart than {run.fold(first)}: train it again")
             yield model
 
-    return targets, models()
+    priors = [run.read_fold_metrics(number).get("prior") for number in (first, *others)]
+    known = [np.array(prior, dtype=np.float32) for prior in priors if prior is not None]
+    return Models(targets, models(), known if len(known) == len(priors) else ())
 
 
 def _model_of(run: RunDir, number: int, trained: ImageConfig) -> tuple[Classifier, Targets]:
@@ -98,37 +109,33 @@ def _model_of(run: RunDir, number: int, trained: ImageConfig) -> tuple[Classifie
     return model, Targets(facts["kind"], tuple(facts["classes"]))
 
 
-def predict_images(
-    config: ImageConfig,
-    targets: Targets,
-    models: Iterable[Classifier],
-    images: OtherImages,
-    out: Path,
-    words: list[str],
-) -> int:
+def predict_images(config: ImageConfig, models: Models, images: OtherImages, out: Path, words: list[str]) -> int:
     """Writes id, label and probabilities, the mean over `models`, to the file `out`; the exit status.
 
-    For several GPUs, the images are decoded here, once, and `comp WORDS` is started in each process.
+    With data.on_bad_image=drop an unreadable image gets the training prior, as a test row does. For several GPUs, the
+    images are decoded here, once, and `comp WORDS` is started in each process.
 
     Raises:
         CompError: an image of a table cannot be read, or none of a folder.
     """
-    paths, processes = images.table["path"].tolist(), 1 if is_launched() else processes_wanted(config)
+    paths, targets = images.table["path"].tolist(), models.targets
+    processes = 1 if is_launched() else processes_wanted(config)
+    priors = models.priors if config.data.on_bad_image == "drop" else ()
     if config.data.scale == "auto":
         config = config.model_copy(update={"data": config.data.model_copy(update={"scale": decided(paths)[0]})})
     with _decoded() as folder:
         pixels = open_pixels(paths, folder, Decoding.of(config), config.data.cache, quiet=True)
-        rows = _readable(pixels, images)
+        rows = _readable(pixels, images, with_prior=bool(priors))
         if processes > 1:
             return launch(processes, words)
         columns = read_metadata(images.table, config.model.metadata, "--images") if config.model.metadata else None
         accelerator, said = accelerator_for(config), []
-        for model in models:
+        for number, model in enumerate(models.each):
             metadata = None if columns is None or model.encoder is None else model.encoder.encode(columns)
             samples = Samples(pixels, targets, np.zeros((len(paths), 0), np.float32), metadata)
             on_device = model.to(accelerator.device)
             p = predict_rows(on_device, samples, rows, config, accelerator, config.predict.views)
-            said.append(test_table(images.table.iloc[rows], p, targets))
+            said.append(_table(images, rows, p, targets, priors[number] if priors else None))
     mean = mean_of(said, targets)
     if accelerator.is_main_process:
         refuse_not_finite(out, mean, targets)
@@ -136,6 +143,17 @@ def predict_images(
         print(f"wrote   {out}: {len(mean)} images, {len(targets.columns)} probabilities, by {len(said)} models")
     accelerator.end_training()
     return 0
+
+
+def _table(
+    images: OtherImages, rows: np.ndarray, p: np.ndarray, targets: Targets, prior: np.ndarray | None
+) -> pd.DataFrame:
+    """The predictions `p` (R, K) of `rows` (R,), or of all rows where a `prior` (K,) stands for the others."""
+    if prior is None:
+        return test_table(images.table.iloc[rows], p, targets)
+    every = np.tile(prior, (len(images.table), 1))
+    every[rows] = p
+    return test_table(images.table, every, targets)
 
 
 @contextmanager
@@ -152,19 +170,21 @@ def _decoded() -> Iterator[Path]:
             del os.environ[DECODED]
 
 
-def _readable(pixels: Pixels | Streamed, images: OtherImages) -> np.ndarray:
+def _readable(pixels: Pixels | Streamed, images: OtherImages, with_prior: bool) -> np.ndarray:
     """The rows whose images can be read. A folder may hold others; a table's rows are all asked for."""
     bad = list(pixels.bad)
-    if bad and not images.is_folder:
-        ids = shown(images.table["id"].iloc[bad])
-        why = next(iter(pixels.bad.values()))
-        raise CompError(f"{len(bad)} images of {images.source} cannot be read (ids {ids}): {why}")
+    if bad and not images.is_folder and not with_prior:
+        ids, why = shown(images.table["id"].iloc[bad]), next(iter(pixels.bad.values()))
+        raise CompError(
+            f"{len(bad)} images of {images.source} cannot be read (ids {ids}): {why}. Fix them, or set "
+            "data.on_bad_image=drop (they get the training prior, which older runs note down in comp predict)"
+        )
     rows = np.setdiff1d(np.arange(len(images.table)), bad)
     if not len(rows):
         raise CompError(f"no image in {images.source} can be read")
     _say(f"images  {images.about}")
     for reason in pixels.bad.values():
-        _say(f"warning: left out, unreadable: {reason}")
+        _say(f"warning: {'gets the training prior' if with_prior else 'left out'}, unreadable: {reason}")
     return rows
 
 
