@@ -137,15 +137,77 @@ def test_each_fold_is_ranked_once_for_all_metrics_and_tables(trained, monkeypatc
     assert len(ranked) == 2 * 3  # as each fold ends, and for the run
 
 
-def test_predict_takes_new_test_captions_and_says_what_training_said(trained, comp, repo):
+def test_predict_says_again_what_training_said_and_of_no_other_captions(trained, comp, repo):
     run = trained()
     before = run.test.read_bytes(), run.oof.read_bytes()
     assert comp("predict")[0] == 0
     assert (run.test.read_bytes(), run.oof.read_bytes()) == before
     train, test, images = arrays()
     write(repo / "data", train, {name: values[:7] for name, values in test.items()}, images[:7])
-    assert comp("predict")[0] == 0
-    assert len(read_predictions(run.test)[0]) == 7
+    shutil.copy("data/test.npz", "data/later.npz")
+    for words in ([], ["data.test=later.npz"]):
+        status, _, err = comp("predict", *words)
+        assert status == 1
+        assert "runs/small has predicted its own 20 test rows" in err
+        assert "--out FILE conf/baseline.yaml leaves them alone" in err
+        assert len(err.splitlines()) == 1
+    assert "comp predict --captions data/later.npz" in err
+    assert (run.test.read_bytes(), run.oof.read_bytes()) == before
+
+
+def test_other_captions_are_predicted_by_all_folds_and_the_run_stays_as_it_is(trained, comp):
+    """As on the machine of a code competition: no training caption, no folds.csv."""
+    run = trained()
+    own = values_of(read_predictions(run.test)[0], EMBEDDING)
+    shutil.move("data/test.npz", "hidden.npz")
+    shutil.rmtree("data")
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("runs").rglob("*.*")}
+    for suffix in ("csv", "parquet", "npz"):
+        status, out, err = comp("predict", "--captions", "hidden.npz", "--out", f"said.{suffix}")
+        assert (status, err) == (0, "")
+        assert f"wrote   said.{suffix}: 20 captions, by 3 models" in out
+    table, targets, _ = read_predictions(Path("said.parquet"))
+    rows = vectors_of(Path("said.csv"))
+    assert next(rows)[0] == ["id", "embedding"]
+    ids, vectors = zip(*rows, strict=True)
+    with np.load("said.npz") as file:
+        assert file["captions/ids"].tolist() == table["id"].tolist() == list(ids) == [f"t{n}" for n in range(TESTS)]
+        for found in (values_of(table, targets), np.array(vectors), file["images/embeddings"]):
+            np.testing.assert_allclose(found, own, rtol=0, atol=1e-6)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("runs").rglob("*.*")} == before
+    assert not Path("data").exists()
+
+
+def test_captions_that_cannot_be_predicted_are_one_line(trained, comp):
+    run = trained()
+    texts = arrays()[1]["captions/embeddings"]
+    np.savez("narrow.npz", **{"captions/embeddings": texts[:, :5]})
+    np.savez("bad.npz", **{"captions/embeddings": np.where(np.arange(TESTS)[:, None] == 3, np.nan, texts)})
+    for words, message in (
+        (["--out", "x.csv"], "name their npz with --captions"),
+        (["--captions", "data/test.npz"], "--out is missing"),
+        (["--captions", "data/test.npz", "--out", "x.txt"], "end it with .csv, .parquet or .npz"),
+        (["--captions", "nowhere.npz", "--out", "x.csv"], "nowhere.npz does not exist"),
+        (["--captions", "narrow.npz", "--out", "x.csv"], "was trained on texts of 12 numbers, these have 5"),
+        (["--captions", "bad.npz", "--out", "x.csv"], "1 are not finite (ids '4'): data.on_bad_row=drop omits them"),
+    ):
+        status, _, err = comp("predict", *words)
+        assert status == 1
+        assert message in err
+        assert len(err.splitlines()) == 1
+        assert not Path("x.csv").exists()
+    status, out, _ = comp("predict", "--captions", "bad.npz", "--out", "x.csv", "data.on_bad_row=drop")
+    assert status == 0
+    assert "1 are not finite" in out
+    assert len(list(vectors_of(Path("x.csv")))) == TESTS  # the header, and all but one
+    shutil.copytree(run.path, "runs/twin")
+    assert comp("blend", "name=both", "blend.members=[small,twin]")[0] == 0
+    _, _, err = comp("predict", "--captions", "data/test.npz", "--out", "y.csv", "name=both")
+    assert "runs/both is a blend of 'small', 'twin' and has no models of its own" in err
+    shutil.copy("runs/small/fold0/best.safetensors", "runs/small/fold1/best.safetensors")
+    _, _, err = comp("predict", "--captions", "data/test.npz", "--out", "y.csv")
+    assert "is the model of fold 0" in err
+    assert not Path("y.csv").exists()
 
 
 def test_a_blend_is_the_mean_direction_of_its_members(trained, comp):

@@ -176,7 +176,7 @@ def test_a_folder_that_is_no_competition_is_predicted(competition, configure, co
     assert status == 0, err
     assert "there is no run small" in out
     assert "broken.png" in out
-    by_words = pd.read_csv("words.csv").set_index("image")
+    by_words = pd.read_csv("words.csv").set_index("id")
     assert by_words.loc[["0.png", "1.png", "inside/3.png"], "label"].tolist() == ["red", "blue", "blue"]
     np.testing.assert_allclose(by_words[["p_blue", "p_red"]].sum(axis=1), 1, atol=1e-5)
     comp("train")
@@ -185,7 +185,7 @@ def test_a_folder_that_is_no_competition_is_predicted(competition, configure, co
     status, _, err = comp("predict", *words)
     if how["head"] == "prompts":
         assert status == 0, err
-        assert list(pd.read_csv("words.csv").columns) == ["image", "label", "p_blue", "p_red"]
+        assert list(pd.read_csv("words.csv").columns) == ["id", "label", "p_blue", "p_red"]
     else:
         assert "has no text tower that learned" in err
 
@@ -193,9 +193,9 @@ def test_a_folder_that_is_no_competition_is_predicted(competition, configure, co
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--labels", "a", "b"], "name it with --images"),
+        (["--labels", "a", "b"], "name them with --images"),
         (["--images", "nowhere", "--labels", "a", "photo"], "--out is missing"),
-        (["--images", "nowhere", "--labels", "a", "photo", "--out", "x.csv"], "nowhere is not a folder"),
+        (["--images", "nowhere", "--labels", "a", "photo", "--out", "x.csv"], "nowhere is not there"),
         (["--images", "data/test", "--labels", "red", "--out", "x.csv"], "name two or more"),
         (["--images", "data/test", "--labels", "red", "red", "--out", "x.csv"], "has 'red' twice"),
         (["--images", "data/test", "--out", "x.csv"], "run comp train"),

@@ -71,10 +71,8 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
         raise CompError(f"{path}: ids appear more than once: {shown(twice)}")
+    refuse_not_finite(path, table, targets)
     values = values_of(table, targets)
-    wrong = ~np.isfinite(values).all(axis=1)
-    if wrong.any():
-        raise CompError(f"{path}: the model gave NaN or infinity for {wrong.sum()} rows: {shown(table['id'][wrong])}")
     facts = {"kind": targets.kind, "classes": targets.classes, "ordered": targets.ordered, "folds": folds}
     facts |= {"separator": targets.separator} if targets.separator else {}
     if targets.kind == "embedding":
@@ -86,6 +84,13 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"comp": json.dumps(facts).encode()})
     with written_whole(path) as temporary:
         pq.write_table(arrow, temporary, write_page_checksum=True)
+
+
+def refuse_not_finite(path: Path, table: pd.DataFrame, targets: Targets) -> None:
+    """Raises: CompError: what is to be written to `path` holds a number that is none."""
+    wrong = ~np.isfinite(values_of(table, targets)).all(axis=1)
+    if wrong.any():
+        raise CompError(f"{path}: the model gave NaN or infinity for {wrong.sum()} rows: {shown(table['id'][wrong])}")
 
 
 def read_predictions(path: Path, way_out: str = WAY_OUT) -> tuple[pd.DataFrame, Targets, str]:

@@ -79,6 +79,7 @@ class FoldMetrics(TypedDict):
     rows: int
     seconds: float
     predict: NotRequired[dict[str, Any]]
+    prior: NotRequired[list[float]]  # what a test row without a readable image gets
 
 
 class MadeWith(TypedDict):

@@ -2,11 +2,15 @@
 
 from comp.tasks import Command, Task, usual
 
+OTHERS = {
+    "captions": "NPZ: predict these captions instead, by all folds of the run, which stays as it is",
+    "out": "FILE: the CSV, parquet or npz that their predictions are written to",
+}
 COMMANDS = {
     "demo-data": usual.demo_data("comp.align.demo:write_demo"),
     "split": usual.split("comp.align.data.pairs:split"),
     "train": usual.train("comp.align.training.train:train"),
-    "predict": usual.predict("comp.align.training.predict_again:predict_again", "such as for new test captions"),
+    "predict": usual.predict("comp.align.submission.predict_captions:predict", "its own captions, or others", OTHERS),
     "verify": Command(
         "comp.align.report.verify:verify_run",
         "compare predictions with the truth, random and shuffled pairs, and simple baselines, in several galleries",

@@ -1,13 +1,13 @@
 """CLIP: images told apart by what their classes are called, fine-tuned on both."""
 
 from comp.tasks import Command, Task, usual
-from comp.tasks.vision import COMMANDS, FOLDER, REGISTERS
+from comp.tasks.vision import COMMANDS, OTHERS, REGISTERS
 
 WORDS = {"labels": "NAME …: words to tell them apart by, in place of the classes; without a trained run, they alone"}
 OWN = {
     "demo-data": usual.demo_data("comp.clip.demo:write_demo"),
     "predict": usual.predict(
-        "comp.clip.inference.predict:predict", "other views (TTA), new test images", {**FOLDER, **WORDS}
+        "comp.clip.inference.predict:predict", "other views (TTA), or other images", {**OTHERS, **WORDS}
     ),
 }
 ZEROSHOT = Command(

@@ -3,9 +3,9 @@
 from comp.tasks import Command, usual
 
 REGISTERS = ("comp.vision.metrics", "comp.vision.training.losses", "comp.vision.model.heads")
-FOLDER = {
-    "images": "DIR: predict this folder of images instead, which is no competition",
-    "out": "FILE: the CSV that its predictions are written to",
+OTHERS = {
+    "images": "FOLDER_OR_TABLE: predict these images instead, by all folds of the run, which stays as it is",
+    "out": "FILE: the CSV or parquet that their predictions are written to",
 }
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
@@ -30,7 +30,7 @@ COMMANDS = {
     ),
     "train": usual.train("comp.vision.training.train:train"),
     "predict": usual.predict(
-        "comp.vision.inference.predict_folder:predict", "other views (TTA), new test images", FOLDER
+        "comp.vision.inference.predict_folder:predict", "other views (TTA), or other images", OTHERS
     ),
     "pseudo": Command(
         "comp.vision.training.pseudo:pseudo",

@@ -175,16 +175,50 @@ def test_folds_that_were_predicted_otherwise_make_no_table(trained, comp):
     assert "were predicted with different predict.views: run comp predict" in comp("train", *words)[2]
 
 
-def test_new_test_images_are_predicted(trained, comp):
-    Path("data/later").mkdir()
-    for number, color in enumerate(["red", "green", "blue", "green"]):
-        picture(color, 900 + number).save(f"data/later/new{number}.png")
-    oof = p_of(trained / "runs/small")
-    status, _, err = comp("predict", "data.test=later")
+def later(folder: str, names: list[str]) -> None:
+    Path(folder).mkdir(parents=True)
+    for number, (name, color) in enumerate(zip(names, ["red", "green", "blue"] * 3, strict=False)):
+        picture(color, 900 + number).save(f"{folder}/{name}.png")
+
+
+def test_other_test_rows_do_not_replace_those_of_the_run(trained, comp):
+    later("data/later", ["new0", "new1", "new2", "new3"])
+    before = {path: path.read_bytes() for path in Path("runs").rglob("*.*") if path.name != ".lock"}
+    for words in (["data.test=later"], ["data.test=null"], ["conf/baseline.yaml", "data.test=later"]):
+        status, _, err = comp("predict", *words)
+        assert status == 1
+        assert "runs/small has predicted its own 9 test rows, which data.test=" in err
+        assert len(err.splitlines()) == 1
+    assert "comp predict --images data/later --out FILE conf/baseline.yaml leaves them alone" in err
+    assert {path: path.read_bytes() for path in before} == before
+    assert comp("predict", "--images", "data/later", "--out", "said.csv", "conf/baseline.yaml")[0] == 0
+    assert {path: path.read_bytes() for path in before} == before
+    for path in Path("runs/small").rglob("test.parquet"):
+        path.unlink()
+    assert comp("predict", "data.test=later")[0] == 0  # now nothing is lost
+    assert pd.read_parquet("runs/small/test.parquet")["id"].tolist() == [f"new{n}.png" for n in range(4)]
+
+
+def test_hidden_test_images_at_the_known_place_do_not_either(trained, comp):
+    """As in the rerun of a code competition: the same names of folders, other rows."""
+    before = Path("runs/small/test.parquet").read_bytes()
+    shutil.copytree("data", "hidden", ignore=shutil.ignore_patterns("cache", "test"))
+    later("hidden/test", [f"{7000 + n}" for n in range(5)])
+    status, _, err = comp("predict", "data.root=hidden", "predict.views=[identity,hflip]")
+    assert status == 1
+    assert "its own 9 test rows, which the 5 that there are now ('7000.png' and 4 more) would replace" in err
+    assert "--images FOLDER_OR_TABLE --out FILE conf/baseline.yaml 'predict.views=[identity,hflip]' leaves" in err
+    assert Path("runs/small/test.parquet").read_bytes() == before
+    assert not Path("hidden/cache").exists()  # nothing was decoded for it
+
+
+def test_the_same_rows_at_another_place_are_predicted_again(trained, comp):
+    before = p_of(trained / "runs/small", "test")
+    shutil.move("data", "moved")
+    pd.read_csv("moved/solution.csv", dtype=str)[["id"]][::-1].to_csv("moved/test.csv", index=False)
+    status, _, err = comp("predict", "data.root=moved")
     assert (status, err) == (0, "")
-    test = pd.read_parquet("runs/small/test.parquet")
-    assert list(test["id"].str.removesuffix(".png")) == ["new0", "new1", "new2", "new3"]
-    assert np.allclose(p_of(trained / "runs/small"), oof, atol=1e-6)
+    assert np.allclose(p_of(trained / "runs/small", "test"), before[::-1], atol=1e-6)
 
 
 def test_the_mean_over_folds_is_the_test_prediction(trained):

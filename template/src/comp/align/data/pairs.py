@@ -97,8 +97,8 @@ def read_pairs(config: AlignConfig) -> Pairs:
         )
     names = names_of(train, len(images))
     image_of = images_of(train, len(texts), names)
-    test_ids = _ids(test, len(test_texts))
-    train_ids = _ids(train, len(texts))
+    test_ids = ids_of(test, len(test_texts))
+    train_ids = ids_of(train, len(texts))
     notes = [
         f"train   {len(texts)} captions of {len(images)} images in {train.path}; "
         f"{texts.shape[1]} numbers ({texts.dtype}) → {images.shape[1]} ({images.dtype})",
@@ -108,10 +108,10 @@ def read_pairs(config: AlignConfig) -> Pairs:
     if alone:
         notes.append(f"images  {alone} have no caption: they are not trained on, and only join the gallery")
     drop = data.on_bad_row == "drop"
-    bad_images = _bad_rows(images, train.path, "images/embeddings", names, drop, notes)
-    bad_texts = _bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, notes)
+    bad_images = bad_rows(images, train.path, "images/embeddings", names, drop, notes)
+    bad_texts = bad_rows(texts, train.path, "captions/embeddings", train_ids, drop, notes)
     bad = bad_texts | set(np.flatnonzero(np.isin(image_of, list(bad_images))).tolist())
-    bad_test = _bad_rows(test_texts, test.path, "captions/embeddings", test_ids, drop, notes)
+    bad_test = bad_rows(test_texts, test.path, "captions/embeddings", test_ids, drop, notes)
     links = [(np.arange(len(images)), _same(images, bad_images))] if config.folds.join != "none" else []
     links += [(image_of, _same(texts, bad_texts))] if config.folds.join == "captions" else []
     group = _groups(links, image_of, names, config.folds.join, notes)
@@ -162,7 +162,7 @@ def names_of(archive: Archive, count: int) -> np.ndarray:
     return names
 
 
-def _ids(archive: Archive, count: int) -> np.ndarray:
+def ids_of(archive: Archive, count: int) -> np.ndarray:
     """(N,) text; the number of the row, from 1, where there are none."""
     if "captions/ids" not in archive:
         return np.array([str(number) for number in range(1, count + 1)], dtype=object)
@@ -220,7 +220,7 @@ def _ones(rows: np.ndarray, path: Path) -> np.ndarray:
     return rows.argmax(axis=1).astype(np.int64)
 
 
-def _bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: bool, notes: list[str]) -> set[int]:
+def bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: bool, notes: list[str]) -> set[int]:
     """The rows that are no direction: NaN, infinite, or all zero. They are refused, or told where `drop` allows it."""
     found: dict[str, list[int]] = {"not finite": [], "all zero": []}
     for start in range(0, len(array), ROWS):

@@ -39,7 +39,7 @@ def submit(config: AlignConfig) -> Path:
         ids = table.read(columns=["id"])["id"].to_pylist()
     form, note = read_form(config.data)
     order = _order(ids, form, width)
-    header, is_list = _header(form, width, config)
+    header, is_list = header_of(form, width, config)
     with written_whole(path) as temporary:
         digits, least = config.submit.digits, 1.0
         with temporary.open("w", encoding="utf-8", newline="") as file:
@@ -51,7 +51,7 @@ def submit(config: AlignConfig) -> Path:
                 vectors = vectors.astype(np.float32, copy=False)
                 rounded = vectors if digits is None else np.round(vectors.astype(np.float64), digits)
                 least = min(least, _least_cosine(vectors, rounded))
-                _write_rows(writer, names, rounded, is_list)
+                write_rows(writer, names, rounded, is_list)
         _check(temporary, [ids[row] for row in order], width)
     print(note)
     how = f"a list of {width} numbers" if is_list else f"{width} columns"
@@ -82,7 +82,8 @@ def _order(ids: list[str], form: Form | None, width: int) -> list[int]:
     return [place[name] for name in form.ids]
 
 
-def _header(form: Form | None, width: int, config: AlignConfig) -> tuple[list[str], bool]:
+def header_of(form: Form | None, width: int, config: AlignConfig) -> tuple[list[str], bool]:
+    """The columns of a submission, and whether its vectors are lists; without a sample, as submit.form says."""
     wanted = config.submit.form
     is_list = wanted == "list" or (wanted == "auto" and (form is None or form.is_list))
     if form is not None and is_list == form.is_list:
@@ -124,8 +125,8 @@ def _least_cosine(vectors: np.ndarray, written: np.ndarray) -> float:
     return float(((vectors * written).sum(axis=1) / np.maximum(lengths, 1e-30)).min(initial=1.0))
 
 
-def _write_rows(writer: Any, names: list[str], vectors: np.ndarray, is_list: bool) -> None:
-    """Each number with the fewest digits that read back to it."""
+def write_rows(writer: Any, names: list[str], vectors: np.ndarray, is_list: bool) -> None:
+    """Ids and vectors (n, D), each number with the fewest digits that read back to it."""
     texts = pc.cast(pa.array(vectors.ravel() + vectors.dtype.type(0)), pa.string())  # + 0: no -0
     if is_list:
         lists = pa.FixedSizeListArray.from_arrays(texts, vectors.shape[1])

@@ -30,7 +30,7 @@ from comp.vision.ensemble.combiners import Combiner, Fit
 from comp.vision.ensemble.crossfit import Known, Predicted, Scheme, cross_fitted
 from comp.vision.inference.collect import collect
 from comp.vision.inference.of_fold import model_of_fold
-from comp.vision.inference.predict_fold import how_predicted, predict_fold
+from comp.vision.inference.predict_fold import predict_fold, remembered_of
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.metrics import score
 from comp.vision.model import Classifier, save_checkpoint
@@ -145,7 +145,8 @@ def _write_fold(
     write_predictions(folder / "oof.parquet", table, targets, competition.split.digest)
     save_checkpoint(model, folder / "best.safetensors", facts)
     names = metrics_for([config.metric, *config.metrics], targets.kind)
-    about = {"rows": len(rows), "seconds": round(time.perf_counter() - started, 1), "predict": how_predicted(config)}
+    seconds = round(time.perf_counter() - started, 1)
+    about = {"rows": len(rows), "seconds": seconds, **remembered_of(config, competition, (k,))}
     write_json(
         folder / "metrics.json", {**{name: score(name, competition.y[rows], p, targets) for name in names}, **about}
     )

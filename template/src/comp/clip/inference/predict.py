@@ -1,13 +1,17 @@
-"""`comp predict --images DIR --labels a b --out FILE`: a folder told apart by words, with a trained run or without."""
+"""`comp predict --images FOLDER_OR_TABLE --labels a b --out FILE`: told apart by words, trained or not."""
+
+from pathlib import Path
 
 from comp.clip.model.build import clip_classifier
 from comp.clip.model.heads import PromptHead
 from comp.clip.schema import ClipConfig, readable
 from comp.errors import CompError, shown
+from comp.runs.elsewhere import out_file, own_ids, run_with_models
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
+from comp.vision.data.other_images import read_other_images
 from comp.vision.inference import predict_folder
-from comp.vision.inference.predict_folder import as_trained, models_of, trained_run
+from comp.vision.inference.predict_folder import SUFFIXES, Models, as_trained, models_of, predict_images
 from comp.vision.model import Classifier
 from comp.vision.model.clip import load_clip
 
@@ -27,7 +31,9 @@ def predict(
     if labels is None:
         return predict_folder.predict(config, arguments, images, out)
     if images is None:
-        raise CompError("--labels are for a folder of images: name it with --images")
+        raise CompError("--labels are for other images than the run's: name them with --images")
+    place = out_file(out, SUFFIXES)
+    words = [arguments[0], "--labels", *labels, "--images", images, "--out", str(out), *arguments[1:]]
     targets = _targets(labels)
     names = {label: readable(label) for label in labels}
     if not RunDir.of(config).config.is_file():
@@ -36,14 +42,14 @@ def predict(
         print(f"note    there is no run {config.name}: {config.model.backbone} goes by the words alone")
         settings = config.model.model_copy(update={"names": names})
         untrained = clip_classifier(settings, len(labels), True, None)
-        predict_folder.predict_folder(config, targets, [untrained], images, out)
-        return 0
-    run, trained = trained_run(config)
+        found = read_other_images(Path(images), config.data)
+        return predict_images(config, Models(targets, [untrained]), found, place, words)
+    run, trained = run_with_models(config)
     assert isinstance(trained, ClipConfig)
-    known, models = models_of(run, trained)
-    retold = [_with_words(model, trained, names, known) for model in models]
-    predict_folder.predict_folder(as_trained(config, trained), targets, retold, images, out)
-    return 0
+    known = models_of(run, trained)
+    retold = (_with_words(model, trained, names, known.targets) for model in known.each)
+    found = read_other_images(Path(images), config.data, own_ids(run))
+    return predict_images(as_trained(config, trained), Models(targets, retold), found, place, words)
 
 
 def _targets(labels: list[str]) -> Targets:

@@ -166,15 +166,32 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
     if source.is_dir():
         return _read_test_folder(source, sample, notes)
     table = read_csv(source)
+    id_column = id_of_test(data, table, sample, source, id_column)
+    how = find_test_images(data, table, root, id_column)
+    notes.append(f"test    {len(table)} rows of {source}; {how}")
+    return table
+
+
+def id_of_test(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, source: Path, of_train: str = "") -> str:
+    """The id column of a test table: data.id, else the one that the training table has, else as found.
+
+    Raises:
+        CompError: there is none.
+    """
     if data.id != "auto":
-        id_column = data.id
-    elif id_column not in table.columns:
-        id_column = _id_column(data, table, sample, source)
-    _column(table, id_column, "data.id")
+        return str(_column(table, data.id, "data.id").name)
+    return of_train if of_train in table.columns else _id_column(data, table, sample, source)
+
+
+def find_test_images(data: Data, table: pd.DataFrame, root: Path, id_column: str) -> str:
+    """Gives a test table its `id` and its `path`, of images below `root`; where both were found, in words.
+
+    Raises:
+        CompError: images are missing, or nothing tells where they are.
+    """
     found = find_images(table, root, "test", _test_path(data, table), id_column)
     table["path"], table["id"] = found.paths, table[id_column]
-    notes.append(f"test    {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
-    return table
+    return f"ids in {id_column!r}, images at {found.how}"
 
 
 def _test_path(data: Data, table: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.of_fold import model_of_fold
-from comp.vision.inference.predict_fold import how_predicted, predict_fold
+from comp.vision.inference.predict_fold import predict_fold, remembered_of
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.model import Classifier, save_checkpoint
 from comp.vision.schema import ImageConfig
@@ -116,9 +116,8 @@ def _average_fold(
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", facts)
         rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
-        write_json(
-            folder / "metrics.json", {**scores, "rows": rows, "seconds": seconds, "predict": how_predicted(config)}
-        )
+        about = {"rows": rows, "seconds": seconds, **remembered_of(config, competition, left_out)}
+        write_json(folder / "metrics.json", {**scores, **about})
         score = f"{config.metric} {scores[config.metric]:.4f}"
         print(f"{fold_name(left_out)}  mean of {len(runs)} models: {score}", flush=True)
 

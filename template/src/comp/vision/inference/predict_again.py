@@ -1,20 +1,21 @@
-"""`comp predict`: predicts again from a run's checkpoints, with other views or for other test images."""
+"""`comp predict`: predicts a run's own rows again from its checkpoints, such as with other views."""
 
 from accelerate import Accelerator
 
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
+from comp.runs.elsewhere import refuse_other_test_rows
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
+from comp.tables import Tables
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import prepared_as, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
-from comp.vision.inference.of_fold import model_of_fold
-from comp.vision.inference.predict_fold import how_predicted, predict_fold
-from comp.vision.pixels.image_file import PIXELS_VERSION
+from comp.vision.inference.of_fold import model_of_fold, note_on_pixels
+from comp.vision.inference.predict_fold import predict_fold, remembered_of
 from comp.vision.schema import ImageConfig
 
 
@@ -23,10 +24,11 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     """Writes the predictions of all trained folds again and returns the exit status.
 
     The model is the one that was trained, whatever the configuration says by now; data, views and devices are the
-    configuration's.
+    configuration's. The test rows are the run's: others are for `comp predict --images`.
 
     Raises:
-        CompError: nothing is trained yet, or the checkpoints know other classes or folds than the data.
+        CompError: nothing is trained yet, the checkpoints know other classes or folds than the data, or the test rows
+            are others.
     """
     run = RunDir.of(config)
     trained = run.trained_config()
@@ -36,6 +38,10 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
         raise CompError(f"{run.path} was fitted to rows of its folds: run the command that made it again")
     data = prepared_as(config.data, trained.data)
     merged = settled(config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment}))
+
+    def refuse_others(_: ImageConfig, tables: Tables) -> str:
+        refuse_other_test_rows(config, trained, tables.test["id"], "--images", arguments)
+        return ""
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
         for left_out in [*((k,) for k in run.done_folds()), *done_pairs(run, competition.split)]:
@@ -51,7 +57,7 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
         merged,
         arguments,
         Work(
-            open=lambda quiet: open_competition(merged, quiet),
+            open=lambda quiet: open_competition(merged, quiet, refuse_others),
             do=work,
         ),
     )
@@ -62,11 +68,10 @@ def _predict(
 ) -> None:
     folder = run.fold(*left_out)
     model, facts = model_of_fold(config.model, run, left_out, competition)
-    if facts.get("pixels") != PIXELS_VERSION and accelerator.is_main_process:
-        trained_on = f"version {facts.get('pixels')} of decoded images, now they are version {PIXELS_VERSION}"
-        print(f"note    {fold_name(left_out)} was trained on {trained_on}: predictions may differ")
+    if accelerator.is_main_process:
+        note_on_pixels(facts, left_out)
     scores = predict_fold(config, competition, left_out, model.to(accelerator.device), folder, accelerator)
     if accelerator.is_main_process:
         before = run.read_fold_metrics(*left_out)
-        write_json(folder / "metrics.json", {**before, **scores, "predict": how_predicted(config)})
+        write_json(folder / "metrics.json", {**before, **scores, **remembered_of(config, competition, left_out)})
         print(f"{fold_name(left_out)}  predicted again")

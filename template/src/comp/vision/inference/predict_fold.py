@@ -28,11 +28,11 @@ def predict_fold(
     """Writes `oof.parquet`, of the folds that the model left out, and `test.parquet`; returns the first's metrics."""
     tables, targets, split = competition.tables, competition.tables.targets, competition.split
     views = config.predict.views
-    train_rows, valid_rows = competition.rows(*left_out)
+    valid_rows = competition.rows(*left_out)[1]
     train_samples, test_samples = (competition.samples(which, model.encoder) for which in ("train", "test"))
     oof = predict_rows(model, train_samples, valid_rows, config, accelerator, views)
     test = predict_rows(model, test_samples, np.arange(len(tables.test)), config, accelerator, views)
-    test[list(competition.test_pixels.bad)] = competition.y[train_rows].mean(axis=0)  # the training prior
+    test[list(competition.test_pixels.bad)] = prior_of(competition, left_out)
     if accelerator.is_main_process:
         table = oof_table(tables.train, valid_rows, split.fold[valid_rows], oof, targets)
         write_predictions(folder / "oof.parquet", table, targets, split.digest)
@@ -44,6 +44,16 @@ def predict_fold(
 def how_predicted(config: ImageConfig) -> dict[str, Any]:
     """The settings that predictions depend on; `metrics.json` of the fold remembers them."""
     return config.predict.model_dump(include={"views", "average", "resize"})
+
+
+def prior_of(competition: Competition, left_out: tuple[int, ...]) -> np.ndarray:
+    """(K,) the mean target of the rows that are trained on where these folds are left out."""
+    return competition.y[competition.rows(*left_out)[0]].mean(axis=0)
+
+
+def remembered_of(config: ImageConfig, competition: Competition, left_out: tuple[int, ...]) -> dict[str, Any]:
+    """What `metrics.json` of a fold says of its predictions, beside their scores."""
+    return {"predict": how_predicted(config), "prior": prior_of(competition, left_out).tolist()}
 
 
 def views_of(run: RunDir) -> list[str]:

@@ -26,7 +26,7 @@ from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
 from comp.vision.inference.of_fold import refuse_another_fold
-from comp.vision.inference.predict_fold import how_predicted, other_predictions, predict_fold, refuse_mixed_predictions
+from comp.vision.inference.predict_fold import other_predictions, predict_fold, refuse_mixed_predictions, remembered_of
 from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.kinds import GRADED, refuse_kind
 from comp.vision.metrics import score
@@ -251,7 +251,7 @@ def _train_fold(
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
-        about = {"rows": len(valid_rows), "seconds": seconds, "predict": how_predicted(config)}
+        about = {"rows": len(valid_rows), "seconds": seconds, **remembered_of(config, competition, left_out)}
         shutil.rmtree(folder / "frozen", ignore_errors=True)  # before: it may be large, and nobody looks here again
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)

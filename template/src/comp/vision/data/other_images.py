@@ -1,0 +1,102 @@
+"""Images that are no row of the competition's tables: any folder, or a table that is read as a test table is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from comp.errors import CompError, shown
+from comp.readback import reading
+from comp.tables import read_csv, refuse_duplicates
+from comp.vision.data.find_images import image_files
+from comp.vision.data.metadata import IMAGE_FACTS
+from comp.vision.data.read import find_test_images, id_of_test
+from comp.vision.data.sample_submission import read_sample
+from comp.vision.data.spelling import is_image
+from comp.vision.schema import Data
+
+
+@dataclass(frozen=True)
+class OtherImages:
+    """`table` has an `id` and a `path` for each row; of a folder nothing else, of a table its columns as text."""
+
+    source: Path
+    table: pd.DataFrame
+    id_column: str  # what the ids are called where they come from
+    about: str
+
+    @property
+    def is_folder(self) -> bool:
+        return self.source.is_dir()
+
+
+def read_other_images(source: Path, data: Data, own_ids: Sequence[str] = ()) -> OtherImages:
+    """The images of a folder or of a table. `own_ids`, of a run's test rows, show how a folder's ids are spelled.
+
+    Raises:
+        CompError: there is no such folder or table, it has no images, or an id appears twice.
+    """
+    if source.is_dir():
+        return _of_folder(source, own_ids)
+    if not source.is_file():
+        raise CompError(f"{source} is not there: --images names a folder of images, or a table of them (CSV, parquet)")
+    table, root = _read_table(source), _root_of(source, data)
+    id_column = id_of_test(data, table, _sample(data), source)
+    how = find_test_images(data, table, root, id_column)
+    refuse_duplicates(table["id"], str(source))
+    return OtherImages(source, table, id_column, f"{len(table)} rows of {source}; {how}")
+
+
+def refuse_without_metadata(images: OtherImages, wanted: Sequence[str]) -> None:
+    """Raises: CompError: it is a folder, and model.metadata names columns that no file has."""
+    unknown = [name for name in wanted if name not in IMAGE_FACTS]
+    if images.is_folder and unknown:
+        raise CompError(
+            f"the models also go by {shown(unknown)} (model.metadata), which a folder does not have: name a table with "
+            "these columns, --images TABLE"
+        )
+
+
+def _of_folder(folder: Path, own_ids: Sequence[str]) -> OtherImages:
+    names = image_files(folder)
+    if not names:
+        raise CompError(f"there are no images in {folder}")
+    ids, how = _ids_of_files(names, folder, own_ids)
+    paths = [str(folder / name) for name in names]
+    table = pd.DataFrame({"id": ids, "path": paths}, dtype=object)
+    return OtherImages(folder, table, "id", f"{len(names)} images in {folder}; ids are their {how}")
+
+
+def _ids_of_files(names: list[str], folder: Path, own_ids: Sequence[str]) -> tuple[list[str], str]:
+    """Paths in the folder; without their suffix, or with the folder's name before, where all of the run's ids are."""
+    stems = [name.rpartition(".")[0] for name in names]
+    if len(own_ids) and not any(is_image(each) for each in own_ids) and len(set(stems)) == len(stems):
+        return stems, "names without extension, as the run's own"
+    if len(own_ids) and all(each.startswith(f"{folder.name}/") for each in own_ids):
+        return [f"{folder.name}/{name}" for name in names], "paths, as the run's own"
+    return names, "paths in it"
+
+
+def _sample(data: Data) -> pd.DataFrame | None:
+    """The sample submission where it is at hand; it shows what the competition calls its ids."""
+    there = data.sample_submission == "auto" or (Path(data.root) / data.sample_submission).is_file()
+    return read_sample(data)[0] if there else None
+
+
+def _read_table(source: Path) -> pd.DataFrame:
+    """With every value as text; what is missing is empty."""
+    if source.suffix.lower() != ".parquet":
+        return read_csv(source)
+    with reading(source, "save it again, or as a CSV"):
+        table = pd.read_parquet(source)
+    table = table if table.index.name is None else table.reset_index()
+    if table.empty:
+        raise CompError(f"{source} has no rows")
+    return table.astype(object).where(table.notna(), "").astype(str).astype(object)
+
+
+def _root_of(source: Path, data: Data) -> Path:
+    """What paths in a table are relative to: data.root where the table lies in it, else the table's own folder."""
+    root = Path(data.root)
+    return root if source.resolve().is_relative_to(root.resolve()) else source.parent
