@@ -27,16 +27,18 @@ Key = tuple[int, int, int]  # epoch, position in the epoch, row of the table
 
 @dataclass(frozen=True)
 class Batch:
-    images: Tensor  # (B, 3, H, W) uint8, channels last in memory; or (B, …) features that were kept of them
+    images: Tensor  # (B, 3, H, W) uint8, channels last in memory; more with `counts`; or (B, …) features kept of them
     targets: Tensor  # (B, K) float32
     rows: Tensor  # (B,) int64, row numbers of the table
-    metadata: Tensor | None = None  # (B, M) float32, as `MetadataEncoder` gives it
+    metadata: Tensor | None = None  # (B, M) float32 of each image, as `MetadataEncoder` gives it
     draws: on_device.Draws | None = None  # what the device still has to do to the images
+    counts: Tensor | None = None  # (B,) how many of the images, in order, are each row's; None: one each
 
     def pin_memory(self) -> "Batch":
         draws = None if self.draws is None else self.draws.pin_memory()
         metadata = None if self.metadata is None else self.metadata.pin_memory()
-        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory(), metadata, draws)
+        targets, rows = self.targets.pin_memory(), self.rows.pin_memory()
+        return Batch(self.images.pin_memory(), targets, rows, metadata, draws, self.counts)
 
 
 def to_device(
@@ -71,7 +73,7 @@ class TrainDataset(Dataset[Batch]):
     def __getitems__(self, keys: list[Key]) -> Batch:
         epochs, positions, rows = zip(*keys, strict=True)
         size_px = self._size_px
-        images = [self._samples.pixels[row] for row in rows]
+        images = [self._samples.learned(row, epochs[0], self._seed) for row in rows]
         random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
         draws = [
             draw(self._augment, image.shape, size_px, rng, self._geometry)
@@ -92,11 +94,12 @@ class EvalDataset(Dataset[Batch]):
 
     def __getitems__(self, rows: list[int]) -> Batch:
         size_px, how = self._evaluation.size_px, self._evaluation.how
-        images = np.empty((len(rows), size_px, size_px, 3), np.uint8)
-        for place, row in enumerate(rows):
-            image = self._samples.pixels[row]
+        seen = [self._samples.seen(row) for row in rows]
+        counts = [len(own) for own in seen]
+        images = np.empty((sum(counts), size_px, size_px, 3), np.uint8)
+        for place, image in enumerate(image for own in seen for image in own):
             images[place] = self._evaluation.view(image) if how == "pretrained" else fitted(image, size_px, how)
-        return batch_of(_planes(images), self._samples, rows)
+        return batch_of(_planes(images), self._samples, rows, counts=counts)
 
 
 class TrainingBatches(Sampler[list[Key]]):
@@ -206,8 +209,16 @@ def _planes(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def batch_of(images: Tensor, samples: Samples, rows: Sequence[int], draws: on_device.Draws | None = None) -> Batch:
-    """`images` (B, …) of these rows with what the samples say of them."""
-    chosen = list(rows)
-    metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[chosen])
-    return Batch(images, torch.from_numpy(samples.y[chosen]), torch.tensor(chosen), metadata, draws)
+def batch_of(
+    images: Tensor,
+    samples: Samples,
+    rows: Sequence[int],
+    draws: on_device.Draws | None = None,
+    counts: Sequence[int] | None = None,
+) -> Batch:
+    """`images` (B, …) of these rows with what the samples say of them; so many `counts` of each."""
+    chosen, several = list(rows), counts is not None and len(images) > len(rows)
+    of_images = np.repeat(chosen, counts) if several else chosen
+    metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[of_images])
+    own = torch.tensor(counts) if several else None
+    return Batch(images, torch.from_numpy(samples.y[chosen]), torch.tensor(chosen), metadata, draws, own)

@@ -57,8 +57,10 @@ class Data(Files):
     train: str = "auto"  # a CSV, or a folder with a subfolder per class
     test: str | None = "auto"  # a CSV, or a folder of images; null: there is none
     id: str = "auto"  # column names
-    path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
-    test_path: str = "auto"  # the same for the test images, where it differs
+    # A column, or a pattern such as "train/{id}.png". Of several images a row: a pattern that matches them, such as
+    # "{split}_images/{id}-*.jpg", a column that lists them (separated by blanks, "," ";" or "|"), or [left, right].
+    path: str | Annotated[list[str], Field(min_length=1)] = "auto"
+    test_path: str | Annotated[list[str], Field(min_length=1)] = "auto"  # of the test images, where it differs
     target: str | Annotated[list[str], Field(min_length=1)] = "auto"  # a column; a list of columns for multi-label
     # auto: 0/1 in one column is binary; several 0/1 columns are multiclass if each row has exactly one 1
     kind: Literal["auto", "multiclass", "binary", "multilabel"] = "auto"

@@ -13,10 +13,12 @@ from comp.files import digest
 from comp.folds import Split, load_split
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
+from comp.vision.data.paths import all_paths, image_counts
 from comp.vision.data.read import read_tables
 from comp.vision.data.samples import Samples
 from comp.vision.data.settle import settled
-from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
+from comp.vision.data.several import check_several
+from comp.vision.pixels import Decoding, Pixels, Several, Streamed, open_pixels
 from comp.vision.schema import ImageConfig
 
 
@@ -25,8 +27,8 @@ class Competition:
     tables: Tables
     split: Split
     y: np.ndarray  # (N, K) float32, targets of the training rows
-    train_pixels: Pixels | Streamed
-    test_pixels: Pixels | Streamed
+    train_pixels: Pixels | Streamed | Several
+    test_pixels: Pixels | Streamed | Several
     columns: dict[str, pd.DataFrame] = field(default_factory=dict)  # of "train" and "test": those of model.metadata
 
     def encoder(self, train_rows: np.ndarray) -> MetadataEncoder | None:
@@ -71,6 +73,7 @@ def open_competition(
     about = expected(config, tables) if expected else ""
     if about and not quiet:
         print(f"submit  {about}")
+    check_several(config, tables)
     config = settled(config, tables)
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
@@ -80,16 +83,28 @@ def open_competition(
     return Competition(tables, split, tables.targets.encode(tables.train), train_pixels, test_pixels, found)
 
 
-def open_images(config: ImageConfig, tables: Tables, quiet: bool) -> tuple[Pixels | Streamed, Pixels | Streamed]:
+def open_images(
+    config: ImageConfig, tables: Tables, quiet: bool
+) -> tuple[Pixels | Streamed | Several, Pixels | Streamed | Several]:
     """Of a configuration that is settled."""
     data, decoding = config.data, Decoding.of(config)
     folder = Path(data.work or data.root) / "cache"
     train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))
-    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    train_paths, test_paths = all_paths(tables.train), all_paths(tables.test)
     train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
     test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
     _judge_bad_images(train, test, config, quiet)
-    return train, test
+    return _by_row(train, tables.train, quiet), _by_row(test, tables.test, quiet)
+
+
+def _by_row(images: Pixels | Streamed, table: pd.DataFrame, quiet: bool) -> Pixels | Streamed | Several:
+    counts = image_counts(table)
+    if counts is None:
+        return images
+    rows = Several(images, counts)
+    if len(images.bad) > len(rows.bad) and not quiet:
+        print(f"        of {len(rows.bad)} rows no image is readable, of others what is")
+    return rows
 
 
 def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config: ImageConfig, quiet: bool) -> None:
