@@ -7,7 +7,7 @@ import pandas as pd
 from vision.small import COLORS, picture
 
 PATTERN = "{split}/{id}-*.png"
-SHARE = 0.6  # of the images that show their row's color; the others show any of the three
+SHARE = 0.45  # of the images that show their row's color; the others show any of the three
 
 
 def write_rows(root: Path, n_train: int = 90, n_test: int = 60) -> pd.Series:

@@ -55,6 +55,11 @@ def to_device(
     return images.to(memory_format=order), metadata, batch.targets.to(device, non_blocking=True)
 
 
+def counts_of(batch: Batch) -> list[Tensor]:
+    """How many images each row has, as a further argument of the model where rows have several; else none."""
+    return [] if batch.counts is None else [batch.counts]
+
+
 class TrainDataset(Dataset[Batch]):
     """Augmented images, each decided by its key; augmented here, or left to `to_device` with what was drawn."""
 
@@ -73,17 +78,19 @@ class TrainDataset(Dataset[Batch]):
     def __getitems__(self, keys: list[Key]) -> Batch:
         epochs, positions, rows = zip(*keys, strict=True)
         size_px = self._size_px
-        images = [self._samples.learned(row, epochs[0], self._seed) for row in rows]
+        learned = [self._samples.learned(row, epochs[0], self._seed) for row in rows]
+        images, counts = [image for own in learned for image in own], [len(own) for own in learned]
         random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
         draws = [
             draw(self._augment, image.shape, size_px, rng, self._geometry)
-            for image, rng in zip(images, random, strict=True)
+            for own, rng in zip(learned, random, strict=True)
+            for image in own
         ]
         if self._on == "device":
             canvas, tensors = on_device.packed(images, draws, size_px)
-            return batch_of(_planes(canvas), self._samples, rows, tensors)
+            return batch_of(_planes(canvas), self._samples, rows, tensors, counts)
         views = [on_cpu.applied(image, drawn, size_px) for image, drawn in zip(images, draws, strict=True)]
-        return batch_of(_planes(np.stack(views)), self._samples, rows)
+        return batch_of(_planes(np.stack(views)), self._samples, rows, counts=counts)
 
 
 class EvalDataset(Dataset[Batch]):
@@ -217,8 +224,11 @@ def batch_of(
     counts: Sequence[int] | None = None,
 ) -> Batch:
     """`images` (B, …) of these rows with what the samples say of them; so many `counts` of each."""
-    chosen, several = list(rows), counts is not None and len(images) > len(rows)
-    of_images = np.repeat(chosen, counts) if several else chosen
+    chosen, of_images, own = list(rows), list(rows), None
+    if counts is not None and len(images) > len(rows):
+        own, of_images = (
+            torch.tensor(counts),
+            [row for row, count in zip(rows, counts, strict=True) for _ in range(count)],
+        )
     metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[of_images])
-    own = torch.tensor(counts) if several else None
     return Batch(images, torch.from_numpy(samples.y[chosen]), torch.tensor(chosen), metadata, draws, own)

@@ -93,22 +93,22 @@ def open_images(
     train_paths, test_paths = all_paths(tables.train), all_paths(tables.test)
     train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
     test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
-    _judge_bad_images(train, test, config, quiet)
-    return _by_row(train, tables.train, quiet), _by_row(test, tables.test, quiet)
+    most = config.train.images_per_row
+    train_rows, test_rows = _by_row(train, tables.train, most), _by_row(test, tables.test, most)
+    _judge_bad_images(train_rows, test_rows, config, quiet)
+    return train_rows, test_rows
 
 
-def _by_row(images: Pixels | Streamed, table: pd.DataFrame, quiet: bool) -> Pixels | Streamed | Several:
+def _by_row(images: Pixels | Streamed, table: pd.DataFrame, most: int) -> Pixels | Streamed | Several:
     counts = image_counts(table)
-    if counts is None:
-        return images
-    rows = Several(images, counts)
-    if len(images.bad) > len(rows.bad) and not quiet:
-        print(f"        of {len(rows.bad)} rows no image is readable, of others what is")
-    return rows
+    return images if counts is None else Several(images, counts, most)
 
 
-def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config: ImageConfig, quiet: bool) -> None:
-    bad = [*train.bad.values(), *test.bad.values()]
+def _judge_bad_images(
+    train: Pixels | Streamed | Several, test: Pixels | Streamed | Several, config: ImageConfig, quiet: bool
+) -> None:
+    of_others = [reason for table in (train, test) if isinstance(table, Several) for reason in table.bad_in_rows]
+    bad = [*train.bad.values(), *test.bad.values(), *of_others]
     if bad and config.data.on_bad_image == "error":
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise CompError(
@@ -120,3 +120,5 @@ def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config:
             print(f"warning: left out of training, unreadable: {reason}")
         for reason in test.bad.values():
             print(f"warning: gets the training prior, unreadable: {reason}")
+        for reason in of_others:
+            print(f"warning: left out, its row has others, unreadable: {reason}")

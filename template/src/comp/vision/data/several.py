@@ -63,8 +63,15 @@ def check_several(config: ImageConfig, tables: Tables) -> str:
     Raises:
         CompError: a setting is for one image a row.
     """
+    each, augment = config.train.images_per_row, config.augment
     if PATHS not in tables.train:
+        if each > 1:
+            raise CompError(f"train.images_per_row={each}: each row has one image (data.path): set it to 1")
         return ""
+    if each > 1 and (augment.mixup or augment.cutmix):
+        raise CompError(f"train.images_per_row={each}: rows cannot be mixed: set augment.mixup=0 and augment.cutmix=0")
+    if each == 1 and config.model.head == "attention_pool":
+        raise CompError("model.head=attention_pool learns from several images at a time: set train.images_per_row=4")
     for key, value in (
         ("train.cache_frozen", config.train.cache_frozen),
         ("synth", config.synth),

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from comp.tables import Targets
 from comp.vision.batches import Batch, EvalDataset, loader, to_device, workers_for
 from comp.vision.data.samples import Samples
-from comp.vision.inference.pooling import in_parts, pooled, whole_rows
+from comp.vision.inference.pooling import outputs_of, pooled, whole_rows
 from comp.vision.inference.views import apply_view
 from comp.vision.pixels import Evaluation, Several
 from comp.vision.schema import ImageConfig
@@ -69,12 +69,8 @@ def outputs_of_rows(
     with torch.inference_mode(), accelerator.autocast():
         for batch in loading:
             inputs, metadata, _ = to_device(batch, accelerator.device)
-            given = [] if metadata is None else [metadata]
-            outputs = [in_parts(model, apply_view(inputs, view), given, size) for view in views]
-            if batch.counts is None:
-                collected.append(finish(outputs))
-            else:
-                collected.append(pooled(outputs, batch.counts, finish, config.predict.average))
+            outputs = [outputs_of(model, apply_view(inputs, view), metadata, batch.counts, size) for view in views]
+            collected.append(pooled(outputs, batch.counts, finish, config.predict.average))
     own = torch.cat(collected) if collected else torch.zeros(0, width, device=accelerator.device)
     return _gathered(own, places, len(rows), accelerator)
 

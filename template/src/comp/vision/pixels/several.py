@@ -10,18 +10,22 @@ from comp.vision.pixels.streamed import Streamed
 class Several:
     """Rows of a table, each with some of `images`, which come in the order of the rows: `counts` (N,) of each.
 
-    An unreadable image is left out of its row. `bad` names the rows that have no other, by row.
+    An unreadable image is left out of its row. `bad` names the rows that have no other, by row. An epoch of training
+    shows `most` images of a row, so that a row with many counts no more than another.
     """
 
-    def __init__(self, images: Pixels | Streamed | Concatenated, counts: np.ndarray) -> None:
-        self.images, self.counts = images, counts
+    def __init__(self, images: Pixels | Streamed | Concatenated, counts: np.ndarray, most: int = 1) -> None:
+        self.images, self.counts, self.most = images, counts, most
         self.streamed: bool = images.streamed
         readable = np.ones(len(images), dtype=bool)
         readable[list(images.bad)] = False
         ends = np.cumsum(counts)
-        self._numbers = [np.arange(end - count, end) for end, count in zip(ends, counts, strict=True)]
-        self.bad = {row: images.bad[int(own[0])] for row, own in enumerate(self._numbers) if not readable[own].any()}
-        self._shown = [own[readable[own]] if row not in self.bad else own[:1] for row, own in enumerate(self._numbers)]
+        numbers = [np.arange(end - count, end) for end, count in zip(ends, counts, strict=True)]
+        lost = [row for row, own in enumerate(numbers) if not readable[own].any()]
+        self.bad = {row: images.bad[int(numbers[row][0])] for row in lost}
+        of_lost = {int(number) for row in lost for number in numbers[row]}
+        self.bad_in_rows = [why for number, why in images.bad.items() if number not in of_lost]  # of other rows
+        self._shown = [own[:1] if row in self.bad else own[readable[own]] for row, own in enumerate(numbers)]
 
     def __len__(self) -> int:
         return len(self._shown)
@@ -38,16 +42,16 @@ class Several:
         """How many they are."""
         return len(self._shown[row])
 
-    def drawn(self, row: int, epoch: int, seed: tuple[int, ...], most: int = 1) -> list[np.ndarray]:
-        """Those that an epoch shows of a row, `most` or all: one after the other in an order of the row's own.
+    def drawn(self, row: int, epoch: int, seed: tuple[int, ...]) -> list[np.ndarray]:
+        """Those that an epoch of training shows of a row: `most` of them, or all if they are fewer.
 
-        So each comes equally often, whatever was shown before: it is a function of (seed, epoch, row).
+        They come in turn, in an order of the row's own, so each equally often. A function of (seed, epoch, row).
         """
         numbers = self._shown[row]
-        if len(numbers) <= most:
+        if len(numbers) <= self.most:
             return self.of(row)
         order = np.random.default_rng((*seed, row, 2)).permutation(numbers)  # 2: not the order of an epoch
-        places = (epoch * most + np.arange(most)) % len(numbers)
+        places = (epoch * self.most + np.arange(self.most)) % len(numbers)
         return [self.images[int(number)] for number in order[places]]
 
 
@@ -58,7 +62,8 @@ def joined(first: Images, second: Images) -> "Concatenated | Several":
     """The rows of the second come after those of the first."""
     if isinstance(first, Several) or isinstance(second, Several):
         (one, counts), (other, more) = _by_image(first), _by_image(second)
-        return Several(Concatenated(one, other), np.concatenate([counts, more]))
+        most = first.most if isinstance(first, Several) else 1
+        return Several(Concatenated(one, other), np.concatenate([counts, more]), most)
     return Concatenated(first, second)
 
 
