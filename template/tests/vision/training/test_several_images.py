@@ -302,3 +302,14 @@ def test_rows_of_two_tables_follow_each_other(few, configure, comp):
     for row in range(9):
         shown, own = both.of(24 + row), opened.test_pixels.of(row)
         assert [image.tobytes() for image in shown] == [image.tobytes() for image in own]
+
+
+def test_a_run_predicts_again_whatever_the_training_says_by_now(few, configure, comp):
+    configure(data=DATA, model={"head": "attention_pool"}, train=TOGETHER)
+    comp("split")
+    assert comp("train")[0] == 0
+    before = probabilities("small", "test")
+    configure(data=DATA)
+    status, _, errors = comp("predict")
+    assert status == 0, errors
+    pd.testing.assert_frame_equal(probabilities("small", "test"), before)

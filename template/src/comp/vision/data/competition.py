@@ -62,7 +62,7 @@ def open_competition(
 ) -> Competition:
     """Reads, checks and decodes what `config.data` names; the images of both tables once.
 
-    `expected` says what is to come of the tables, or refuses them, before anything is decoded.
+    `expected`, of what trains, says what is to come of the tables, or refuses them, before anything is decoded.
 
     Raises:
         CompError: whatever is wrong with files, folds or images.
@@ -73,7 +73,8 @@ def open_competition(
     about = expected(config, tables) if expected else ""
     if about and not quiet:
         print(f"submit  {about}")
-    check_several(config, tables)
+    if expected:
+        check_several(config, tables)
     config = settled(config, tables)
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
