@@ -89,7 +89,10 @@ class Golden:
 
 @dataclass(frozen=True)
 class Tables:
-    """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text."""
+    """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text.
+
+    Where rows have several images, `path` is the first, and both have `all paths`: a tuple for each row.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame

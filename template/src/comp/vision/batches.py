@@ -27,16 +27,18 @@ Key = tuple[int, int, int]  # epoch, position in the epoch, row of the table
 
 @dataclass(frozen=True)
 class Batch:
-    images: Tensor  # (B, 3, H, W) uint8, channels last in memory; or (B, …) features that were kept of them
+    images: Tensor  # (B, 3, H, W) uint8, channels last in memory; more with `counts`; or (B, …) features kept of them
     targets: Tensor  # (B, K) float32
     rows: Tensor  # (B,) int64, row numbers of the table
-    metadata: Tensor | None = None  # (B, M) float32, as `MetadataEncoder` gives it
+    metadata: Tensor | None = None  # (B, M) float32 of each image, as `MetadataEncoder` gives it
     draws: on_device.Draws | None = None  # what the device still has to do to the images
+    counts: Tensor | None = None  # (B,) how many of the images, in order, are each row's; None: one each
 
     def pin_memory(self) -> "Batch":
         draws = None if self.draws is None else self.draws.pin_memory()
         metadata = None if self.metadata is None else self.metadata.pin_memory()
-        return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory(), metadata, draws)
+        targets, rows = self.targets.pin_memory(), self.rows.pin_memory()
+        return Batch(self.images.pin_memory(), targets, rows, metadata, draws, self.counts)
 
 
 def to_device(
@@ -51,6 +53,11 @@ def to_device(
         images = on_device.applied(images, batch.draws.to(device))
     metadata = None if batch.metadata is None else batch.metadata.to(device, non_blocking=True)
     return images.to(memory_format=order), metadata, batch.targets.to(device, non_blocking=True)
+
+
+def counts_of(batch: Batch) -> list[Tensor]:
+    """How many images each row has, as a further argument of the model where rows have several; else none."""
+    return [] if batch.counts is None else [batch.counts]
 
 
 class TrainDataset(Dataset[Batch]):
@@ -71,17 +78,19 @@ class TrainDataset(Dataset[Batch]):
     def __getitems__(self, keys: list[Key]) -> Batch:
         epochs, positions, rows = zip(*keys, strict=True)
         size_px = self._size_px
-        images = [self._samples.pixels[row] for row in rows]
+        learned = [self._samples.learned(row, epochs[0], self._seed) for row in rows]
+        images, counts = [image for own in learned for image in own], [len(own) for own in learned]
         random = generators(self._seed, epochs[0], positions)  # a batch is of one epoch
         draws = [
             draw(self._augment, image.shape, size_px, rng, self._geometry)
-            for image, rng in zip(images, random, strict=True)
+            for own, rng in zip(learned, random, strict=True)
+            for image in own
         ]
         if self._on == "device":
             canvas, tensors = on_device.packed(images, draws, size_px)
-            return batch_of(_planes(canvas), self._samples, rows, tensors)
+            return batch_of(_planes(canvas), self._samples, rows, tensors, counts)
         views = [on_cpu.applied(image, drawn, size_px) for image, drawn in zip(images, draws, strict=True)]
-        return batch_of(_planes(np.stack(views)), self._samples, rows)
+        return batch_of(_planes(np.stack(views)), self._samples, rows, counts=counts)
 
 
 class EvalDataset(Dataset[Batch]):
@@ -92,11 +101,12 @@ class EvalDataset(Dataset[Batch]):
 
     def __getitems__(self, rows: list[int]) -> Batch:
         size_px, how = self._evaluation.size_px, self._evaluation.how
-        images = np.empty((len(rows), size_px, size_px, 3), np.uint8)
-        for place, row in enumerate(rows):
-            image = self._samples.pixels[row]
+        seen = [self._samples.seen(row) for row in rows]
+        counts = [len(own) for own in seen]
+        images = np.empty((sum(counts), size_px, size_px, 3), np.uint8)
+        for place, image in enumerate(image for own in seen for image in own):
             images[place] = self._evaluation.view(image) if how == "pretrained" else fitted(image, size_px, how)
-        return batch_of(_planes(images), self._samples, rows)
+        return batch_of(_planes(images), self._samples, rows, counts=counts)
 
 
 class TrainingBatches(Sampler[list[Key]]):
@@ -206,8 +216,19 @@ def _planes(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def batch_of(images: Tensor, samples: Samples, rows: Sequence[int], draws: on_device.Draws | None = None) -> Batch:
-    """`images` (B, …) of these rows with what the samples say of them."""
-    chosen = list(rows)
-    metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[chosen])
-    return Batch(images, torch.from_numpy(samples.y[chosen]), torch.tensor(chosen), metadata, draws)
+def batch_of(
+    images: Tensor,
+    samples: Samples,
+    rows: Sequence[int],
+    draws: on_device.Draws | None = None,
+    counts: Sequence[int] | None = None,
+) -> Batch:
+    """`images` (B, …) of these rows with what the samples say of them; so many `counts` of each."""
+    chosen, of_images, own = list(rows), list(rows), None
+    if counts is not None and len(images) > len(rows):
+        own, of_images = (
+            torch.tensor(counts),
+            [row for row, count in zip(rows, counts, strict=True) for _ in range(count)],
+        )
+    metadata = None if samples.metadata is None else torch.from_numpy(samples.metadata[of_images])
+    return Batch(images, torch.from_numpy(samples.y[chosen]), torch.tensor(chosen), metadata, draws, own)

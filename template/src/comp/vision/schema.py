@@ -57,8 +57,10 @@ class Data(Files):
     train: str = "auto"  # a CSV, or a folder with a subfolder per class
     test: str | None = "auto"  # a CSV, or a folder of images; null: there is none
     id: str = "auto"  # column names
-    path: str = "auto"  # a column, or a pattern such as "train/{id}.png"
-    test_path: str = "auto"  # the same for the test images, where it differs
+    # A column, or a pattern such as "train/{id}.png". Of several images a row: a pattern that matches them, such as
+    # "{split}_images/{id}-*.jpg", a column that lists them (separated by blanks, "," ";" or "|"), or [left, right].
+    path: str | Annotated[list[str], Field(min_length=1)] = "auto"
+    test_path: str | Annotated[list[str], Field(min_length=1)] = "auto"  # of the test images, where it differs
     target: str | Annotated[list[str], Field(min_length=1)] = "auto"  # a column; a list of columns for multi-label
     # auto: as the labels are (vision/data/labels.py); what could be two of them is asked. Lists of labels: multilabel
     kind: Literal["auto", "multiclass", "binary", "multilabel", "regression"] = "auto"
@@ -102,7 +104,8 @@ class Model(Section):
     weights: str | None = None  # a local file or folder instead of the hub
     args: dict[str, Any] = {}  # passed to timm.create_model
     image_size: Annotated[int, Field(ge=8, le=LARGEST)] = 224
-    head: str = "linear"  # linear, mlp, or a registered name
+    # linear, mlp, attention_pool (weighs the images of a row, see train.images_per_row), or a registered name
+    head: str = "linear"
     head_args: dict[str, Any] = {}
     metadata: list[str] = []  # height, width, has_alpha, or columns of the tables: they join the image's features
     metadata_args: dict[str, Any] = {}  # hidden: 64, dropout: 0.1, drop: 0.15 (how often the whole vector is hidden)
@@ -138,6 +141,9 @@ class Train(Training):
     class_weights: Literal["none", "balanced"] = "none"
     # τ: logits learn with τ · log of each class's share of the fold's training rows, and predict without (2007.07314).
     logit_adjustment: NotNegative = 0.0
+    # Where rows have several images: how many of each row an epoch shows, in turn; their logits are averaged, or what
+    # model.head=attention_pool makes of them. A row counts once, however many it has, and is predicted by all of them.
+    images_per_row: Positive = 1
     sampler: Literal["shuffle", "weighted"] = "shuffle"  # weighted: each class as often as the others
     channels_last: bool = True
     grad_checkpointing: bool = False
@@ -248,7 +254,7 @@ class TakeGolden(Section):
 class Predict(Section):
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]  # test-time augmentation (TTA), see View above
     batch_size: Positive = 64
-    average: Literal["probabilities", "logits"] = "probabilities"  # over views
+    average: Literal["probabilities", "logits"] = "probabilities"  # over views, and over the images of a row
     # How an image becomes square, in training too: squeezed; its middle; pretrained: as timm evaluates the weights.
     resize: Literal["squash", "crop", "pretrained"] = "squash"
 

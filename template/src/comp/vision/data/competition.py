@@ -13,10 +13,12 @@ from comp.files import digest
 from comp.folds import Split, load_split
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
+from comp.vision.data.paths import all_paths, image_counts
 from comp.vision.data.read import read_tables
 from comp.vision.data.samples import Samples
 from comp.vision.data.settle import settled
-from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
+from comp.vision.data.several import check_several
+from comp.vision.pixels import Decoding, Pixels, Several, Streamed, open_pixels
 from comp.vision.schema import ImageConfig
 
 
@@ -25,8 +27,8 @@ class Competition:
     tables: Tables
     split: Split
     y: np.ndarray  # (N, K) float32, targets of the training rows
-    train_pixels: Pixels | Streamed
-    test_pixels: Pixels | Streamed
+    train_pixels: Pixels | Streamed | Several
+    test_pixels: Pixels | Streamed | Several
     columns: dict[str, pd.DataFrame] = field(default_factory=dict)  # of "train" and "test": those of model.metadata
 
     def encoder(self, train_rows: np.ndarray) -> MetadataEncoder | None:
@@ -60,7 +62,7 @@ def open_competition(
 ) -> Competition:
     """Reads, checks and decodes what `config.data` names; the images of both tables once.
 
-    `expected` says what is to come of the tables, or refuses them, before anything is decoded.
+    `expected`, of what trains, says what is to come of the tables, or refuses them, before anything is decoded.
 
     Raises:
         CompError: whatever is wrong with files, folds or images.
@@ -71,6 +73,8 @@ def open_competition(
     about = expected(config, tables) if expected else ""
     if about and not quiet:
         print(f"submit  {about}")
+    if expected:
+        check_several(config, tables)
     config = settled(config, tables)
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)
@@ -80,20 +84,32 @@ def open_competition(
     return Competition(tables, split, tables.targets.encode(tables.train), train_pixels, test_pixels, found)
 
 
-def open_images(config: ImageConfig, tables: Tables, quiet: bool) -> tuple[Pixels | Streamed, Pixels | Streamed]:
+def open_images(
+    config: ImageConfig, tables: Tables, quiet: bool
+) -> tuple[Pixels | Streamed | Several, Pixels | Streamed | Several]:
     """Of a configuration that is settled."""
     data, decoding = config.data, Decoding.of(config)
     folder = Path(data.work or data.root) / "cache"
     train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))
-    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    train_paths, test_paths = all_paths(tables.train), all_paths(tables.test)
     train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
     test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
-    _judge_bad_images(train, test, config, quiet)
-    return train, test
+    most = config.train.images_per_row
+    train_rows, test_rows = _by_row(train, tables.train, most), _by_row(test, tables.test, most)
+    _judge_bad_images(train_rows, test_rows, config, quiet)
+    return train_rows, test_rows
 
 
-def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config: ImageConfig, quiet: bool) -> None:
-    bad = [*train.bad.values(), *test.bad.values()]
+def _by_row(images: Pixels | Streamed, table: pd.DataFrame, most: int) -> Pixels | Streamed | Several:
+    counts = image_counts(table)
+    return images if counts is None else Several(images, counts, most)
+
+
+def _judge_bad_images(
+    train: Pixels | Streamed | Several, test: Pixels | Streamed | Several, config: ImageConfig, quiet: bool
+) -> None:
+    of_others = [reason for table in (train, test) if isinstance(table, Several) for reason in table.bad_in_rows]
+    bad = [*train.bad.values(), *test.bad.values(), *of_others]
     if bad and config.data.on_bad_image == "error":
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise CompError(
@@ -105,3 +121,5 @@ def _judge_bad_images(train: Pixels | Streamed, test: Pixels | Streamed, config:
             print(f"warning: left out of training, unreadable: {reason}")
         for reason in test.bad.values():
             print(f"warning: gets the training prior, unreadable: {reason}")
+        for reason in of_others:
+            print(f"warning: left out, its row has others, unreadable: {reason}")

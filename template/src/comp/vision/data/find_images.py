@@ -46,7 +46,7 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
         CompError: no guess fits, a spelling could be two files, or images are missing; the first of them are named.
     """
     if "{" in path:
-        texts, how = _by_pattern(table, split, path, id_column)
+        texts, how = by_pattern(table, split, path, id_column)
     else:
         if path != "auto" and path not in table.columns:
             raise CompError(f"data.path={path}: no such column in the {split} table; it has {shown(table.columns, 12)}")
@@ -80,7 +80,7 @@ def _nearest(text: str, files: list[str]) -> str:
     return f"; the nearest file is {near!r}" if near else ""
 
 
-def _by_pattern(table: pd.DataFrame, split: str, pattern: str, id_column: str) -> tuple[pd.Series, str]:
+def by_pattern(table: pd.DataFrame, split: str, pattern: str, id_column: str) -> tuple[pd.Series, str]:
     names = ["split", "id", *map(str, table.columns)]  # a column's own value wins over the two
     rows = zip(table[id_column], *(table[name] for name in table.columns), strict=True)
     try:

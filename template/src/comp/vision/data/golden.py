@@ -6,7 +6,7 @@ nearly the same image, leaves with them. Test images that repeat a golden one ar
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.tables import GOLDEN, Golden, Tables
+from comp.vision.data.paths import images_of_rows
 from comp.vision.data.sealed import read_sealed, write_sealed
 from comp.vision.schema import Data
 
@@ -37,7 +38,8 @@ def write_golden(
     The image files of golden rows are remembered by their content. Returns the file's digest.
     """
     train, truth = tables.train, _truth(tables)
-    files = [_content(Path(name)) if each == "golden" else "" for name, each in zip(train["path"], role, strict=True)]
+    images = images_of_rows(train)
+    files = [_content(own) if each == "golden" else "" for own, each in zip(images, role, strict=True)]
     rows = pd.DataFrame({"table": "train", "id": train["id"], "role": role, "target": truth, "file": files})
     test = pd.DataFrame({"table": "test", "id": tables.test["id"], "role": test_role, "target": "", "file": ""})
     return write_sealed(path, "golden", settings, pd.concat([rows, test]))
@@ -104,7 +106,7 @@ def _refuse_other_rows(path: Path, known: dict[str, pd.DataFrame], tables: Table
 
 
 def _refuse_other_files(path: Path, content: pd.Series, chosen: pd.DataFrame) -> None:
-    now = [_content(Path(name)) for name in chosen["path"]]
+    now = [_content(own) for own in images_of_rows(chosen)]
     changed = chosen["id"][content[chosen["id"]].to_numpy() != np.array(now, dtype=object)]
     if len(changed):
         raise CompError(
@@ -118,7 +120,12 @@ def _truth(tables: Tables) -> pd.Series:
     return tables.train[tables.targets.truth_columns].astype(str).agg(" ".join, axis=1)
 
 
-def _content(path: Path) -> str:
+def _content(images: Sequence[str]) -> str:
+    """Of the files of one row."""
+    return " ".join(_content_of(Path(name)) for name in images)
+
+
+def _content_of(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError:

@@ -8,11 +8,13 @@ import pandas as pd
 from comp.errors import CompError, shown
 from comp.registry import find
 from comp.tables import Tables, Targets, in_given_order, read_csv, refuse_duplicates
-from comp.vision.data.find_images import find_images, image_files
+from comp.vision.data.find_images import image_files
 from comp.vision.data.golden import without_golden
 from comp.vision.data.groups import one_spelling
 from comp.vision.data.labels import SEPARATORS, find_targets
+from comp.vision.data.paths import in_both, refuse_several
 from comp.vision.data.sample_submission import read_sample
+from comp.vision.data.several import names_several, put_images, serves_both
 from comp.vision.data.times import read_times
 from comp.vision.schema import Data
 
@@ -39,6 +41,7 @@ def read_all(data: Data) -> Tables:
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
     refuse_duplicates(test["id"], "test")
+    in_both(train, test)
     return Tables(train, test.reset_index(drop=True), sample, targets, notes)
 
 
@@ -53,6 +56,7 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
         tables = _read_by_custom_reader(data)
         return tables.train, tables.targets, tables.notes
     train, targets, _ = _read_labeled(data, None, notes)
+    refuse_several(train, f"data.path={data.path}")
     return train, targets, notes
 
 
@@ -66,6 +70,7 @@ def read_labels(data: Data) -> tuple[pd.DataFrame, list[str]]:
     table, labels, _ = _read_train(data, Path(data.root), None, notes)
     if len(labels) != 1:
         raise CompError(f"{data.root}: one column of labels is needed, not {shown(labels)}: set data.target to it")
+    refuse_several(table, f"data.path={data.path}")
     refuse_duplicates(table["id"], data.root)
     return table.assign(label=table[labels[0]].str.strip()), notes
 
@@ -113,15 +118,17 @@ def _read_train(
         )
     source = _train_source(data, root)
     if source.is_dir():
+        if names_several(data.path):
+            raise CompError(f"data.path={data.path}: in {source}, a folder, each image is a row: several need a table")
         train = _read_class_folders(source)
         notes.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
         return train, ["label"], "id"
     table = read_csv(source)
     id_column = _id_column(data, table, sample, source)
     labels = _label_columns(data, table, sample, id_column, source)
-    found = find_images(table, root, "train", data.path, id_column)
-    table["path"], table["id"] = found.paths, table[id_column]
-    notes.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    how = put_images(table, root, "train", data.path, id_column)
+    table["id"] = table[id_column]
+    notes.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {how}")
     return table, labels, id_column
 
 
@@ -164,8 +171,11 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
             raise CompError(f"no test.csv and no test folder in {root}: set data.test, to null if there is no test set")
         source = present[0]
     if source.is_dir():
-        return _read_test_folder(source, sample, notes)
-    table = read_csv(source)
+        if sample is None or not names_several(_test_path(data, sample)):
+            return _read_test_folder(source, sample, notes)
+        table, source = sample.iloc[:, :1].copy(), Path("the sample submission")
+    else:
+        table = read_csv(source)
     id_column = id_of_test(data, table, sample, source, id_column)
     how = find_test_images(data, table, root, id_column)
     notes.append(f"test    {len(table)} rows of {source}; {how}")
@@ -189,16 +199,15 @@ def find_test_images(data: Data, table: pd.DataFrame, root: Path, id_column: str
     Raises:
         CompError: images are missing, or nothing tells where they are.
     """
-    found = find_images(table, root, "test", _test_path(data, table), id_column)
-    table["path"], table["id"] = found.paths, table[id_column]
-    return f"ids in {id_column!r}, images at {found.how}"
+    how = put_images(table, root, "test", _test_path(data, table), id_column)
+    table["id"] = table[id_column]
+    return f"ids in {id_column!r}, images at {how}"
 
 
-def _test_path(data: Data, table: pd.DataFrame) -> str:
+def _test_path(data: Data, table: pd.DataFrame) -> str | list[str]:
     if data.test_path != "auto":
         return data.test_path
-    serves_both = "{split}" in data.path or data.path in table.columns
-    return data.path if serves_both else "auto"
+    return data.path if serves_both(data.path, table.columns) else "auto"
 
 
 def _read_test_folder(folder: Path, sample: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
@@ -247,7 +256,8 @@ def _label_columns(
         for column in table.columns:
             if column.lower() == name:
                 return [column]
-    rest = [column for column in table.columns if column not in {id_column, data.path, data.group, data.time}]
+    images = [data.path] if isinstance(data.path, str) else data.path
+    rest = [column for column in table.columns if column not in {id_column, *images, data.group, data.time}]
     if len(rest) == 1:
         return rest
     raise CompError(f"which column of {source} is the label? Set data.target to one of {shown(rest, 12)}")

@@ -12,6 +12,7 @@ from comp.errors import CompError
 from comp.files import digest
 from comp.registry import names
 from comp.tables import Tables
+from comp.vision.data.paths import all_paths
 from comp.vision.data.read import read_tables
 from comp.vision.pixels.scale import scale_of
 from comp.vision.schema import Data, ImageConfig, Model
@@ -36,7 +37,7 @@ def settled(config: AnyConfig, tables: Tables | None = None, quiet: bool = True)
 
     config = config.described(read)
     if data.scale == "auto":
-        paths = read().train["path"].tolist()
+        paths = all_paths(read().train)
         config = config.model_copy(update={"data": settled_data(data, paths, quiet)})
     if config.predict.resize == "pretrained":
         config = config.model_copy(update={"model": _settled_model(config.model)})

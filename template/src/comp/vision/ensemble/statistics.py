@@ -9,6 +9,7 @@ from comp.files import digest, written_whole
 from comp.readback import AGAIN, read_array, remembered
 from comp.tables import Tables
 from comp.vision.data.metadata import MetadataEncoder, read_metadata
+from comp.vision.data.paths import all_paths
 from comp.vision.data.settle import settled_data
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states, values_of
@@ -40,7 +41,7 @@ def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tupl
     if ALL in names:
         cache = Path(config.data.work or config.data.root) / "cache"
         paths = tables.train["path"].tolist(), tables.test["path"].tolist()
-        values = values_of(settled_data(config.data, paths[0]))
+        values = values_of(settled_data(config.data, all_paths(tables.train)))
         train, test = (
             image_statistics(each, config.data.background, cache, table, values)
             for each, table in zip(paths, ("train", "test"), strict=True)

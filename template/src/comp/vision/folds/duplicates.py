@@ -15,6 +15,7 @@ import pandas as pd
 from comp.errors import shown
 from comp.folds import group_names
 from comp.tables import Tables
+from comp.vision.data.paths import all_paths, image_counts, images_of_rows
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.alignment import one_picture
 from comp.vision.folds.look_alikes import proposed
@@ -29,7 +30,10 @@ COMPARED_AT_ONCE = 2**12
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Sets of training images, as numbers (N,): rows of one set have the same number; most are alone in theirs."""
+    """Sets of training rows, as numbers (N,): rows of one set have the same number; most are alone in theirs.
+
+    Of rows with several images one that is (nearly) the same is enough.
+    """
 
     exact: np.ndarray
     near: np.ndarray  # the exact ones too; a resembles b and b resembles c: all three are one set
@@ -46,10 +50,10 @@ def find_duplicates(
     `distance`: the number of bits, of 64, in which the hashes of near-duplicates may differ; None: exact ones only.
     An unreadable image is nobody's duplicate.
     """
-    n = len(tables.train)
-    train_paths, test_paths = tables.train["path"].tolist(), tables.test["path"].tolist()
+    train_paths, test_paths = all_paths(tables.train), all_paths(tables.test)
+    n = len(train_paths)
     data = settled_data(data, train_paths)
-    print(f"images  looking for duplicates among {n + len(tables.test)} of them", flush=True)
+    print(f"images  looking for duplicates among {n + len(test_paths)} of them", flush=True)
     if test_data is None:
         looks = look_at([*train_paths, *test_paths], data.background, folder / "duplicates.npy", values_of(data))
     else:
@@ -57,10 +61,21 @@ def find_duplicates(
         memory, test_data = folder / "duplicates-other.npy", settled_data(test_data, test_paths)
         looks = np.concatenate([first, look_at(test_paths, test_data.background, memory, values_of(test_data))])
     exact = _same_pixels(looks["pixels"])
-    train, all_rows = (exact, exact) if distance is None else _joined(exact, looks, n, distance)
-    a_row_of = dict(zip(all_rows[:n].tolist(), range(n), strict=True))
-    in_test = np.array([a_row_of.get(number, -1) for number in all_rows[n:].tolist()], dtype=np.int64)
-    return Duplicates(exact[:n], train[:n], in_test, all_rows)
+    train, every = (exact, exact) if distance is None else _joined(exact, looks, n, distance)
+    exact, train = of_rows(exact[:n], [tables.train]), of_rows(train[:n], [tables.train])
+    every, n = of_rows(every, [tables.train, tables.test]), len(tables.train)
+    a_row_of = dict(zip(every[:n].tolist(), range(n), strict=True))
+    in_test = np.array([a_row_of.get(number, -1) for number in every[n:].tolist()], dtype=np.int64)
+    return Duplicates(exact, train, in_test, every)
+
+
+def of_rows(sets: np.ndarray, tables: list[pd.DataFrame]) -> np.ndarray:
+    """`sets` of all images of `tables` as sets of rows: rows that have images of one set are one set."""
+    if all(image_counts(table) is None for table in tables):
+        return sets
+    counts = np.array([len(own) for table in tables for own in images_of_rows(table)], dtype=np.int64)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return united(np.arange(len(counts) + sets.max(initial=-1) + 1), rows, len(counts) + sets)[: len(counts)]
 
 
 def print_duplicates(found: Duplicates, tables: Tables) -> None:

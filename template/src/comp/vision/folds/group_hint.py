@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from comp.tables import Tables
+from comp.vision.data.paths import PATHS
 
 GROUPS = {
     *("patient", "subject", "participant", "person", "individual", "identity", "user", "author", "speaker", "family"),
@@ -13,7 +14,7 @@ GROUPS = {
     *("product", "item", "group"),
 }
 NUMBERS = {"id", "ids", "no", "nr", "num", "number", "name", "key", "code", "hash", "uid", "uuid", "idx", "index"}
-NO_GROUPS = {"id", "path", "fold", "target", "label", "group", "time"}
+NO_GROUPS = {"id", "path", PATHS, "fold", "target", "label", "group", "time"}
 LEAST_VALUES = 10  # fewer are a category, such as a sex or a camera
 LEAST_SHARED = 0.05  # share of the rows whose value stands in another row too
 LEAST_SETS, LEAST_WITHIN = 3, 0.9  # sets of near-duplicates, and the share of them that lie within a value

@@ -7,8 +7,10 @@ import numpy as np
 from comp.errors import shown
 from comp.folds import Split, split_rows
 from comp.tables import Tables
+from comp.vision.data.paths import all_paths
 from comp.vision.data.read import read_tables
 from comp.vision.data.settle import settled_data
+from comp.vision.data.several import check_several
 from comp.vision.folds.duplicates import find_duplicates, joined_groups, print_duplicates
 from comp.vision.folds.group_hint import group_hint
 from comp.vision.schema import ImageConfig
@@ -25,8 +27,11 @@ def split(config: ImageConfig, force: bool = False) -> Split:
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
     print(f"submit  {expected_form(config, tables)}")
+    note = check_several(config, tables)
+    if note:
+        print(note)
 
-    data = settled_data(config.data, tables.train["path"].tolist(), quiet=False)
+    data = settled_data(config.data, all_paths(tables.train), quiet=False)
 
     def group(folder: Path) -> np.ndarray:
         found = find_duplicates(tables, data, config.folds.near_duplicates, folder / "cache")

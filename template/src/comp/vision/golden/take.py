@@ -9,6 +9,7 @@ import pandas as pd
 from comp.folds import folds_path
 from comp.tables import Tables
 from comp.vision.data.golden import golden_path, write_golden
+from comp.vision.data.paths import all_paths, id_and_images
 from comp.vision.data.read import read_tables
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates, joined_groups
@@ -34,8 +35,8 @@ def golden(config: ImageConfig) -> Path:
         _tell(len(tables.golden.truth), config.metric)
         return path
     refuse_kind("comp golden", tables.targets)
-    data = settled_data(config.data, tables.train["path"].tolist())
-    both = pd.concat([tables.train[["id", "path"]], tables.test[["id", "path"]]], ignore_index=True)
+    data = settled_data(config.data, all_paths(tables.train))
+    both = pd.concat([id_and_images(tables.train), id_and_images(tables.test)], ignore_index=True)
     every = Tables(both, both.iloc[:0], None, tables.targets)
     sets = find_duplicates(every, data, config.folds.near_duplicates, path.parent / "cache").near
     group = joined_groups(tables.train, sets[: len(tables.train)])

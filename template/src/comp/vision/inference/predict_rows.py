@@ -1,6 +1,7 @@
 """Predicts rows with a trained model: each exactly once, in order, on however many processes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,11 +11,12 @@ from torch.utils.data import Dataset
 
 from comp.vision.batches import Batch, EvalDataset, loader, to_device, workers_for
 from comp.vision.data.samples import Samples
+from comp.vision.inference.pooling import outputs_of, pooled, whole_rows
 from comp.vision.inference.views import apply_view
 from comp.vision.model import Classifier
 from comp.vision.model.cut import Tail
 from comp.vision.model.link import Link
-from comp.vision.pixels import Evaluation
+from comp.vision.pixels import Evaluation, Several
 from comp.vision.schema import ImageConfig
 
 PADDING = -1  # a row that is none, in the shares of processes that have one less
@@ -29,7 +31,7 @@ def predict_rows(
     views: Sequence[str],
     kept: Dataset[Batch] | None = None,
 ) -> np.ndarray:
-    """Probabilities (N, K) float32 of `rows` (N,) of `samples`, in their order, averaged over `views` (TTA).
+    """Probabilities (N, K) float32 of `rows` (N,) of `samples`, in their order, averaged over `views` (TTA) and images.
 
     Each image is decoded and sent to the device once; its views are made there, one after the other. With `kept`, which
     holds batches of features, `model` is what lies above them, and there is no view but `identity`.
@@ -61,16 +63,18 @@ def outputs_of_rows(
     world, rank = accelerator.num_processes, accelerator.process_index
     places = np.arange(len(rows))[rank::world]
     dataset = EvalDataset(samples, Evaluation.of(config)) if kept is None else kept
-    batches = _Chunks(rows[places].tolist(), config.predict.batch_size)
+    own_rows, size = rows[places], config.predict.batch_size
+    batches: Any = _Chunks(own_rows.tolist(), size)
+    if isinstance(samples.pixels, Several):
+        batches = whole_rows(own_rows, samples.pixels, size)
     loading = loader(dataset, batches, workers_for(config, accelerator, samples.pixels.streamed), accelerator.device)
     collected: list[Tensor] = []
     model.train().eval()  # some backbones keep what they derive from their weights until they are in training again
     with torch.inference_mode(), accelerator.autocast():
         for batch in loading:
             inputs, metadata, _ = to_device(batch, accelerator.device)
-            given = [] if metadata is None else [metadata]
-            outputs = [model(apply_view(inputs, view), *given).float() for view in views]
-            collected.append(finish(outputs))
+            outputs = [outputs_of(model, apply_view(inputs, view), metadata, batch.counts, size) for view in views]
+            collected.append(pooled(outputs, batch.counts, finish, config.predict.average))
     own = torch.cat(collected) if collected else torch.zeros(0, width, device=accelerator.device)
     return _gathered(own, places, len(rows), accelerator)
 

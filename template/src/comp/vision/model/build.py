@@ -26,6 +26,7 @@ from comp.vision.model.described import described, is_described_elsewhere
 from comp.vision.model.hub import reachable_or_offline
 from comp.vision.model.link import Link
 from comp.vision.model.metadata_branch import MetadataBranch
+from comp.vision.model.pooling import means, pools  # registers a head
 from comp.vision.model.preparation import preparation
 from comp.vision.model.weights import bare_names, read_weights
 from comp.vision.schema import Model
@@ -48,6 +49,9 @@ class Facts(TypedDict):
 
 class Classifier(nn.Module):
     """Images (B, 3, H, W) on a scale of 0 to 255, of any number type, and metadata (B, M) or None → logits (B, K).
+
+    With `counts` (R,), of the images that in order are each row's, it gives logits of rows (R, K): the means, or what a
+    head makes of all features of a row.
 
     It normalizes by itself, so a checkpoint carries what its backbone expects. `encoder` says how its metadata is made,
     `architecture` (a name of timm's, arguments) how a backbone is built that only the hub or a folder describes, `link`
@@ -76,10 +80,10 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
-    def forward(self, images: Tensor, metadata: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, metadata: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
         # One pass over the pixels: (images / 255 − mean) / std.
         features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), 1 / (255 * self.std)))
-        return self.classified(features, metadata)
+        return self.classified(features, metadata, counts)
 
     def link_to(self, targets: Targets) -> Link:
         """What its outputs mean."""
@@ -91,11 +95,13 @@ class Classifier(nn.Module):
         if after_update is not None:
             after_update()
 
-    def classified(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:
-        """Pooled features (B, C) of images, and their metadata (B, M) or None → logits (B, K)."""
+    def classified(self, features: Tensor, metadata: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
+        """Pooled features (B, C) of images, and their metadata (B, M) or None → logits (B, K), or (R, K) of rows."""
         if self.metadata is not None:
             features = torch.cat([features, self.metadata(metadata, len(features)).to(features.dtype)], dim=1)
-        return self.head(features)
+        if counts is None:
+            return self.head(features)
+        return self.head(features, counts) if pools(self) else means(self.head(features), counts)
 
 
 def build_model(settings: Model, classes: int, load: bool = True, encoder: MetadataEncoder | None = None) -> Classifier:

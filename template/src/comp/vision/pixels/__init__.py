@@ -6,8 +6,18 @@ from comp.vision.pixels.decoding import Decoding
 from comp.vision.pixels.evaluation import Evaluation
 from comp.vision.pixels.numbers import Values
 from comp.vision.pixels.open import open_pixels
+from comp.vision.pixels.several import Images, Several, joined
 from comp.vision.pixels.streamed import Streamed
 
-Images = Pixels | Streamed | Concatenated
-
-__all__ = ["Concatenated", "Decoding", "Evaluation", "Images", "Pixels", "Streamed", "Values", "open_pixels"]
+__all__ = [
+    "Concatenated",
+    "Decoding",
+    "Evaluation",
+    "Images",
+    "Pixels",
+    "Several",
+    "Streamed",
+    "Values",
+    "joined",
+    "open_pixels",
+]

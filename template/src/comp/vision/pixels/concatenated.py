@@ -9,7 +9,7 @@ from comp.vision.pixels.streamed import Streamed
 class Concatenated:
     """Rows of the second table come after those of the first."""
 
-    def __init__(self, first: "Pixels | Streamed | Concatenated", second: Pixels | Streamed) -> None:
+    def __init__(self, first: "Pixels | Streamed | Concatenated", second: "Pixels | Streamed | Concatenated") -> None:
         self._first, self._second = first, second
         self.streamed: bool = first.streamed or second.streamed
         self.bad: dict[int, str] = {**first.bad, **{len(first) + row: why for row, why in second.bad.items()}}

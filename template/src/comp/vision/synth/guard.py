@@ -10,6 +10,7 @@ from comp.runs.lock import locked
 from comp.tables import Targets
 from comp.vision.data.combined import synth_folder
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.paths import refuse_several
 from comp.vision.data.sealed import read_sealed, write_sealed
 from comp.vision.kinds import refuse_kind
 from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
@@ -38,6 +39,7 @@ def guard(config: ImageConfig, force: bool = False) -> Path:
     folder = synth_folder(config)
     competition = open_competition(config)
     refuse_kind("comp synth", competition.tables.targets)
+    refuse_several(competition.tables.train, "comp synth")
     table, notes = read_generated(config, competition.tables)
     print("\n".join(notes))
     made_of = digest([settings.model_dump(mode="json"), states(table["path"].tolist()), _behind(config, competition)])

@@ -17,7 +17,7 @@ from comp.loop.seeds import seed_of
 from comp.loop.state import Progress, State
 from comp.registry import metrics_for
 from comp.vision.augment import BatchAugment
-from comp.vision.batches import TrainDataset, loader, to_device, workers_for
+from comp.vision.batches import TrainDataset, counts_of, loader, to_device, workers_for
 from comp.vision.folds.fold import Fold
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.inference.views import EPOCH_VIEWS, epochs_measured_on
@@ -109,7 +109,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
                     inputs, metadata, targets = to_device(batch, device, order)
                     inputs, targets, mixed = augment(inputs, targets, mix)
                     with accelerator.autocast():
-                        logits = wrapped(inputs, None if mixed else metadata)
+                        logits = wrapped(inputs, None if mixed else metadata, *counts_of(batch))
                     loss = criterion(logits.float(), targets)
                     accelerator.backward(loss)
                     if accelerator.sync_gradients and settings.clip_norm:

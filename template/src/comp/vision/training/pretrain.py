@@ -20,6 +20,7 @@ from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.paths import id_and_images
 from comp.vision.data.read import read_training_table
 from comp.vision.data.samples import Samples
 from comp.vision.data.settle import settled, settled_data
@@ -154,7 +155,7 @@ def _without_known_images(
     table: pd.DataFrame, other: ImageConfig, own: Data, competition: Competition, folder: Path
 ) -> pd.DataFrame:
     tables = competition.tables
-    known = pd.concat([tables.train[["id", "path"]], tables.test[["id", "path"]]], ignore_index=True)
+    known = pd.concat([id_and_images(tables.train), id_and_images(tables.test)], ignore_index=True)
     both = Tables(known, table, None, tables.targets)
     found = find_duplicates(both, own, other.folds.near_duplicates, folder, other.data)
     repeated = found.in_test >= 0

@@ -17,7 +17,7 @@ from comp.tables import Targets
 from comp.vision.data.competition import Competition
 from comp.vision.data.samples import Samples
 from comp.vision.folds.fold import Fold, fold_name
-from comp.vision.pixels import Concatenated
+from comp.vision.pixels import joined
 from comp.vision.schema import Selection, Student
 
 
@@ -54,7 +54,7 @@ def _with_test_rows(fold: Fold, labels: np.ndarray, competition: Competition) ->
     metadata = None
     if train.metadata is not None and test.metadata is not None:
         metadata = np.concatenate([train.metadata, test.metadata])
-    pixels = Concatenated(train.pixels, competition.test_pixels)
+    pixels = joined(train.pixels, competition.test_pixels)
     return Samples(pixels, train.targets, np.concatenate([train.y, labels]), metadata)
 
 

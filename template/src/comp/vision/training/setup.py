@@ -223,7 +223,8 @@ def place_to_augment(setup: Setup, micro_batches: int) -> Literal["cpu", "device
             for _ in range(MEASURED_STEPS):
                 step(images)
             torch.cuda.synchronize()
-            return MEASURED_STEPS * images / (time.perf_counter() - started)
+            seen = MEASURED_STEPS * images * fold.samples.images_per_row
+            return seen / (time.perf_counter() - started)
 
     found = where_to_augment(config.augment.on, accelerator.device, supply_per_s, demand_per_s)
     shared = broadcast_object_list([found]) if accelerator.num_processes > 1 else [found]
@@ -239,21 +240,22 @@ def _images_a_step(setup: Setup, micro_batches: int) -> int:
 
 
 def dry_run_step(setup: Setup, model: Any, cut: Cut | None = None) -> Callable[[int], None]:
-    """A step of so many blank images through `model`, forward and backward, to measure with.
+    """A step of so many blank images (rows, where they have several) through `model`, forward and backward.
 
     With a `cut`, `model` is what lies above it.
     """
     config, samples, device = setup.config, setup.fold.samples, setup.accelerator.device
 
     def step(images: int) -> None:
-        size, classes = config.model.image_size, samples.y.shape[1]
-        inputs = torch.zeros(images, *((3, size, size) if cut is None else cut.shape), device=device)
+        size, classes, each = config.model.image_size, samples.y.shape[1], samples.images_per_row
+        inputs = torch.zeros(images * each, *((3, size, size) if cut is None else cut.shape), device=device)
+        counts = [torch.full((images,), each)] if each > 1 else []
         metadata = None
         if samples.metadata is not None:
-            metadata = torch.zeros(images, samples.metadata.shape[1], device=device)
+            metadata = torch.zeros(images * each, samples.metadata.shape[1], device=device)
         targets = torch.full((images, classes), 1 / classes, device=device)
         with setup.accelerator.autocast():
-            logits = model(inputs if cut else inputs.to(memory_format=memory_format(config.train)), metadata)
+            logits = model(inputs if cut else inputs.to(memory_format=memory_format(config.train)), metadata, *counts)
         with alone():
             loss = setup.criterion(logits.float(), targets)
         setup.accelerator.backward(loss)

@@ -11,7 +11,7 @@ from comp.vision.data.combined import generated_rows, joins
 from comp.vision.data.competition import Competition
 from comp.vision.data.samples import Samples
 from comp.vision.folds.fold import Fold
-from comp.vision.pixels import Concatenated, Decoding, open_pixels
+from comp.vision.pixels import Decoding, joined, open_pixels
 from comp.vision.schema import ImageConfig
 from comp.vision.synth.generated import with_their_data
 
@@ -47,5 +47,5 @@ def with_synthetic(fold: Fold, config: ImageConfig, competition: Competition) ->
     return replace(
         fold,
         train_rows=np.concatenate([fold.train_rows, len(samples.y) + own]),
-        samples=Samples(Concatenated(samples.pixels, pixels), samples.targets, np.concatenate([samples.y, y])),
+        samples=Samples(joined(samples.pixels, pixels), samples.targets, np.concatenate([samples.y, y])),
     )
