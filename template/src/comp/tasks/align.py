@@ -4,6 +4,7 @@ from comp.tasks import Command, Task, usual
 
 COMMANDS = {
     "demo-data": usual.demo_data("comp.align.demo:write_demo"),
+    "unpack": usual.unpack(),
     "split": usual.split("comp.align.data.pairs:split"),
     "train": usual.train("comp.align.training.train:train"),
     "predict": usual.predict("comp.align.training.predict_again:predict_again", "such as for new test captions"),

@@ -7,17 +7,20 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import find
-from comp.tables import Tables, Targets, find_targets, in_given_order, read_csv, refuse_duplicates
-from comp.vision.data.find_images import find_images, image_files
+from comp.tables import Tables, Targets, find_targets, in_given_order, refuse_duplicates
+from comp.vision.data.find_images import image_files
 from comp.vision.data.golden import without_golden
 from comp.vision.data.groups import one_spelling
 from comp.vision.data.sample_submission import read_sample
+from comp.vision.data.sources import settled_root, split_column, test_source, train_source
+from comp.vision.data.table_of_images import TableOfImages
 from comp.vision.data.times import read_times
 from comp.vision.schema import Data
 
 ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
+NO_TEST = "no test.csv and no test folder"
+NO_TEST_SET = "set data.test, to null if there is no test set"
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y")
-TRAIN_FILES = ("train.csv", "train_labels.csv", "labels.csv", "training.csv", "train_data.csv")
 
 
 def read_tables(data: Data) -> Tables:
@@ -33,8 +36,9 @@ def read_all(data: Data) -> Tables:
     """The same, golden rows among the training rows."""
     if data.reader != "auto":
         return _read_by_custom_reader(data)
+    data, notes = settled_root(data)
     sample, line = read_sample(data)
-    notes = [line]
+    notes.append(line)
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
     refuse_duplicates(test["id"], "test")
@@ -47,10 +51,10 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
     Raises:
         CompError: as `read_tables`.
     """
-    notes: list[str] = []
     if data.reader != "auto":
         tables = _read_by_custom_reader(data)
         return tables.train, tables.targets, tables.notes
+    data, notes = settled_root(data)
     train, targets, _ = _read_labeled(data, None, notes)
     return train, targets, notes
 
@@ -61,7 +65,7 @@ def read_labels(data: Data) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         CompError: as `read_tables`, or there are several label columns.
     """
-    notes: list[str] = []
+    data, notes = settled_root(data)
     table, labels, _ = _read_train(data, Path(data.root), None, notes)
     if len(labels) != 1:
         raise CompError(f"{data.root}: one column of labels is needed, not {shown(labels)}: set data.target to it")
@@ -109,34 +113,20 @@ def _read_train(
         raise CompError(
             f"data.root={data.root} is not a folder: put the competition's files there, or run comp demo-data"
         )
-    source = _train_source(data, root)
+    source = train_source(data, root)
     if source.is_dir():
         train = _read_class_folders(source)
         notes.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
         return train, ["label"], "id"
-    table = read_csv(source)
-    id_column = _id_column(data, table, sample, source)
+    read = TableOfImages.read(data, source, data.path)
+    read.part("train", shared=data.test is not None and test_source(data, root) in {None, source})
+    id_column = _id_column(data, read, sample, "train")
+    table = read.table
     labels = _label_columns(data, table, sample, id_column, source)
-    found = find_images(table, root, "train", data.path, id_column)
-    table["path"], table["id"] = found.paths, table[id_column]
-    notes.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    paths, how = read.images(data, "train", data.path, id_column)
+    table["path"], table["id"] = paths, table[id_column]
+    notes.append(f"train   {len(table)} rows of {source}{read.told}; ids in {id_column!r}, images at {how}")
     return table, labels, id_column
-
-
-def _train_source(data: Data, root: Path) -> Path:
-    if data.train != "auto":
-        source = root / data.train
-        if not source.exists():
-            raise CompError(f"data.train={data.train}: {source} does not exist")
-        return source
-    for name in TRAIN_FILES:
-        if (root / name).is_file():
-            return root / name
-    for folder in ("train", "train_images", "training", "images"):
-        if (root / folder).is_dir() and any(path.is_dir() for path in (root / folder).iterdir()):
-            return root / folder
-    here = shown(sorted(path.name for path in root.iterdir()), 8)
-    raise CompError(f"no training table or folder in {root} (there are {here}): set data.train, or run comp demo-data")
 
 
 def _read_class_folders(folder: Path) -> pd.DataFrame:
@@ -151,27 +141,23 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
     if data.test is None:
         notes.append("test    none (data.test=null): there is nothing to submit")
         return pd.DataFrame({"id": [], "path": []}, dtype=object)
-    if data.test != "auto":
-        source = root / data.test
-        if not source.exists():
-            raise CompError(f"data.test={data.test}: {source} does not exist")
-    else:
-        candidates = [root / "test.csv", *(root / name for name in ("test", "test_images", "testing"))]
-        present = [path for path in candidates if path.exists()]
-        if not present:
-            raise CompError(f"no test.csv and no test folder in {root}: set data.test, to null if there is no test set")
-        source = present[0]
-    if source.is_dir():
+    source = test_source(data, root)
+    if source is not None and source.is_dir():
         return _read_test_folder(source, sample, notes)
-    table = read_csv(source)
-    if data.id != "auto":
-        id_column = data.id
-    elif id_column not in table.columns:
-        id_column = _id_column(data, table, sample, source)
-    _column(table, id_column, "data.id")
-    found = find_images(table, root, "test", _test_path(data, table), id_column)
-    table["path"], table["id"] = found.paths, table[id_column]
-    notes.append(f"test    {len(table)} rows of {source}; ids in {id_column!r}, images at {found.how}")
+    trained = train_source(data, root)
+    if source is None and trained.is_dir():
+        raise CompError(f"{NO_TEST} in {root}: {NO_TEST_SET}")
+    path = data.path if data.test_path == "auto" else data.test_path
+    read = TableOfImages.read(data, source or trained, path)
+    parted = source in {None, trained} and read.part("test", shared=True)
+    if source is None and not parted:
+        raise CompError(f"{NO_TEST} in {root}: {NO_TEST_SET}")
+    table = read.table
+    if data.id != "auto" or id_column not in table.columns:
+        id_column = _id_column(data, read, sample, "test")
+    paths, how = read.images(data, "test", _test_path(data, table), id_column)
+    table["path"], table["id"] = paths, table[id_column]
+    notes.append(f"test    {len(table)} rows of {read.source}{read.told}; ids in {id_column!r}, images at {how}")
     return table
 
 
@@ -198,7 +184,9 @@ def _read_test_folder(folder: Path, sample: pd.DataFrame | None, notes: list[str
     return pd.DataFrame({"id": spellings[how], "path": [str(folder / name) for name in files]}, dtype=object)
 
 
-def _id_column(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, source: Path) -> str:
+def _id_column(data: Data, read: TableOfImages, sample: pd.DataFrame | None, split: str) -> str:
+    """The name of the column; of pixels without one, that which they are given."""
+    table = read.table
     if data.id != "auto":
         return str(_column(table, data.id, "data.id").name)
     if sample is not None and sample.columns[0] in table.columns:
@@ -207,7 +195,9 @@ def _id_column(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, sou
         for column in table.columns:
             if column.lower() == name:
                 return column
-    raise CompError(f"which column of {source} is the id? Set data.id to one of {shown(table.columns, 12)}")
+    if read.are_images:
+        return read.number(sample, split)
+    raise CompError(f"which column of {read.source} is the id? Set data.id to one of {shown(table.columns, 12)}")
 
 
 def _label_columns(
@@ -228,7 +218,8 @@ def _label_columns(
         for column in table.columns:
             if column.lower() == name:
                 return [column]
-    rest = [column for column in table.columns if column not in {id_column, data.path, data.group, data.time}]
+    others = {id_column, data.path, data.group, data.time, split_column(table)}
+    rest = [column for column in table.columns if column not in others]
     if len(rest) == 1:
         return rest
     raise CompError(f"which column of {source} is the label? Set data.target to one of {shown(rest, 12)}")
