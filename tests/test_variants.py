@@ -104,10 +104,10 @@ def rename_a_file(repo: Path) -> None:
         (lambda repo: append(repo / "README.md", "{{ slug }}\n"), jinja_left_over, "README.md: {{ slug }}"),
         (lambda repo: append(repo / "pyproject.toml", "# {% endif %}\n"), jinja_left_over, "{% endif %}"),
         (rename_a_file, jinja_left_over, "conf/{{ name }}.yaml"),
-        (lambda repo: append(repo / "src/comp/files.py", "x = {'a':1}\n"), untidy, "src/comp/files.py"),
-        (lambda repo: append(repo / "src/comp/files.py", "\n\nimport re\n"), untidy, "F401"),
+        (lambda repo: append(repo / "src/comp/files/__init__.py", "x = {'a':1}\n"), untidy, "src/comp/files.py"),
+        (lambda repo: append(repo / "src/comp/files/__init__.py", "\n\nimport re\n"), untidy, "F401"),
         (
-            lambda repo: append(repo / "src/comp/files.py", "import polars\n"),
+            lambda repo: append(repo / "src/comp/files/__init__.py", "import polars\n"),
             misdeclared,
             "imported, not declared: polars",
         ),
@@ -171,7 +171,7 @@ def test_a_step_is_skipped_only_if_nothing_that_it_reads_changed(render, tmp_pat
     assert same("types")
     assert same("tests")
     assert not same("smoke")
-    append(other.repo / "src/comp/files.py", "# Mine.\n")
+    append(other.repo / "src/comp/files/__init__.py", "# Mine.\n")
     assert not same("types")
     assert not same("tests")
 

@@ -10,6 +10,11 @@ def demo_data(run: str) -> Command:
     return Command(run, about, next="run", step=None, config="conf/demo.yaml")
 
 
+def unpack() -> Command:
+    about = "unpack the archives in data.root (zip, tar), each into a folder of its name beside it"
+    return Command("comp.files.archives:unpack", about, next="split")
+
+
 def split(run: str) -> Command:
     about = "write folds.csv, once for all runs"
     flags = {"force": "rebuild folds.csv even if it exists"}

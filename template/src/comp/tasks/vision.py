@@ -9,6 +9,7 @@ OTHERS = {
 }
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
+    "unpack": usual.unpack(),
     "golden": Command(
         "comp.vision.golden.take:golden",
         "set images of each class aside as a golden test set, once, before anything else",

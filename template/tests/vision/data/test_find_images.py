@@ -153,9 +153,9 @@ def test_rows_may_share_an_image_in_two_spellings_of_its_path(data):
 
 
 def test_a_folder_that_only_some_rows_begin_with_is_not_left_out(data):
-    assert "2 of 3 train images are missing" in refusal(
-        data("1.png", "2.png", "3.png"), ["x/1.png", "y/2.png", "3.png"], "image"
-    )
+    message = refusal(data("1.png", "2.png", "3.png"), ["x/1.png", "y/2.png", "3.png"], "image")
+    assert "no image of most train rows" in message
+    assert "({image} fits 1 of 3 rows): looked for 'x/1.png' of 'image'; the nearest file is '1.png'" in message
 
 
 def test_an_image_that_is_missing_is_not_taken_from_another_folder(data):

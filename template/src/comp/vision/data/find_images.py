@@ -1,6 +1,7 @@
 """Finds each row's image: by a path column, a pattern, or an id with or without its extension."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import pandas as pd
 
 from comp.errors import CompError, one_line, shortened, shown
 from comp.files import is_file
+from comp.files.archives import not_unpacked
 from comp.vision.data.guess import best_guess, by_folder
-from comp.vision.data.spelling import Place, Spellings, is_image, suffix_of
-from comp.vision.data.whereabouts import find_place, nearest
+from comp.vision.data.spelling import SUFFIXES, Place, Spellings, is_image, suffix_of
+from comp.vision.data.whereabouts import files_anywhere, find_place, nearest
 
+OF_TABLES = "pixels-"  # folders in the cache, with images that are a table's (comp.vision.data.pixel_table)
+BELIEVED = 0.5  # the share of rows that must have an image by a guess
 PROBED = 200  # rows that a guess is tried on, from all over the table
 HINT = """set data.path to a column, or to a pattern such as 'data.path="{split}/{id}.png"'"""  # as a shell takes it
 
@@ -26,7 +30,7 @@ def image_files(folder: Path) -> list[str]:
     """All images below `folder`, relative to it with forward slashes, sorted; what systems hide there is none."""
     found = []
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(name for name in folders if not name.startswith((".", OF_TABLES)) and name != "__MACOSX")
         inside = "".join(f"{part}/" for part in Path(place).relative_to(folder).parts)
         found += [inside + name for name in files if _is_shown(name)]
     return sorted(found)
@@ -64,6 +68,7 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
         raise CompError(
             f"{missing.sum()} of {len(table)} {split} images are missing ({how}): ids {ids}, "
             f"such as {shortened(paths[missing].iloc[0])}{_nearest(texts[missing].iloc[0], files)}"
+            f"{not_unpacked(root)}"
         )
     return Found(paths, how)
 
@@ -110,27 +115,78 @@ def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -
     """Each row's file, or where it would be."""
     files = image_files(root)
     if not files:
-        raise CompError(f"there are no images below {root}: unpack the competition's files there")
+        raise CompError(no_images(root))
     probe = _probe(table)
     guess, hits = best_guess(probe, files, split, columns)
     if hits < len(probe):
-        place, column = _best_place(table, probe, files, split, columns, hits)
-        if place is not None:
+        place, column, n_placed = _best_place(table, probe, files, split, columns, hits)
+        if n_placed < len(probe):
+            named = _anywhere(table, files, split, columns, sure=max(hits, n_placed) >= BELIEVED * len(probe))
+            if named is not None:
+                return named
+        if place is not None and n_placed >= BELIEVED * len(probe):
             return _by_place(table[column], place, files)
-    if guess is None:
-        value = probe[columns[0]].iloc[0]
+        hits = max(hits, n_placed)
+    if guess is None or hits < BELIEVED * len(probe):
+        believed = ""
+        missing = probe[columns[0]]
+        if guess is not None:
+            texts, believed = by_folder(probe[guess.column], guess, files)
+            missing = probe[guess.column][~texts.isin(files)]
+            believed = f" ({believed} fits {hits} of {len(probe)} rows)"
+        value = missing.iloc[0]
         raise CompError(
-            f"no image of the {split} rows was found below {root}: looked for {shortened(value)!r} of {columns[0]!r}"
-            f"{_nearest(value, files)}; {HINT}"
+            f"no image of {'most' if believed else 'the'} {split} rows was found below {root}{believed}: looked for "
+            f"{shortened(value)!r} of {missing.name!r}{_nearest(value, files)}; {HINT}{not_unpacked(root)}"
         )
     return by_folder(table[guess.column], guess, files)
 
 
+def _anywhere(
+    table: pd.DataFrame, files: list[str], split: str, columns: list[str], sure: bool
+) -> tuple[pd.Series, str] | None:
+    """The files by their bare names, if each row has exactly one, in whatever folder; None if some rows have none.
+
+    Raises:
+        CompError: rows have several, unless another reading is `sure`: then they have none.
+    """
+    for column in columns:
+        values = list(dict.fromkeys(table[column]))
+        found = files_anywhere(values, files, split)
+        several = [value for value in values if len(found[value]) > 1]
+        if all(found.values()) and not several and len({names[0] for names in found.values()}) == len(values):
+            kinds = {suffix_of(names[0]) for names in found.values()}
+            n_folders = len({names[0].rpartition("/")[0] for names in found.values()})
+            ending = "" if is_image(values[0].strip()) else kinds.pop() if len(kinds) == 1 else ".*"
+            told = "{" + column + "}" + ending + f" by its bare name, in {n_folders} folders"
+            return table[column].map({value: names[0] for value, names in found.items()}), told
+        if all(found.values()) and several and not sure:
+            one, other, *_ = found[several[0]]
+            raise CompError(
+                f"{len(several)} {split} images could be one of several files, such as {shortened(several[0])!r}: "
+                f"{one} or {other}; {HINT}"
+            )
+    return None
+
+
+def no_images(root: Path) -> str:
+    """What to say where there are none below `root`: what else is there."""
+    kinds: Counter[str] = Counter()
+    for _, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in {"__MACOSX", "cache"}]
+        kinds.update(suffix_of(name).lower() for name in files if not name.startswith("."))
+    others = ", ".join(f"{count} files end with {suffix}" for suffix, count in kinds.most_common(3) if suffix)
+    archives = not_unpacked(root)
+    leads = archives or f": put the competition's images there, as one of {', '.join(sorted(SUFFIXES))}"
+    return f"there are no images below {root}" + (f" ({others})" if others else "") + leads
+
+
 def _best_place(
     table: pd.DataFrame, probe: pd.DataFrame, files: list[str], split: str, columns: list[str], hits: int
-) -> tuple[Place | None, str]:
-    """The place that more than `hits` rows of `probe` fit, in a spelling of their own, and the column."""
+) -> tuple[Place | None, str, int]:
+    """The place that more than `hits` rows of `probe` fit, in a spelling of their own, the column, and how many fit."""
     best: tuple[Place | None, str] = (None, "")
+    n_placed = 0
     for column in columns:
         try:
             place, found = find_place(list(table[column]), list(probe[column]), files, split)
@@ -140,9 +196,10 @@ def _best_place(
             raise
         if found > hits:
             best, hits = (place, column), found
+            n_placed = found
         if found == len(probe):
             break
-    return best
+    return *best, n_placed
 
 
 def _by_place(values: pd.Series, place: Place, files: list[str]) -> tuple[pd.Series, str]:

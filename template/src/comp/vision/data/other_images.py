@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.readback import reading
-from comp.tables import read_csv, refuse_duplicates
+from comp.tables import refuse_duplicates
 from comp.vision.data.find_images import image_files
 from comp.vision.data.metadata import IMAGE_FACTS
-from comp.vision.data.read import find_test_images, id_of_test
+from comp.vision.data.read import find_test_images
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.data.spelling import is_image
+from comp.vision.data.table_of_images import TableOfImages
 from comp.vision.schema import Data
 
 
@@ -41,11 +41,11 @@ def read_other_images(source: Path, data: Data, own_ids: Sequence[str] = ()) -> 
         return _of_folder(source, own_ids)
     if not source.is_file():
         raise CompError(f"{source} is not there: --images names a folder of images, or a table of them (CSV, parquet)")
-    table, root = _read_table(source), _root_of(source, data)
-    id_column = id_of_test(data, table, _sample(data), source)
-    how = find_test_images(data, table, root, id_column)
-    refuse_duplicates(table["id"], str(source))
-    return OtherImages(source, table, id_column, f"{len(table)} rows of {source}; {how}")
+    data = data.model_copy(update={"root": str(_root_of(source, data))})
+    read = TableOfImages.read(data, source, data.path if data.test_path == "auto" else data.test_path)
+    id_column, how = find_test_images(data, read, _sample(data))
+    refuse_duplicates(read.table["id"], str(source))
+    return OtherImages(source, read.table, id_column, f"{len(read.table)} rows of {source}; {how}")
 
 
 def refuse_without_metadata(images: OtherImages, wanted: Sequence[str]) -> None:
@@ -82,18 +82,6 @@ def _sample(data: Data) -> pd.DataFrame | None:
     """The sample submission where it is at hand; it shows what the competition calls its ids."""
     there = data.sample_submission == "auto" or (Path(data.root) / data.sample_submission).is_file()
     return read_sample(data)[0] if there else None
-
-
-def _read_table(source: Path) -> pd.DataFrame:
-    """With every value as text; what is missing is empty."""
-    if source.suffix.lower() != ".parquet":
-        return read_csv(source)
-    with reading(source, "save it again, or as a CSV"):
-        table = pd.read_parquet(source)
-    table = table if table.index.name is None else table.reset_index()
-    if table.empty:
-        raise CompError(f"{source} has no rows")
-    return table.astype(object).where(table.notna(), "").astype(str).astype(object)
 
 
 def _root_of(source: Path, data: Data) -> Path:

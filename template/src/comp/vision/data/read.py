@@ -7,20 +7,23 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.registry import find
-from comp.tables import Tables, Targets, in_given_order, read_csv, refuse_duplicates
+from comp.tables import Tables, Targets, in_given_order, refuse_duplicates
 from comp.vision.data.find_images import image_files
 from comp.vision.data.golden import without_golden
 from comp.vision.data.groups import one_spelling
 from comp.vision.data.labels import SEPARATORS, find_targets
 from comp.vision.data.paths import in_both, refuse_several
 from comp.vision.data.sample_submission import read_sample
-from comp.vision.data.several import names_several, put_images, serves_both
+from comp.vision.data.several import names_several, serves_both
+from comp.vision.data.sources import settled_root, split_column, test_source, train_source
+from comp.vision.data.table_of_images import TableOfImages
 from comp.vision.data.times import read_times
 from comp.vision.schema import Data
 
 ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
+NO_TEST = "no test.csv and no test folder"
+NO_TEST_SET = "set data.test, to null if there is no test set"
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y")
-TRAIN_FILES = ("train.csv", "train_labels.csv", "labels.csv", "training.csv", "train_data.csv")
 
 
 def read_tables(data: Data) -> Tables:
@@ -36,8 +39,9 @@ def read_all(data: Data) -> Tables:
     """The same, golden rows among the training rows."""
     if data.reader != "auto":
         return _read_by_custom_reader(data)
+    data, notes = settled_root(data)
     sample, line = read_sample(data)
-    notes = [line]
+    notes.append(line)
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
     refuse_duplicates(test["id"], "test")
@@ -51,10 +55,10 @@ def read_training_table(data: Data) -> tuple[pd.DataFrame, Targets, list[str]]:
     Raises:
         CompError: as `read_tables`.
     """
-    notes: list[str] = []
     if data.reader != "auto":
         tables = _read_by_custom_reader(data)
         return tables.train, tables.targets, tables.notes
+    data, notes = settled_root(data)
     train, targets, _ = _read_labeled(data, None, notes)
     refuse_several(train, f"data.path={data.path}")
     return train, targets, notes
@@ -66,7 +70,7 @@ def read_labels(data: Data) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         CompError: as `read_tables`, or there are several label columns.
     """
-    notes: list[str] = []
+    data, notes = settled_root(data)
     table, labels, _ = _read_train(data, Path(data.root), None, notes)
     if len(labels) != 1:
         raise CompError(f"{data.root}: one column of labels is needed, not {shown(labels)}: set data.target to it")
@@ -116,36 +120,21 @@ def _read_train(
         raise CompError(
             f"data.root={data.root} is not a folder: put the competition's files there, or run comp demo-data"
         )
-    source = _train_source(data, root)
+    source = train_source(data, root)
     if source.is_dir():
         if names_several(data.path):
             raise CompError(f"data.path={data.path}: in {source}, a folder, each image is a row: several need a table")
         train = _read_class_folders(source)
         notes.append(f"train   {len(train)} images, {train['label'].nunique()} subfolders of {source} as classes")
         return train, ["label"], "id"
-    table = read_csv(source)
-    id_column = _id_column(data, table, sample, source)
+    read = TableOfImages.read(data, source, data.path)
+    read.part("train", shared=data.test is not None and test_source(data, root) in {None, source})
+    id_column = _id_column(data, read, sample, "train")
+    table = read.table
     labels = _label_columns(data, table, sample, id_column, source)
-    how = put_images(table, root, "train", data.path, id_column)
-    table["id"] = table[id_column]
-    notes.append(f"train   {len(table)} rows of {source}; ids in {id_column!r}, images at {how}")
+    how = read.find_images(data, "train", data.path, id_column)
+    notes.append(f"train   {len(table)} rows of {source}{read.told}; {how}")
     return table, labels, id_column
-
-
-def _train_source(data: Data, root: Path) -> Path:
-    if data.train != "auto":
-        source = root / data.train
-        if not source.exists():
-            raise CompError(f"data.train={data.train}: {source} does not exist")
-        return source
-    for name in TRAIN_FILES:
-        if (root / name).is_file():
-            return root / name
-    for folder in ("train", "train_images", "training", "images"):
-        if (root / folder).is_dir() and any(path.is_dir() for path in (root / folder).iterdir()):
-            return root / folder
-    here = shown(sorted(path.name for path in root.iterdir()), 8)
-    raise CompError(f"no training table or folder in {root} (there are {here}): set data.train, or run comp demo-data")
 
 
 def _read_class_folders(folder: Path) -> pd.DataFrame:
@@ -160,48 +149,42 @@ def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: s
     if data.test is None:
         notes.append("test    none (data.test=null): there is nothing to submit")
         return pd.DataFrame({"id": [], "path": []}, dtype=object)
-    if data.test != "auto":
-        source = root / data.test
-        if not source.exists():
-            raise CompError(f"data.test={data.test}: {source} does not exist")
-    else:
-        candidates = [root / "test.csv", *(root / name for name in ("test", "test_images", "testing"))]
-        present = [path for path in candidates if path.exists()]
-        if not present:
-            raise CompError(f"no test.csv and no test folder in {root}: set data.test, to null if there is no test set")
-        source = present[0]
-    if source.is_dir():
+    source = test_source(data, root)
+    if source is not None and source.is_dir():
         if sample is None or not names_several(_test_path(data, sample)):
             return _read_test_folder(source, sample, notes)
-        table, source = sample.iloc[:, :1].copy(), Path("the sample submission")
+        read = TableOfImages(Path("the sample submission"), sample.iloc[:, :1].copy(), None, False, "")
     else:
-        table = read_csv(source)
-    id_column = id_of_test(data, table, sample, source, id_column)
-    how = find_test_images(data, table, root, id_column)
-    notes.append(f"test    {len(table)} rows of {source}; {how}")
-    return table
+        read = _open_test_table(data, root, source)
+    _, how = find_test_images(data, read, sample, id_column)
+    notes.append(f"test    {len(read.table)} rows of {read.source}{read.told}; {how}")
+    return read.table
 
 
-def id_of_test(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, source: Path, of_train: str = "") -> str:
-    """The id column of a test table: data.id, else the one that the training table has, else as found.
+def _open_test_table(data: Data, root: Path, source: Path | None) -> TableOfImages:
+    """The table `source`; without one, the test rows of the training table."""
+    trained = train_source(data, root)
+    if source is None and trained.is_dir():
+        raise CompError(f"{NO_TEST} in {root}: {NO_TEST_SET}")
+    read = TableOfImages.read(data, source or trained, data.path if data.test_path == "auto" else data.test_path)
+    parted = source in {None, trained} and read.part("test", shared=True)
+    if source is None and not parted:
+        raise CompError(f"{NO_TEST} in {root}: {NO_TEST_SET}")
+    return read
+
+
+def find_test_images(
+    data: Data, read: TableOfImages, sample: pd.DataFrame | None, of_train: str = ""
+) -> tuple[str, str]:
+    """Gives a test table its ids and images; the ids' column, the training table's if it has it, and how, in words.
 
     Raises:
-        CompError: there is none.
+        CompError: images are missing, or nothing tells where they are, or which column has the ids.
     """
-    if data.id != "auto":
-        return str(_column(table, data.id, "data.id").name)
-    return of_train if of_train in table.columns else _id_column(data, table, sample, source)
-
-
-def find_test_images(data: Data, table: pd.DataFrame, root: Path, id_column: str) -> str:
-    """Gives a test table its `id` and its `path`, of images below `root`; where both were found, in words.
-
-    Raises:
-        CompError: images are missing, or nothing tells where they are.
-    """
-    how = put_images(table, root, "test", _test_path(data, table), id_column)
-    table["id"] = table[id_column]
-    return f"ids in {id_column!r}, images at {how}"
+    id_column = of_train
+    if data.id != "auto" or id_column not in read.table.columns:
+        id_column = _id_column(data, read, sample, "test")
+    return id_column, read.find_images(data, "test", _test_path(data, read.table), id_column)
 
 
 def _test_path(data: Data, table: pd.DataFrame) -> str | list[str]:
@@ -226,7 +209,9 @@ def _read_test_folder(folder: Path, sample: pd.DataFrame | None, notes: list[str
     return pd.DataFrame({"id": spellings[how], "path": [str(folder / name) for name in files]}, dtype=object)
 
 
-def _id_column(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, source: Path) -> str:
+def _id_column(data: Data, read: TableOfImages, sample: pd.DataFrame | None, split: str) -> str:
+    """The name of the column; of pixels without one, that which they are given."""
+    table = read.table
     if data.id != "auto":
         return str(_column(table, data.id, "data.id").name)
     if sample is not None and sample.columns[0] in table.columns:
@@ -235,7 +220,9 @@ def _id_column(data: Data, table: pd.DataFrame, sample: pd.DataFrame | None, sou
         for column in table.columns:
             if column.lower() == name:
                 return column
-    raise CompError(f"which column of {source} is the id? Set data.id to one of {shown(table.columns, 12)}")
+    if read.are_images:
+        return read.number(sample, split)
+    raise CompError(f"which column of {read.source} is the id? Set data.id to one of {shown(table.columns, 12)}")
 
 
 def _label_columns(
@@ -257,7 +244,8 @@ def _label_columns(
             if column.lower() == name:
                 return [column]
     images = [data.path] if isinstance(data.path, str) else data.path
-    rest = [column for column in table.columns if column not in {id_column, *images, data.group, data.time}]
+    others = {id_column, *images, data.group, data.time, split_column(table)}
+    rest = [column for column in table.columns if column not in others]
     if len(rest) == 1:
         return rest
     raise CompError(f"which column of {source} is the label? Set data.target to one of {shown(rest, 12)}")

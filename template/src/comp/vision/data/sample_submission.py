@@ -6,7 +6,8 @@ import pandas as pd
 
 from comp.config.common import Files
 from comp.errors import CompError
-from comp.tables import read_csv, refuse_duplicates
+from comp.files.tables import read_table, tables_in
+from comp.tables import refuse_duplicates
 
 
 def read_sample(data: Files) -> tuple[pd.DataFrame | None, str]:
@@ -18,12 +19,15 @@ def read_sample(data: Files) -> tuple[pd.DataFrame | None, str]:
     root = Path(data.root)
     name = data.sample_submission
     if name == "auto":
-        here = [path for path in sorted(root.glob("*.csv")) if "sample" in path.name.lower()]
+        here = [path for path in tables_in(root) if "sample" in path.name.lower()] if root.is_dir() else []
         if not here:
             return None, "sample  none found: the submission will have the columns id and label"
         name = here[0].name
-    sample = read_csv(root / name)
+    sample, how = read_table(root / name)
     if sample.shape[1] < 2:
         raise CompError(f"{root / name} has {sample.shape[1]} column, expected an id and at least one target")
     refuse_duplicates(sample.iloc[:, 0], name)
-    return sample, f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}"
+    return (
+        sample,
+        f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}{f', {how}' if how else ''}",
+    )

@@ -40,6 +40,21 @@ def find_place(values: list[str], probe: list[str], files: list[str], split: str
     return best, len(votes[best])
 
 
+def files_anywhere(values: list[str], files: list[str], split: str) -> dict[str, list[str]]:
+    """The files that each of `values` may be by its bare name, in any folder; those of the split where it has some.
+
+    One that names folders, or a file of the other split, has none.
+    """
+    names = {value: folded(cleaned(value)) for value in values}
+    named = _named({name for name in names.values() if "/" not in name}, files)
+    found = {}
+    for value, name in names.items():
+        folders = [(file, file.rpartition("/")[0].lower()) for file in named.get(name, [])]
+        own = [file for file, folder in folders if split in folder]
+        found[value] = own or [file for file, folder in folders if OTHER[split] not in folder]
+    return found
+
+
 def _named(names: set[str], files: list[str]) -> dict[str, list[str]]:
     """The files in any folder that each of `names` (folded) may be; one without an image's suffix may be a stem."""
     exact: dict[str, list[str]] = {name: [] for name in names}

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+from comp.errors import CompError, one_line
 from comp.vision.pixels.bare_file import without_metadata
+from comp.vision.pixels.dicom import dicom_image, dicom_size, is_dicom
 from comp.vision.pixels.numbers import Numbers, Values, numbers_in, to_8_bit
 
 Rgb = tuple[int, int, int]
@@ -94,6 +96,8 @@ def read(path: Path, use: Callable[[Image.Image], Found]) -> Found:
     Raises:
         BadImage: the file is missing, truncated or not an image.
     """
+    if is_dicom(path):
+        return use(_of_dicom(dicom_image, path))
     try:
         with Image.open(path) as image:
             if image.format == "TIFF":
@@ -121,7 +125,16 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         BadImage: the file has no readable header.
     """
-    return read(path, lambda image: image.size)
+    return _of_dicom(dicom_size, path) if is_dicom(path) else read(path, lambda image: image.size)
+
+
+def _of_dicom(found: Callable[[Path], Found], path: Path) -> Found:
+    try:
+        return found(path)
+    except (CompError, MemoryError):
+        raise
+    except Exception as error:  # pydicom, too, raises whatever its parsers meet
+        raise BadImage(f"{path}: {one_line(error)}") from error
 
 
 def framed(image: np.ndarray, side_px: int | None = None) -> np.ndarray:

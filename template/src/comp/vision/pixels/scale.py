@@ -12,6 +12,7 @@ from comp.errors import CompError
 from comp.files import digest, write_text
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states
+from comp.vision.pixels.dicom import is_dicom
 from comp.vision.pixels.image_file import PIXELS_VERSION, BadImage, read, wide_values
 from comp.vision.pixels.numbers import CALLED, Numbers, Scale, numbers_in
 
@@ -70,6 +71,8 @@ def decided(paths: Sequence[str]) -> tuple[Scale, str]:
 
 
 def _numbers_of(path: str) -> Numbers | None:
+    if is_dicom(Path(path)):
+        return "uint8"  # by its own window
     try:
         return read(Path(path), numbers_in)
     except BadImage:

@@ -97,6 +97,12 @@ def digest(value: object) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=8).hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """The same for the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
 def is_file(path: Path) -> bool:
     """`path.is_file()`, and False for names that no file system takes."""
     try:
