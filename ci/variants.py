@@ -90,8 +90,11 @@ class Prompts:
 
 
 def quick(prompts: Prompts) -> list[Answers]:
-    """Each task with each of its recipes, all else as it comes."""
-    return prompts.approaches()
+    """Each task with each of its recipes, all else as it comes; and a metric of each kind of targets that one tells."""
+    approaches, tasks = prompts.approaches(), prompts.constants["tasks"]
+    first = {answers["task"]: answers for answers in reversed(approaches)}
+    kinds = [(task, metrics[0]) for task, about in tasks.items() for metrics in about.get("kinds", {}).values()]
+    return [*approaches, *({**first[task], "metric": metric} for task, metric in kinds)]
 
 
 def pairs(prompts: Prompts) -> list[Answers]:
@@ -270,7 +273,7 @@ def trials(level: str, folder: Path) -> Iterator[Trial]:
     seen: set[str] = set()
     for number, answers in enumerate(made if level == "all" else quick(prompts)):
         trial = Trial(answers, folder / str(number), processes=1 if answers["task"] in seen else 2)
-        if number >= len(prompts.approaches()):
+        if number >= len(quick(prompts)):
             trial.config = "conf/smoke.yaml"
         seen.add(answers["task"])
         yield trial

@@ -12,6 +12,8 @@ from comp.files import write_text
 from comp.vision.schema import ImageConfig
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LOOPS = {0, 6, 8, 9}
+FILLERS = {"label": NAMES[0], "tags": "odd small", "amount": "0.5"}  # in the sample submission
 SIZE_PX = 32
 RAREST = 0.35  # the share of its images that the rarest class keeps
 TEST_SHARE = 0.25
@@ -20,7 +22,8 @@ TEST_SHARE = 0.25
 def write_demo(config: ImageConfig) -> Path:
     """Writes train and test images, tables, the sample submission and `solution.csv` into `data.root`.
 
-    The training labels come as `train.csv`, or as a folder per class where `data.train` names a folder.
+    The training labels come as `train.csv`, or as a folder per class where `data.train` names a folder. With
+    data.kind=regression they are numbers, with multilabel lists of labels.
 
     Raises:
         CompError: the folder holds other files already.
@@ -33,10 +36,11 @@ def write_demo(config: ImageConfig) -> Path:
     order = rng.permutation(len(labels))
     n_test = round(len(labels) * TEST_SHARE)
     ids = [f"{number:05d}" for number in range(len(labels))]  # leading zeros, as hosts like them
-    table = pd.DataFrame({"id": ids, "label": [NAMES[label] for label in labels[order]]})
+    column, values = _labels(images, labels, config.data.kind)
+    table = pd.DataFrame({"id": ids, column: values[order]})
     test, train = table.iloc[:n_test], table.iloc[n_test:]
 
-    in_folders = config.data.train != "auto" and Path(config.data.train).suffix == ""
+    in_folders = column == "label" and config.data.train != "auto" and Path(config.data.train).suffix == ""
     train_folder = root / (config.data.train if in_folders else "train")
     for place, (name, label) in enumerate(table.itertuples(index=False)):
         folder = root / "test" if place < n_test else train_folder / label if in_folders else train_folder
@@ -44,10 +48,22 @@ def write_demo(config: ImageConfig) -> Path:
         _picture(images[order[place]]).save(folder / f"{name}.png")
     if not in_folders:
         _write(root / "train.csv", train)
-    _write(root / "sample_submission.csv", test[["id"]].assign(label=NAMES[0]))
+    _write(root / "sample_submission.csv", test[["id"]].assign(**{column: FILLERS[column]}))
     _write(root / "solution.csv", test)
     print(f"wrote   {root}: {len(train)} training and {len(test)} test images of handwritten digits, 10 uneven classes")
     return root
+
+
+def _labels(images: np.ndarray, labels: np.ndarray, kind: str) -> tuple[str, np.ndarray]:
+    """A column's name and values (N,): the digit's name; with its share of ink a number; what can be said of it."""
+    if kind == "regression":
+        return "amount", (labels + images.mean(axis=(1, 2)) / 16).round(4)
+    if kind == "multilabel":
+        said = [
+            (" loop" * (digit in LOOPS) + " odd" * (digit % 2) + " small" * (digit < 5)).strip() for digit in labels
+        ]
+        return "tags", np.array(said, dtype=object)
+    return "label", np.array(NAMES, dtype=object)[labels]
 
 
 def _picture(digit: np.ndarray) -> Image.Image:
