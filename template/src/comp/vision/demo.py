@@ -59,10 +59,8 @@ def _labels(images: np.ndarray, labels: np.ndarray, kind: str) -> tuple[str, np.
     if kind == "regression":
         return "amount", (labels + images.mean(axis=(1, 2)) / 16).round(4)
     if kind == "multilabel":
-        said = [
-            (" loop" * (digit in LOOPS) + " odd" * (digit % 2) + " small" * (digit < 5)).strip() for digit in labels
-        ]
-        return "tags", np.array(said, dtype=object)
+        true = [{"loop": digit in LOOPS, "odd": digit % 2 == 1, "small": digit < 5} for digit in labels]
+        return "tags", np.array([" ".join(name for name in each if each[name]) for each in true], dtype=object)
     return "label", np.array(NAMES, dtype=object)[labels]
 
 

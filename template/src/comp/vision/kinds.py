@@ -2,6 +2,8 @@
 
 from comp.errors import CompError
 from comp.tables import Kind, Targets
+from comp.vision.quoted import quoted
+from comp.vision.schema import Train
 
 ONE: tuple[Kind, ...] = ("multiclass", "binary")
 CLASSES: tuple[Kind, ...] = (*ONE, "multilabel")
@@ -44,3 +46,25 @@ def refuse_kind(part: str, targets: Targets) -> None:
     if targets.kind not in known:
         wanted = " or ".join(WORDS[kind] for kind in known)
         raise CompError(f"{part} is for {wanted}, and the targets are {targets.kind} ({WORDS[targets.kind]})")
+
+
+def refuse_settings(settings: Train, targets: Targets) -> None:
+    """Raises: CompError: train.loss, or what goes with it, does not know such targets."""
+    loss = f"train.loss={settings.loss}"
+    if loss in KNOWS:
+        refuse_kind(loss, targets)
+    grades = targets.kind == "multiclass" and settings.loss in OTHER_OUTPUTS
+    if grades and targets.positions is None:
+        raise CompError(
+            f"{loss} needs the order of the classes, which words do not tell: add the line "
+            f"`classes: {quoted(targets.classes)}` under `data:`, the lowest first"
+        )
+    asked = {
+        "train.class_weights=balanced": settings.class_weights == "balanced",
+        "train.sampler=weighted": settings.sampler == "weighted",
+        "train.logit_adjustment": settings.logit_adjustment > 0,
+    }
+    for part in (part for part, is_asked in asked.items() if is_asked):
+        refuse_kind(part, targets)
+        if grades and part != "train.sampler=weighted":
+            raise CompError(f"{part} is for a logit of each class, and {loss} has none: set one of the two otherwise")

@@ -6,6 +6,7 @@ import numpy as np
 
 from comp.errors import shown
 from comp.folds import Split, split_rows
+from comp.registry import greater_is_better, metric_label, metrics_for
 from comp.tables import Tables
 from comp.vision.data.paths import all_paths
 from comp.vision.data.read import read_tables
@@ -27,6 +28,7 @@ def split(config: ImageConfig, force: bool = False) -> Split:
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
     print(f"submit  {expected_form(config, tables)}")
+    print(f"scored  {_scored(config, tables)}")
     note = check_several(config, tables)
     if note:
         print(note)
@@ -44,6 +46,14 @@ def split(config: ImageConfig, force: bool = False) -> Split:
     result = split_rows(config, tables, group, force)
     _print_shares(tables, result)
     return result
+
+
+def _scored(config: ImageConfig, tables: Tables) -> str:
+    """`by rmse, less is better; also mae`."""
+    kind = tables.targets.kind
+    first, *others = (metric_label(name, kind) for name in metrics_for([config.metric, *config.metrics], kind))
+    better = "more" if greater_is_better(config.metric) else "less"
+    return f"by {first}, {better} is better" + f"; also {', '.join(others)}" * bool(others)
 
 
 def _print_shares(tables: Tables, result: Split) -> None:

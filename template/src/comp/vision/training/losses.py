@@ -13,11 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from comp.errors import CompError
 from comp.registry import find, register
 from comp.tables import Kind, Targets
-from comp.vision.kinds import KNOWS, OTHER_OUTPUTS, refuse_kind
-from comp.vision.quoted import quoted
+from comp.vision.kinds import refuse_settings
 from comp.vision.schema import Train
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -42,25 +40,8 @@ def build_loss(settings: Train, targets: Targets, class_weights: Tensor | None) 
 
 def check_loss(settings: Train, targets: Targets) -> None:
     """Raises: CompError: train.loss, or what goes with it, does not know such targets, or there is no such loss."""
+    refuse_settings(settings, targets)
     build_loss(settings, targets, None)
-    loss = f"train.loss={settings.loss}"
-    if loss in KNOWS:
-        refuse_kind(loss, targets)
-    grades = targets.kind == "multiclass" and settings.loss in OTHER_OUTPUTS
-    if grades and targets.positions is None:
-        raise CompError(
-            f"{loss} needs the order of the classes, which words do not tell: add the line "
-            f"`classes: {quoted(targets.classes)}` under `data:`, the lowest first"
-        )
-    asked = {
-        "train.class_weights=balanced": settings.class_weights == "balanced",
-        "train.sampler=weighted": settings.sampler == "weighted",
-        "train.logit_adjustment": settings.logit_adjustment > 0,
-    }
-    for part in (part for part, is_asked in asked.items() if is_asked):
-        refuse_kind(part, targets)
-        if grades and part != "train.sampler=weighted":
-            raise CompError(f"{part} is for a logit of each class, and {loss} has none: set one of the two otherwise")
 
 
 def balanced_weights(y: Tensor, targets: Targets) -> Tensor:

@@ -1,0 +1,93 @@
+"""Thresholds: fitted where they help, measured on rows that they were not fitted on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import StratifiedKFold
+
+from comp.folds import Split
+from comp.tables import Tables, Targets
+from comp.vision.schema import ImageConfig, Submit
+from comp.vision.submission.decisions import Decision, fitted
+
+LABELS = Targets("multilabel", ("wet", "red"))
+GRADES = Targets("multiclass", ("0", "1", "2", "3", "4"))
+ROWS = 900
+
+
+def tables_of(targets: Targets, columns: dict[str, np.ndarray]) -> Tables:
+    train = pd.DataFrame({"id": [f"{row:04d}" for row in range(ROWS)], **columns})
+    return Tables(train, train.iloc[:0], None, targets)
+
+
+def decided(
+    targets: Targets, columns: dict[str, np.ndarray], p: np.ndarray, metric: str, thresholds="auto"
+) -> Decision:
+    tables, fold = tables_of(targets, columns), np.zeros(ROWS, dtype=int)
+    first = next(iter(columns.values()))
+    for k, (_, validated) in enumerate(StratifiedKFold(3, shuffle=True, random_state=0).split(first, first)):
+        fold[validated] = k
+    split = Split(fold, tables.train["id"].to_numpy(), 3, "stratified", "digest")
+    oof = pd.concat([tables.train, pd.DataFrame(p, columns=targets.columns)], axis=1)
+    oof = oof.sample(frac=1, random_state=0)  # in whatever order
+    config = ImageConfig(metric=metric, metrics=[], submit=Submit(thresholds=thresholds))
+    return fitted(config, oof, tables, split)
+
+
+def timid(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Labels of a tenth of the rows, whose probabilities are all below one half."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random((ROWS, 2)) < 0.1).astype(int)
+    p = np.clip(0.1 + 0.2 * y + rng.normal(0, 0.05, y.shape), 0, 0.49)
+    return {"target_wet": y[:, 0], "target_red": y[:, 1]}, p
+
+
+@pytest.mark.parametrize("wanted", ["auto", "one", "each"])
+def test_labels_of_timid_models_get_a_lower_threshold(wanted):
+    columns, p = timid()
+    decision = decided(LABELS, columns, p, "macro_f1", wanted)
+    assert decision.thresholds is not None
+    assert ((decision.thresholds > 0.12) & (decision.thresholds < 0.3)).all()
+    assert "macro_f1 out of fold 0.0000 with 0.5" in decision.about
+    right = decision.labels(p) == np.column_stack(list(columns.values()))
+    assert right.mean() > 0.95
+    if wanted == "one":
+        assert len(set(decision.thresholds)) == 1
+
+
+def test_borders_of_grades_that_are_drawn_to_the_middle_are_found():
+    rng = np.random.default_rng(0)
+    grade = rng.choice(5, ROWS, p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    expected = 1 + 0.4 * grade + rng.normal(0, 0.15, ROWS)  # all within 1 and 3
+    p = np.clip(1 - np.abs(expected[:, None] - np.arange(5)), 0, 1)
+    p /= p.sum(axis=1, keepdims=True)
+    decision = decided(GRADES, {"target": grade.astype(str)}, p, "quadratic_kappa")
+    assert decision.thresholds is not None
+    plain, better = (float(word.split()[0]) for word in decision.about.replace(", ", " ").split("fold ")[1:2] * 2)
+    assert plain == better  # the same number, read from the line
+    kappas = [
+        float(word) for word in decision.about.replace(",", "").split() if word.startswith("0.") and len(word) == 6
+    ]
+    assert kappas[1] > kappas[0] + 0.2
+    assert (decision.labels(p).argmax(axis=1) == grade).mean() > 0.7
+    assert (p.argmax(axis=1) == grade).mean() < 0.5
+
+
+def test_on_noise_what_is_told_is_chance():
+    """In sample, borders gain on any noise; what is told, and decides, does not."""
+    told = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        grade, p = rng.integers(0, 5, ROWS).astype(str), rng.dirichlet(np.ones(5), ROWS)
+        about = decided(GRADES, {"target": grade}, p, "quadratic_kappa").about
+        told.append(float(about.split(" fitted")[0].split()[-1]))
+    assert abs(np.mean(told)) < 3 * 0.033 / np.sqrt(6)  # 1 / sqrt(900) of one
+
+
+def test_where_one_half_is_best_nothing_is_changed():
+    rng = np.random.default_rng(0)
+    y = (rng.random((ROWS, 2)) < 0.5).astype(int)
+    p = np.clip(0.5 + 0.4 * (2 * y - 1) + rng.normal(0, 0.01, y.shape), 0, 1)
+    decision = decided(LABELS, {"target_wet": y[:, 0], "target_red": y[:, 1]}, p, "macro_f1")
+    assert decision.thresholds is None
+    assert decision.about.endswith(": 0.5")
