@@ -153,7 +153,7 @@ def test_a_column_of_zeros_and_ones_needs_words_and_is_one_probability(competiti
     configure(metric="roc_auc", metrics=[])
     comp("split")
     _, _, err = comp("zeroshot")
-    assert 'model.names={"0": ' in err
+    assert "'model.names={0: " in err
     configure(metric="roc_auc", metrics=[], model={"names": {"0": "blue", "1": "red"}})
     status, _, err = comp("zeroshot")
     assert status == 0, err

@@ -116,7 +116,7 @@ class AlignConfig(Experiment):
     def _there_is_a_model(self) -> "AlignConfig":
         model = self.model
         if not model.linear and not model.hidden:
-            raise ValueError("model: without model.linear it needs a branch, such as model.hidden=[2048]")
+            raise ValueError("model: without model.linear it needs a branch, such as 'model.hidden=[2048]'")
         if model.linear and model.start != "random" and not model.normalize:
             raise ValueError(
                 f"model: start={model.start} is fitted to texts of length 1: set model.normalize=true or "

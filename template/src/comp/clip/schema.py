@@ -129,7 +129,7 @@ class ClipConfig(ImageConfig):
         if targets.kind == "binary" and not (set(classes) <= set(model.names) or column):
             raise CompError(
                 f"labels are 0 and 1 of {targets.classes[0]!r}, which no prompt can say: set "
-                'model.names={"0": a photo without it, "1": a photo with it}, in words'
+                "'model.names={0: a photo without it, 1: a photo with it}', in words"
             )
         return self.model_copy(update={"model": model.model_copy(update={"names": names})})
 

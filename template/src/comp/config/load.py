@@ -1,6 +1,7 @@
 """From YAML files and `key=value` overrides to one checked configuration, as the schema of its `task` wants it."""
 
 import difflib
+import re
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from comp.files import is_file
 from comp.tasks import imported, steps_of, task_called, task_name
 
 COMMAND_LINE = "the command line"
+PATTERN = re.compile(r"\{\w+\}.")  # {split}/{id}.png, which is no YAML
 Config = TypeVar("Config", bound=Experiment)
 SHORTHANDS = {"folds": "folds.use"}  # `folds=[0,2]` means `folds.use=[0,2]`
 MOST_BASES = 20  # files that one inherits from
@@ -151,7 +153,7 @@ def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> Non
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise CompError(f"{shortened(repr(override))} is neither a configuration file nor key=value")
-    as_it_is = text.startswith("%")  # "%d/%m/%Y", once the shell took its quotes
+    as_it_is = text.startswith("%") or PATTERN.match(text)  # "%d/%m/%Y", once the shell took its quotes
     value = text if as_it_is else parsed(text, shortened(repr(override)))
     if key in SHORTHANDS and not isinstance(value, dict):
         key = SHORTHANDS[key]

@@ -22,7 +22,7 @@ def split(run: str) -> Command:
 
 
 def train(run: str) -> Command:
-    about = "train the folds (folds=[0,2]: some of them), or resume them; write out-of-fold and test predictions"
+    about = "train the folds ('folds=[0,2]': some of them), or resume them; write out-of-fold and test predictions"
     flags = {"fresh": "remove what this run has trained so far"}
     return Command(run, about, flags, next="submit", launches=True)
 

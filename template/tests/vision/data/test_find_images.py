@@ -197,7 +197,8 @@ def test_where_an_image_is_missing_the_error_shows_the_nearest_file(data):
 def test_the_hint_can_be_pasted_as_it_stands(configure):
     configure()
     word = shlex.split(HINT)[-1]
-    assert load_config(Path("conf/baseline.yaml"), [word]).data.path == "{split}/{id}.png"
+    for typed in (word, 'data.path="{split}/{id}.png"'):  # Windows' PowerShell drops quotes within quotes
+        assert load_config(Path("conf/baseline.yaml"), [typed]).data.path == "{split}/{id}.png"
 
 
 @pytest.mark.parametrize("pattern", ["{id", "{id:d}.png", "{}"])

@@ -278,6 +278,14 @@ def test_pixels_that_are_none_are_refused_by_their_row(files, repo, fault):
     assert list((repo / "data/cache").glob("*pixels*")) == []
 
 
+@pytest.mark.parametrize(("value", "words"), [("256", "'256'"), ("-1", "'-1'"), ("x", "'x'"), ("0.5", "'0.5'")])
+def test_a_value_that_is_no_pixel_is_refused_in_a_column_each(files, value, words):
+    table = pd.DataFrame(FACES[:3].reshape(3, 64), columns=[f"pixel{n}" for n in range(64)]).astype(str)
+    table.loc[1, "pixel7"] = value
+    files({"train.csv": table.assign(label=["a", "b", "a"]).to_csv(index=False)})
+    assert f"row 2 holds {words}, and pixels are whole numbers from 0 to 255" in refusal(test=None)
+
+
 def test_pixels_that_are_no_square_and_those_of_0_and_1_are_refused(files):
     table = pd.DataFrame({"label": ["a", "b"], "pixels": [" ".join(["7"] * 70)] * 2})
     files({"train.csv": table.to_csv(index=False)})

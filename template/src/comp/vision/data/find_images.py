@@ -17,7 +17,7 @@ from comp.vision.data.whereabouts import files_anywhere, find_place, nearest
 OF_TABLES = "pixels-"  # folders in the cache, with images that are a table's (comp.vision.data.pixel_table)
 BELIEVED = 0.5  # the share of rows that must have an image by a guess
 PROBED = 200  # rows that a guess is tried on, from all over the table
-HINT = """set data.path to a column, or to a pattern such as 'data.path="{split}/{id}.png"'"""  # as a shell takes it
+HINT = "set data.path to a column, or to a pattern such as 'data.path={split}/{id}.png'"  # as any shell takes it
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,16 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from math import isqrt
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from comp.errors import CompError, shortened
 from comp.files import NO_SPACE, digest, file_digest
 from comp.files.tables import OWN_READER, pieces, read_table
-from comp.vision.parallel import in_parallel
 from comp.vision.pixels.cached import building_alone
 
 PIXELS = "pixels"  # what data.path says to ask for them
@@ -30,7 +28,7 @@ NUMBERS = re.compile(rf"[\s\[]*\d+([\s,]+\d+){{{LEAST - 1},}}[\s,\]]*")
 NUMBERED = re.compile(r"(?:pixel|px|pix|p)?[ _.-]?(\d+)", re.IGNORECASE)
 BY_PLACE = re.compile(r"(?:pixel|px|p)?[ _]?(\d+)[x_](\d+)", re.IGNORECASE)
 WHOLE = re.compile(r"\d{1,2}|1\d\d|2[0-4]\d|25[0-5]")
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 1000
 VERSION = 1  # of the files: increment it when they change
 
 
@@ -121,8 +119,8 @@ def _write(source: Path, columns: PixelColumns, place: Path) -> dict[str, int]:
         for values in _values(source, columns):
             side, low, high = isqrt(values.shape[1]), min(low, int(values.min())), max(high, int(values.max()))
             images = values.astype(np.uint8).reshape(-1, side, side)
-            for _ in in_parallel(partial(_save, temporary), list(enumerate(images, start=rows)), "writing images"):
-                pass
+            for row, image in enumerate(images, start=rows):
+                (temporary / f"{row}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
             rows += len(images)
         if high <= 1:
             raise CompError(f"{source}: the values of {columns.told} are 0 to 1, and should be 0 to 255: multiply them")
@@ -139,16 +137,15 @@ def _write(source: Path, columns: PixelColumns, place: Path) -> dict[str, int]:
     return about
 
 
-def _save(folder: Path, numbered: tuple[int, np.ndarray]) -> None:
-    row, image = numbered
-    Image.fromarray(image).save(folder / f"{row}.png")
-
-
 def _values(source: Path, columns: PixelColumns) -> Iterator[np.ndarray]:
     """(rows, pixels) whole numbers from 0 to 255, some rows at a time."""
     row, count = 0, 0
-    for piece in pieces(source, columns.names, ROWS_AT_ONCE):
-        rows = [_numbers(texts, source, row + n) for n, texts in enumerate(piece[list(columns.names)].to_numpy(object))]
+    for piece in pieces(source, columns.names, ROWS_AT_ONCE, numbers=len(columns.names) > 1):
+        table = piece[list(columns.names)]
+        if all(kind.kind == "i" for kind in table.dtypes) and table.isin(range(256)).all(axis=None):
+            rows = list(table.to_numpy(np.float64))
+        else:
+            rows = [_numbers(texts, source, row + n) for n, texts in enumerate(table.astype(str).to_numpy(object))]
         count = count or len(rows[0])
         if isqrt(count) ** 2 != count:
             raise CompError(f"{source}: {count} pixels a row are no square gray image: {OWN_READER}")

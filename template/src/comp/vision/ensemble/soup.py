@@ -73,7 +73,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
 def _refuse_unlike(config: ImageConfig, runs: list[RunDir]) -> None:
     names = [run.path.name for run in runs]
     if len(set(names)) < 2 or config.name in names:
-        raise CompError("soup.members needs two runs or more, and name= another name than theirs: soup.members=[a,b]")
+        raise CompError("soup.members needs two runs or more, and name= another name than theirs: 'soup.members=[a,b]'")
     first, *others = [(run, _likeness(run)) for run in runs]
     for run, likeness in others:
         differing = [what for what, value in likeness.items() if value != first[1][what]]

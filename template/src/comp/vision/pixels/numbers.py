@@ -51,7 +51,7 @@ def to_8_bit(values: np.ndarray, numbers: Numbers, how: Values) -> np.ndarray:
         values = np.where(missing, fill_nan, values)
     if isinstance(scale, str) and numbers not in FITTING[scale]:
         raise ValueError(
-            f"a {CALLED[numbers]} image does not fit data.scale={scale}: set data.scale=[LOW,HIGH], "
+            f"a {CALLED[numbers]} image does not fit data.scale={scale}: set 'data.scale=[LOW,HIGH]', "
             "the values that are to be black and white, for all images that are not 8-bit"
         )
     low, high = RANGES[scale] if isinstance(scale, str) else scale

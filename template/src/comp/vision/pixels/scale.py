@@ -50,7 +50,7 @@ def decided(paths: Sequence[str]) -> tuple[Scale, str]:
         return "8-bit", "scale   8-bit: no training image has other values"
     if "float" in wide and len(wide) > 1:
         some = "; ".join(f"{CALLED[numbers]}: {len(each)}, such as {each[0]}" for numbers, each in wide.items())
-        raise CompError(f"training images hold several kinds of numbers ({some}): set data.scale=[LOW,HIGH]")
+        raise CompError(f"training images hold several kinds of numbers ({some}): set 'data.scale=[LOW,HIGH]'")
     files = sorted(path for each in wide.values() for path in each)
     sample = [files[row] for row in np.unique(np.linspace(0, len(files) - 1, SAMPLED).astype(int))]
     ranges = list(in_parallel(_range_of, sample, "looking at values"))

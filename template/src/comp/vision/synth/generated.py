@@ -20,7 +20,7 @@ INHERITED = ("frame", "background", "fill_nan", "cache")
 def settings_of(config: ImageConfig) -> Synth:
     """Raises: CompError: nothing is said of generated images."""
     if config.synth is None:
-        raise CompError("synth: is not set: name the generated images, such as synth.data={root: data/synthetic}")
+        raise CompError("synth: is not set: name the generated images, such as 'synth.data={root: data/synthetic}'")
     return config.synth
 
 

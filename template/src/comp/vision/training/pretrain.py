@@ -49,7 +49,7 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
     """
     run = RunDir.of(config)
     if config.pretrain is None:
-        raise CompError("pretrain: is not set: name its data, such as pretrain.data={root: external, train: images}")
+        raise CompError("pretrain: is not set: name its data, such as 'pretrain.data={root: external, train: images}'")
     settings = config.pretrain
     config = settled(config)
     inherited = {key: getattr(config.data, key) for key in ("frame", "background", "fill_nan", "cache")}

@@ -108,7 +108,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
     if config.model.metadata and mixes:
         raise CompError(
             "model.metadata: mixed images have none, and every batch is mixed: set augment.mix_prob=0.5, or "
-            "augment.mix_off_epochs, or model.metadata=[]"
+            "augment.mix_off_epochs, or 'model.metadata=[]'"
         )
     if config.student is not None:
         refuse_kind("comp pseudo", targets)
