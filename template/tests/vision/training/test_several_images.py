@@ -17,6 +17,7 @@ from vision.training.test_resume import assert_same_run, saved_anew, train_until
 from vision.weak_evidence import PATTERN, write_rows
 
 from comp.distributed.accelerator import accelerator_for
+from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.vision.batches import EvalDataset, TrainDataset, TrainingBatches
 from comp.vision.data.competition import open_competition
@@ -313,3 +314,13 @@ def test_a_run_predicts_again_whatever_the_training_says_by_now(few, configure, 
     status, _, errors = comp("predict")
     assert status == 0, errors
     pd.testing.assert_frame_equal(probabilities("small", "test"), before)
+
+
+def test_a_table_of_other_images_is_predicted_by_all_images_of_each_row(few, configure, comp):
+    configure(data={"path": PATTERN}, train={"epochs": 1}, steps=["split", "train"])
+    assert comp("run")[0] == 0
+    status, _, err = comp("predict", "--images", "data/test.csv", "--out", "said.parquet")
+    assert (status, err) == (0, "")
+    said = pd.read_parquet("said.parquet").set_index("id")
+    own, targets, _ = read_predictions(Path("runs/small/test.parquet"))
+    assert np.allclose(said.loc[own["id"], targets.columns], own[targets.columns], atol=1e-6)

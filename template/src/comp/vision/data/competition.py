@@ -95,12 +95,13 @@ def open_images(
     train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
     test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
     most = config.train.images_per_row
-    train_rows, test_rows = _by_row(train, tables.train, most), _by_row(test, tables.test, most)
+    train_rows, test_rows = by_row(train, tables.train, most), by_row(test, tables.test, most)
     _judge_bad_images(train_rows, test_rows, config, quiet)
     return train_rows, test_rows
 
 
-def _by_row(images: Pixels | Streamed, table: pd.DataFrame, most: int) -> Pixels | Streamed | Several:
+def by_row(images: Pixels | Streamed, table: pd.DataFrame, most: int) -> Pixels | Streamed | Several:
+    """The images of the rows of `table`, of whose files, row by row, `images` are the pixels."""
     counts = image_counts(table)
     return images if counts is None else Several(images, counts, most)
 

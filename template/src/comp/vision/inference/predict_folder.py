@@ -22,8 +22,10 @@ from comp.runs.predictions import refuse_not_finite, test_table
 from comp.runs.results import mean_of
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
+from comp.vision.data.competition import by_row
 from comp.vision.data.metadata import read_metadata
 from comp.vision.data.other_images import OtherImages, read_other_images, refuse_without_metadata
+from comp.vision.data.paths import all_paths
 from comp.vision.data.samples import Samples
 from comp.vision.data.settle import prepared_as
 from comp.vision.inference.of_fold import note_on_pixels, refuse_copied
@@ -31,7 +33,7 @@ from comp.vision.inference.predict_again import predict_again
 from comp.vision.inference.predict_fold import other_predictions
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.model import Classifier, load_checkpoint
-from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
+from comp.vision.pixels import Decoding, Pixels, Several, Streamed, open_pixels
 from comp.vision.pixels.scale import decided
 from comp.vision.schema import ImageConfig
 
@@ -118,13 +120,14 @@ def predict_images(config: ImageConfig, models: Models, images: OtherImages, out
     Raises:
         CompError: an image of a table cannot be read, or none of a folder.
     """
-    paths, targets = images.table["path"].tolist(), models.targets
+    paths, targets = all_paths(images.table), models.targets
     processes = 1 if is_launched() else processes_wanted(config)
     priors = models.priors if config.data.on_bad_image == "drop" else ()
     if config.data.scale == "auto":
         config = config.model_copy(update={"data": config.data.model_copy(update={"scale": decided(paths)[0]})})
     with _decoded() as folder:
-        pixels = open_pixels(paths, folder, Decoding.of(config), config.data.cache, quiet=True)
+        files = open_pixels(paths, folder, Decoding.of(config), config.data.cache, quiet=True)
+        pixels = by_row(files, images.table, config.train.images_per_row)
         rows = _readable(pixels, images, with_prior=bool(priors))
         if processes > 1:
             return launch(processes, words)
@@ -132,7 +135,7 @@ def predict_images(config: ImageConfig, models: Models, images: OtherImages, out
         accelerator, said = accelerator_for(config), []
         for number, model in enumerate(models.each):
             metadata = None if columns is None or model.encoder is None else model.encoder.encode(columns)
-            samples = Samples(pixels, targets, np.zeros((len(paths), 0), np.float32), metadata)
+            samples = Samples(pixels, targets, np.zeros((len(images.table), 0), np.float32), metadata)
             on_device = model.to(accelerator.device)
             p = predict_rows(on_device, samples, rows, config, accelerator, config.predict.views)
             said.append(_table(images, rows, p, targets, priors[number] if priors else None))
@@ -170,7 +173,7 @@ def _decoded() -> Iterator[Path]:
             del os.environ[DECODED]
 
 
-def _readable(pixels: Pixels | Streamed, images: OtherImages, with_prior: bool) -> np.ndarray:
+def _readable(pixels: Pixels | Streamed | Several, images: OtherImages, with_prior: bool) -> np.ndarray:
     """The rows whose images can be read. A folder may hold others; a table's rows are all asked for."""
     bad = list(pixels.bad)
     if bad and not images.is_folder and not with_prior:

@@ -11,8 +11,9 @@ from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv, spelled_as
 from comp.vision.data.labels import SEPARATORS, labels_in
+from comp.vision.data.sources import settled_root
 from comp.vision.metrics import score
-from comp.vision.schema import ImageConfig
+from comp.vision.schema import Data, ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
 
 
@@ -22,7 +23,7 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     Raises:
         CompError: there is no submission or no solution, or their ids differ.
     """
-    path, solution_path = SUBMISSIONS / f"{config.name}.csv", Path(config.data.root) / config.data.solution
+    path, solution_path = SUBMISSIONS / f"{config.name}.csv", _solution(config.data)
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp submit")
     if not solution_path.is_file():
@@ -44,6 +45,12 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
         label = metric_label(name, targets.kind)
         print(f"score   {label} {scores[name]:.4f} on {len(submission)} test rows ({path})")
     return scores
+
+
+def _solution(data: Data) -> Path:
+    """Beside the training data, where that lies in a folder of data.root."""
+    outer, inner = (Path(root) / data.solution for root in (data.root, settled_root(data)[0].root))
+    return outer if outer.is_file() else inner
 
 
 def _refuse_other_ids(submission: pd.DataFrame, solution: pd.DataFrame) -> None:
