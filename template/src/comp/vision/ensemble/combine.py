@@ -31,7 +31,7 @@ from comp.vision.metrics import score
 from comp.vision.schema import Folds, ImageConfig
 
 PARTS = 10  # of a fold
-TIMES, SMALL = 5, 1000  # folds of no more rows are parted so many times: see docs/honesty.d/losses.md of the template
+TIMES, SMALL = 5, 1000  # folds of no more rows are parted so many times: see docs/honesty.md of the template
 FEATURES = "features"  # the name of the member that knows nothing else
 FITTED_ON: dict[Scheme, str] = {
     "nothing": "on nothing",

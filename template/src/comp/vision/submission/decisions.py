@@ -89,7 +89,11 @@ def fitted(config: ImageConfig, oof: pd.DataFrame, tables: Tables, split: Split)
     kinds = {"each": _fit_each} if targets.kind == "multiclass" else {"one": _fit_one, "each": _fit_each}
     if wanted != "auto":
         kinds = {name: fit for name, fit in kinds.items() if name == wanted} or kinds
-    known = Known(np.zeros((len(y), 0)), y, parts_of_folds(tables.train, targets, split, PARTS, times=1))
+    try:
+        parts = parts_of_folds(tables.train, targets, split, PARTS, times=1)
+    except CompError:  # a fold that is one group cannot be parted
+        return Decision(targets, about="0.5, or the likeliest class: a fold is one group, so nothing else can be tried")
+    known = Known(np.zeros((len(y), 0)), y, parts)
     predicted = Predicted(rows, split.fold[rows], p[:, None])
     plain = Decision(targets)
     before = score(config.metric, y[rows], plain.labels(p), targets)
