@@ -11,6 +11,7 @@ from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv, spelled_as
 from comp.vision.data.labels import SEPARATORS, labels_in
+from comp.vision.data.sources import settled_root
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
@@ -25,6 +26,8 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     path, solution_path = SUBMISSIONS / f"{config.name}.csv", Path(config.data.root) / config.data.solution
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp submit")
+    if not solution_path.is_file():
+        solution_path = Path(settled_root(config.data)[0].root) / config.data.solution
     if not solution_path.is_file():
         raise CompError(f"{solution_path} does not exist: comp score needs the test labels (data.solution=…)")
     _, targets, _ = read_predictions(RunDir.of(config).test)
