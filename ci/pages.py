@@ -1,13 +1,15 @@
 """Writes every file that follows from others: `python ci/pages.py`. Tests compare them with what it would write.
 
-docs/recipes.md comes from the recipes, cookiecutter.json from copier.yml, and parts/<task>/commands.md, the table of
-commands in a repository's README, from the records in template/src/comp/tasks.
+docs/recipes.md comes from the recipes, docs/layouts.md from what is said of the layouts that the template's tests try,
+cookiecutter.json from copier.yml, and parts/<task>/commands.md, the table of commands in a repository's README, from
+the records in template/src/comp/tasks.
 """
 
 import sys
 from pathlib import Path
 
 from cookiecutter_json import cookiecutter_json
+from layouts_page import layouts_page
 from questions import ROOT, constants_of
 from recipes_page import recipes_page
 
@@ -17,7 +19,7 @@ from comp.tasks import Command, commands_of
 
 
 def pages() -> dict[Path, str]:
-    """Path → text of all these files."""
+    """Path → text of all these files, but for the layouts, which take a while."""
     tables = {ROOT / "parts" / task / "commands.md": commands_table(task) for task in constants_of()["parts"]}
     return {ROOT / "docs/recipes.md": recipes_page(), ROOT / "cookiecutter.json": cookiecutter_json(), **tables}
 
@@ -36,5 +38,5 @@ def _about(command: Command) -> str:
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
+    for path, text in {**pages(), ROOT / "docs/layouts.md": layouts_page()}.items():
         path.write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
 """Files that follow from others are what ci/pages.py would write."""
 
 import pytest
+from layouts_page import layouts_page
 from pages import pages
 from rendering import PARTS, ROOT, TASKS, TEMPLATE
 
@@ -10,6 +11,13 @@ from comp.tasks import commands_of, task_called
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_page_is_what_it_follows_from(path):
     assert path.read_text(encoding="utf-8") == pages()[path], "run python ci/pages.py"
+
+
+def test_the_page_of_layouts_has_what_the_program_says_now():
+    page = (ROOT / "docs/layouts.md").read_text(encoding="utf-8")
+    assert page == layouts_page(), "run python ci/pages.py"
+    assert str(ROOT) not in page
+    assert "/tmp" not in page
 
 
 @pytest.mark.parametrize("task", PARTS)

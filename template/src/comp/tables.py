@@ -142,8 +142,8 @@ def spelled_as(classes: tuple[str, ...]) -> Callable[[object], str]:
     return spelled
 
 
-def refuse_duplicates(ids: pd.Series, where: str) -> None:
-    """Raises CompError where an id appears more than once."""
+def refuse_duplicates(ids: pd.Series, where: str, leads: str = "") -> None:
+    """Raises CompError where an id appears more than once; `leads` is what to do then."""
     twice = ids[ids.duplicated()].unique()
     if len(twice):
-        raise CompError(f"{len(twice)} ids appear more than once in the {where} table: {shown(twice)}")
+        raise CompError(f"{len(twice)} ids appear more than once in the {where} table: {shown(twice)}{leads}")

@@ -150,6 +150,39 @@ def test_one_stem_in_two_folders_is_refused_by_both_names(files):
     assert "could be one of several files, such as '3': c/3.png or d/3.png; set data.path" in message
 
 
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ("pics/{}.png", "such as images/1.png or pics/1.png: set data.path to one of them"),
+        ("images/{}.jpg", "such as images/1.jpg or images/1.png: set data.path to one of them"),
+        ("test_pics/{}.png", ""),  # those of the other split
+        ("more/pics/{}.png", ""),  # deeper
+    ],
+)
+def test_images_that_could_be_in_two_places_are_asked_for(files, others, words):
+    names = ["images/{}.png", others]
+    files({"train.csv": TRAIN, **pictures(*(name.format(row) for name in names for row in (1, 2, 3)))})
+    if words:
+        assert words in refusal(test=None)
+        assert names_of(read(test=None, path="images/{id}.png").train)[0] == "images/1.png"
+    else:
+        assert names_of(read(test=None).train)[0] == "images/1.png"
+
+
+def test_the_folder_that_is_called_as_the_split_is_its_own(files):
+    files({"train.csv": TRAIN, **PLAIN, **pictures(*(f"small_train/{row}.png" for row in (1, 2, 3)))})
+    files({"train.csv": TRAIN, **pictures(*(f"a_train/{row}.png" for row in (1, 2, 3)))})
+    assert names_of(read(test=None).train)[0] == "train/1.png"
+
+
+def test_two_columns_that_name_images_are_asked_for(files):
+    table = "id,image,mask,label\n" + "".join(f"{row},{row}.png,m{row}.png,{row % 2}\n" for row in (1, 2, 3))
+    files({"train.csv": table, **PLAIN, **pictures("train/m1.png", "train/m2.png", "train/m3.png")})
+    words = "name images, 'image' and 'mask': set data.path=image, data.path=mask, or 'data.path=[image, mask]'"
+    assert words in refusal(test=None, target="label")
+    assert names_of(read(test=None, target="label", path="image").train)[0] == "train/1.png"
+
+
 def test_a_guess_with_few_hits_is_not_believed(files):
     rows = "".join(f"{n},{'cat' if n % 2 else 'dog'}\n" for n in range(168))
     files(

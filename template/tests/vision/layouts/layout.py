@@ -1,6 +1,7 @@
 """A layout: the files of a small competition, drawn from a truth that the test alone knows, and what its host does."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -205,27 +206,35 @@ def picture(code: int, kind: str) -> bytes:
 
 
 def dicom(code: int) -> bytes:
-    import pydicom
+    """A plain gray DICOM file, whose last bytes are its pixels."""
+    values = gray(code)
+    short = {0x0002: 1, 0x0010: values.shape[0], 0x0011: values.shape[1], 0x0100: 8, 0x0101: 8, 0x0102: 7, 0x0103: 0}
+    facts = {
+        0x0004: (b"CS", b"MONOCHROME2 "),
+        **{tag: (b"US", struct.pack("<H", value)) for tag, value in short.items()},
+    }
+    uid, plain = b"1.2.840.10008.5.1.4.1.1.7\0", b"1.2.840.10008.1.2.1\0"  # a picture; numbers as they stand
+    own = b"".join(_element(2, tag, b"UI", value) for tag, value in ((2, uid), (3, uid), (0x10, plain)))
+    return b"".join(
+        [
+            b"\0" * 128 + b"DICM",
+            _element(2, 0, b"UL", struct.pack("<I", len(own))),
+            own,
+            *(_element(0x0028, tag, *facts[tag]) for tag in sorted(facts)),
+            struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, values.size),
+            values.tobytes(),
+        ]
+    )
 
-    values, dataset, buffer = gray(code), pydicom.Dataset(), io.BytesIO()
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = pydicom.uid.generate_uid()
-    dataset.Rows, dataset.Columns = values.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
-    dataset.PixelData = values.tobytes()
-    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-    return buffer.getvalue()
+
+def _element(group: int, tag: int, kind: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", group, tag, kind, len(value)) + value
 
 
 def code_of(path: str) -> int:
     """Which row the picture in a file is of."""
     if path.endswith(".dcm"):
-        import pydicom
-
-        level = int(pydicom.dcmread(path).pixel_array[2, 2])
+        level = Path(path).read_bytes()[-gray(0).size]
     else:
         with Image.open(path) as image:
             level = image.convert("L").getpixel((2, 2))

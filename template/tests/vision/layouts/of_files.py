@@ -93,7 +93,7 @@ def _tables() -> list[Layout]:
         ),
         layout(
             "Many columns beside the label",
-            "`sex`, `site` and `age` stand between `id` and `label`",
+            "`site` and `age` beside `id` and `label`",
             drawn,
             with_column(with_column(plain, "site", lambda *_: "head"), "age", lambda _, name: name[-2:]),
             ["target  multiclass: 3 of them: bird, cat, dog"],
@@ -203,9 +203,7 @@ def _pixels() -> list[Layout]:
     usage = ["Training"] * n + ["PublicTest"] * 6 + ["PrivateTest"] * 6
     fer = Drawn(faces.labels.set_axis(ids), faces.planted.set_axis(ids), n)
     apart = [*ids[:n], *ids[:12]]
-    numbered, written = (
-        Drawn(own.labels.set_axis(apart), own.planted.set_axis(apart), n) for own in (faces, digits)
-    )
+    numbered, written = (Drawn(own.labels.set_axis(apart), own.planted.set_axis(apart), n) for own in (faces, digits))
     columns = pd.DataFrame(values, columns=[f"pixel{place}" for place in range(256)])
     return [
         layout(
@@ -258,9 +256,9 @@ def _several() -> list[Layout]:
             for number in range(1, 4 - row % 2)
         }
 
-    eyes = {side: images(drawn, "{split}/{id}_" + side + ".png") for side in ("left", "right")}
-    both = with_column(plain, "left", lambda _, name: f"{name}_left.png")
-    both = with_column(both, "right", lambda _, name: f"{name}_right.png")
+    eyes = {side: images(drawn, "{split}/" + side + "_{id}.png") for side in ("left", "right")}
+    both = with_column(plain, "left", lambda _, name: f"left_{name}.png")
+    both = with_column(both, "right", lambda _, name: f"right_{name}.png")
     listing = with_column(plain, "photos", lambda split, name: f"{split}/{name}-1.png {split}/{name}-2.png")
     return [
         layout(
@@ -287,7 +285,9 @@ def _several() -> list[Layout]:
             drawn,
             {name: both[name] for name in TABLES} | eyes["left"] | eyes["right"],
             ["2 images a row"],
-            settings={"data": {"path": ["left", "right"]}},
+            settings={"data": {"target": "label"}},
+            asks=["two columns of train rows name images, 'left' and 'right'", "'data.path=[left, right]'"],
+            answer={"data": {"path": ["left", "right"]}},
             images=2,
         ),
         layout(
@@ -318,9 +318,9 @@ def _groups() -> list[Layout]:
     return [
         layout(
             "Several images a patient",
-            "`patient` with spellings such as `P3` and `p3 `",
+            "`patient` such as `P3`, in some rows with a blank after it",
             drawn,
-            with_column(plain, "patient", lambda _, name: f"P{int(name) % 8}" if int(name) % 3 else f"p{int(name) % 8} "),
+            with_column(plain, "patient", lambda _, name: f"P{int(name) % 8}" + " " * (int(name) % 3 == 0)),
             ["groups  'patient' has groups in several spellings, read as one"],
             settings={"data": {"group": "patient", "target": "label"}},
             split=True,

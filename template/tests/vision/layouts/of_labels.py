@@ -301,7 +301,7 @@ def _likeliest() -> list[Layout]:
         ),
         Layout(
             "Happywhale: the five likeliest, new_whale no class",
-            "the same, and no training row is a new_whale",
+            "`Image` with `.jpg`, `Id`; the sample lists five, new_whale first, which no training row is",
             others,
             competition(others, {"Id": sample}, "Image", "{split}/{id}.jpg"),
             ["submit  the 5 likeliest in 'Id', the best first, separated by blanks; 'new_whale' before those below"],

@@ -1,9 +1,9 @@
-"""Layouts that could mean two things, which are asked, and those that do not fit, which are refused by what leads on."""
+"""Layouts that could mean two things, which are asked, and those that do not fit, which are refused."""
 
 import pandas as pd
 from vision.layouts.layout import Drawn, Files, Layout, bits, competition, images, numbers, one_of
 from vision.layouts.of_files import TABLES, pets, with_column
-from vision.layouts.rules import accuracy, auc, f1_of_lists, likelihood, rmse
+from vision.layouts.rules import accuracy, auc, f1_of_lists, rmse
 
 WORDS = ("blue", "circle", "green", "red", "square")
 PHRASES = tuple(f"{color} {shape}" for color in ("blue", "green", "red") for shape in ("circle", "square"))
@@ -32,7 +32,10 @@ def _phrases() -> tuple[Drawn, Drawn]:
     """Colors and shapes: as six classes, and as lists of two labels each."""
     drawn = one_of(*PHRASES)
     as_lists = pd.DataFrame(
-        {word: drawn.labels["label"].map(lambda cell, word=word: 0.8 if word in cell.split() else 0.2) for word in WORDS}
+        {
+            word: drawn.labels["label"].map(lambda cell, word=word: 0.8 if word in cell.split() else 0.2)
+            for word in WORDS
+        }
     )
     return drawn, Drawn(drawn.labels, as_lists, drawn.n_train)
 
@@ -41,11 +44,14 @@ def _asked() -> list[Layout]:
     phrases, as_lists = _phrases()
     asks = ["holds lists of labels, separated by blanks, or classes whose names have blanks in them"]
     asks += ["set data.kind=multilabel or data.kind=multiclass"]
-    ages, classes = numbers({"label": (1, 90)}, digits=0, n_train=60), one_of(*(str(3 * k) for k in range(26)), n_train=60)
+    ages, classes = (
+        numbers({"label": (1, 90)}, digits=0, n_train=60),
+        one_of(*(str(3 * k) for k in range(26)), n_train=60),
+    )
     which = ["they are classes or a quantity: set data.kind=multiclass or data.kind=regression"]
     drawn, plain = pets()
     twins = {name: plain[name] for name in TABLES}
-    twins |= images(drawn, "small/{split}-{id}.png") | images(drawn, "a/{id}.png") | images(drawn, "b/{id}.png")
+    twins |= images(drawn, "{split}_a/{id}.png") | dict.fromkeys(images(drawn, "{split}_b/{id}.png"), 0)
     dates = with_column(plain, "taken", lambda _, name: f"0{1 + int(name) % 9}/0{1 + int(name) % 7}/2021")
     named = {name: plain[name].rename(columns={"id": "sample"}) for name in TABLES} | images(drawn)
     named["test.csv"] = named["test.csv"].rename(columns={"sample": "specimen"})
@@ -72,7 +78,7 @@ def _asked() -> list[Layout]:
         ),
         Layout(
             "Lists: red circle is two labels",
-            "the same",
+            "`label` such as `red circle`, six of them",
             as_lists,
             competition(as_lists, {"label": "red circle"}),
             ["target  multilabel: 5 of them: blue, circle, green, red, square; lists in 'label', separated by blanks"],
@@ -105,13 +111,16 @@ def _asked() -> list[Layout]:
         ),
         Layout(
             "One name in two folders",
-            "`a/0001.png` and `b/0001.png`, the id is 0001",
+            "`train_a/0001.png` and `train_b/0001.png`, the id is 0001",
             drawn,
             twins,
-            ["images at b/{id}.png"],
+            ["images at {split}_a/{id}.png"],
             accuracy(),
-            asks=["could be ", "a/0000.png or b/0000.png", "set data.path"],
-            answer={"data": {"path": "b/{id}.png"}},
+            asks=[
+                "could be in two places, such as train_a/0000.png or train_b/0000.png",
+                "set data.path to one of them, such as 'data.path=\"{split}_a/{id}.png\"'",
+            ],
+            answer={"data": {"path": "{split}_a/{id}.png"}},
         ),
         Layout(
             "Dates whose day and month could be either",
@@ -203,6 +212,7 @@ def _refused() -> list[Layout]:
             "0003.png and 0007.png are not there",
             gone,
             "2 of 24 train images are missing (train/{id}.png): ids '0003', '0007'",
+            "put them there, or set data.path",
         ),
         refused(
             "The sample's ids are not those of the test",
@@ -236,19 +246,20 @@ def _refused() -> list[Layout]:
             "Only one class",
             "`label` is cat in all rows",
             plain | {"train.csv": train.assign(label="cat")},
-            "the label column 'label' has only one value: 'cat'",
+            "the label column 'label' has only one value, 'cat': set data.target",
         ),
         refused(
             "One number in two spellings",
             "`label` 1, 1.0 and 2",
             plain | {"train.csv": train.assign(label=["1", "1.0", "2"] * 8)},
-            "the labels '1', '1.0' are the same number: spell them alike",
+            "the labels '1', '1.0' are the same number: spell them alike, or set data.kind=regression",
         ),
         refused(
             "An id twice",
             "0003 stands in two rows",
             plain | {"train.csv": pd.concat([train, train.iloc[[3]]])},
             "1 ids appear more than once in the train table: '0003'",
+            "set data.id to a column that has each value once",
         ),
         refused(
             "Kappa of several labels",
@@ -270,6 +281,7 @@ def _refused() -> list[Layout]:
             "`label` bird, cat or dog; the sample has `bird` and `cat`",
             competition(drawn, {"bird": "0.3", "cat": "0.3"}),
             "the sample submission has no column of its own for 'dog'",
+            "set data.target or data.sample_submission",
             metric="log_loss",
         ),
         refused(
@@ -277,7 +289,7 @@ def _refused() -> list[Layout]:
             "`one/train.csv` and `two/train.csv`",
             {f"{folder}/{name}": content for folder in ("one", "two") for name, content in plain.items()},
             "no training table or folder in data",
-            "set data.train",
+            "set data.root=data/one or data.root=data/two",
         ),
         refused(
             "No test set, and none announced",

@@ -56,7 +56,8 @@ def f1_of_lists(column: str, separator: str) -> Rule:
     """Mean over rows; labels are compared as text, and a row without any is right where none is given."""
 
     def rule(given: pd.DataFrame, truth: pd.DataFrame) -> float:
-        pairs = zip(*(table[column].map(lambda cell: set(cell.split(separator)) - {""}) for table in (given, truth)))
+        a_and_b = [[set(cell.split(separator)) - {""} for cell in table[column]] for table in (given, truth)]
+        pairs = zip(*a_and_b, strict=True)
         return float(np.mean([2 * len(a & b) / (len(a) + len(b)) if a | b else 1.0 for a, b in pairs]))
 
     return rule

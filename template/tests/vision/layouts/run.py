@@ -8,6 +8,7 @@ from support import configure
 from vision.layouts.layout import Layout, write
 from vision.small import SMALL
 
+from comp.cli import main
 from comp.errors import CompError
 from comp.tables import Tables
 from comp.vision.data.read import read_tables
@@ -37,7 +38,9 @@ def refusal(sections: Mapping[str, Any]) -> str:
 
 
 def answers(layout: Layout) -> tuple[list[str], str]:
-    """What is told of a layout whose files are written here, with the answer if one is needed, and how it was refused."""
+    """What is told of a layout whose files are written here, answered if it needs that, and how it was refused."""
     write(layout.files, Path("data"))
     asked = refusal(layout.settings) if layout.asks else ""
+    if layout.then:
+        main([layout.then])
     return [] if layout.rule is None else told(layout.answered)[2], asked

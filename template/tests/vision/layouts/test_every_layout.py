@@ -1,5 +1,6 @@
 """Every kind of competition: understood, or refused by what leads on; then submitted, and scored by the host's rule."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from comp.tables import Tables
 from comp.vision.data.paths import PATHS
 from comp.vision.submission.submit import submit
 
+LEADS_ON = re.compile(
+    r"set data\.\w+|data\.path|set submit\.\w+|set metric|under `\w+:`|comp \w+|put the", re.IGNORECASE
+)
 NAMES = [layout.name for layout in LAYOUTS]
 
 
@@ -27,13 +31,12 @@ def test_there_are_forty_kinds_and_each_has_a_name_of_its_own():
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
 def test_a_layout_is_understood_and_scored_or_refused_by_what_leads_on(layout, repo, comp):
-    if ".dcm" in str(list(layout.files)):
-        pytest.importorskip("pydicom")
     write(layout.files, repo / "data")
     if layout.asks:
         line = refusal(layout.settings)
         assert [piece for piece in layout.asks if piece not in line] == [], line or "it was not refused"
         assert "\n" not in line
+        assert LEADS_ON.search(line), line
         assert not Path("submissions").exists()
     if layout.rule is None:
         return
@@ -52,6 +55,16 @@ def test_a_layout_is_understood_and_scored_or_refused_by_what_leads_on(layout, r
         assert list(given.columns) == list(tables.sample.columns)
     given = given.set_index(given.columns[0]).loc[truth.index]
     assert layout.rule(given, truth) == pytest.approx(layout.deserves, abs=1e-4)
+
+
+def test_a_solution_in_the_folder_that_is_followed_is_found(repo, comp):
+    layout = next(layout for layout in LAYOUTS if layout.name == "One folder too deep")
+    write(layout.files, repo / "data")
+    layout.drawn.test.rename_axis("id").to_csv(repo / "data/pets-2024/solution.csv")
+    config, tables, _ = told(layout.settings)
+    write_run(layout, config, tables, comp)
+    assert comp("submit")[0] == 0
+    assert "score   accuracy 1.0000 on 12 test rows" in comp("score")[1]
 
 
 def assert_images_are_those_of_their_rows(layout: Layout, tables: Tables) -> None:

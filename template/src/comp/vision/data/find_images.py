@@ -10,7 +10,7 @@ import pandas as pd
 from comp.errors import CompError, one_line, shortened, shown
 from comp.files import is_file
 from comp.files.archives import not_unpacked
-from comp.vision.data.guess import best_guess, by_folder
+from comp.vision.data.guess import best_guess, by_folder, refuse_rivals
 from comp.vision.data.spelling import SUFFIXES, Place, Spellings, is_image, suffix_of
 from comp.vision.data.whereabouts import files_anywhere, find_place, nearest
 
@@ -68,7 +68,7 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
         raise CompError(
             f"{missing.sum()} of {len(table)} {split} images are missing ({how}): ids {ids}, "
             f"such as {shortened(paths[missing].iloc[0])}{_nearest(texts[missing].iloc[0], files)}"
-            f"{not_unpacked(root)}"
+            f"{not_unpacked(root) or '; put them there, or set data.path'}"
         )
     return Found(paths, how)
 
@@ -139,6 +139,8 @@ def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -
             f"no image of {'most' if believed else 'the'} {split} rows was found below {root}{believed}: looked for "
             f"{shortened(value)!r} of {missing.name!r}{_nearest(value, files)}; {HINT}{not_unpacked(root)}"
         )
+    if hits == len(probe):
+        refuse_rivals(probe, guess, files, split, columns)
     return by_folder(table[guess.column], guess, files)
 
 

@@ -8,12 +8,23 @@ import pandas as pd
 from comp.errors import CompError
 from comp.vision.data.spelling import suffix_of
 
+FEW = 20  # rows that another guess must fit
+
 
 @dataclass(frozen=True)
 class Guess:
     folder: str  # with its slash, or ""
     column: str
     suffix: str
+
+    @property
+    def told(self) -> str:
+        """The names of files, as a pattern."""
+        return "{" + self.column + "}" + self.suffix
+
+    def files(self, table: pd.DataFrame) -> list[str]:
+        """Where the image of each row would be."""
+        return [f"{self.folder}{value}{self.suffix}" for value in table[self.column]]
 
 
 def best_guess(probe: pd.DataFrame, files: list[str], split: str, columns: list[str]) -> tuple[Guess | None, int]:
@@ -41,10 +52,41 @@ def best_guess(probe: pd.DataFrame, files: list[str], split: str, columns: list[
     return best, most
 
 
-def _rank(folder: str, split: str) -> tuple[bool, bool, int, str]:
-    """Folders named after the split first, those named after the other one last."""
+def refuse_rivals(probe: pd.DataFrame, guess: Guess, files: list[str], split: str, columns: list[str]) -> None:
+    """`guess` fits all rows of `probe`; a few of them are looked at.
+
+    Raises:
+        CompError: other files fit as well: those of another column, another kind, or a folder that is as plain.
+    """
+    probe = probe.iloc[:: -(-len(probe) // FEW)]
+    own, key = guess.files(probe), "data.path" if split == "train" else "data.test_path"
+    for column in columns:
+        other, hits = best_guess(probe, files, split, [column])
+        if other is not None and hits == len(probe) and set(other.files(probe)) != set(own):
+            raise CompError(
+                f"two columns of {split} rows name images, {guess.column!r} and {column!r}: set {key}={guess.column}, "
+                f"{key}={column}, or '{key}=[{guess.column}, {column}]' where a row has both"
+            )
+    known = set(files)
+    for folder, kind in sorted({(name.rpartition("/")[0], suffix_of(name)) for name in files}):
+        other = Guess(f"{folder}/" if folder else "", guess.column, kind if guess.suffix else "")
+        if other != guess and _as_plain(folder, guess, split) and known.issuperset(other.files(probe)):
+            raise CompError(
+                f"the images of {split} rows could be in two places, such as {own[0]} or {other.files(probe)[0]}: "
+                f"set {key} to one of them, such as '{key}=\"{guess.folder.replace(split, '{split}')}{guess.told}\"'"
+            )
+
+
+def _as_plain(folder: str, guess: Guess, split: str) -> bool:
+    """Whether nothing but the alphabet puts the folder of `guess` first."""
+    return _rank(folder, split)[:-1] == _rank(guess.folder.rstrip("/"), split)[:-1]
+
+
+def _rank(folder: str, split: str) -> tuple[bool, bool, bool, int, str]:
+    """Folders named after the split first, the one that is called so before all; those of the other one last."""
     other = {"train": "test", "test": "train"}[split]
-    return (other in folder.lower(), split not in folder.lower(), folder.count("/"), folder)
+    name = folder.lower()
+    return other in name, split not in name, name != split, folder.count("/") + bool(folder), folder
 
 
 def by_folder(values: pd.Series, guess: Guess, files: list[str]) -> tuple[pd.Series, str]:

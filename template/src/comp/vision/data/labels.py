@@ -36,7 +36,8 @@ def find_targets(
         )
     same = [column for column in columns if labels[column].nunique() < 2]
     if len(same) == len(columns):
-        raise CompError(f"the label column {same[0]!r} has only one value: {shown(labels[same[0]].unique())}")
+        only = shown(labels[same[0]].unique())
+        raise CompError(f"the label column {same[0]!r} has only one value, {only}: set data.target to another column")
     kept = train.drop(columns=columns)
     if lists:
         return _listed(kept, labels[columns[0]])
@@ -217,7 +218,7 @@ def _refuse_one_number_twice(classes: tuple[str, ...]) -> None:
         return
     value = next(value for value in values if values.count(value) > 1)
     same = [name for name in classes if number_of(name) == value]
-    raise CompError(f"the labels {shown(same)} are the same number: spell them alike")
+    raise CompError(f"the labels {shown(same)} are the same number: spell them alike, or set data.kind=regression")
 
 
 def _numbers_before_words(label: str) -> tuple[int, float, str]:

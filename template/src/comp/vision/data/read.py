@@ -23,6 +23,7 @@ from comp.vision.schema import Data
 ID_NAMES = ("id", "image_id", "img_id", "imageid", "filename", "file_name", "image", "img", "name", "path", "file")
 NO_TEST = "no test.csv and no test folder"
 NO_TEST_SET = "set data.test, to null if there is no test set"
+EACH_ONCE = ": leave one row of each, or set data.id to a column that has each value once"
 TARGET_NAMES = ("target", "label", "labels", "class", "category", "y")
 
 
@@ -44,7 +45,7 @@ def read_all(data: Data) -> Tables:
     notes.append(line)
     train, targets, id_column = _read_labeled(data, sample, notes)
     test = _read_test(data, Path(data.root), sample, id_column, notes)
-    refuse_duplicates(test["id"], "test")
+    refuse_duplicates(test["id"], "test", EACH_ONCE)
     in_both(train, test)
     return Tables(train, test.reset_index(drop=True), sample, targets, notes)
 
@@ -87,7 +88,7 @@ def _read_by_custom_reader(data: Data) -> Tables:
 def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> tuple[pd.DataFrame, Targets, str]:
     root = Path(data.root)
     train, labels, id_column = _read_train(data, root, sample, notes)
-    refuse_duplicates(train["id"], "train")
+    refuse_duplicates(train["id"], "train", EACH_ONCE)
     for role in ("group", "time"):
         column = getattr(data, role)
         if column is not None:

@@ -4,19 +4,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from comp.config.common import Files
 from comp.errors import CompError
 from comp.files.tables import read_table, tables_in
 from comp.tables import refuse_duplicates
+from comp.vision.data.sources import settled_root
+from comp.vision.schema import Data
 
 
-def read_sample(data: Files) -> tuple[pd.DataFrame | None, str]:
+def read_sample(data: Data) -> tuple[pd.DataFrame | None, str]:
     """The sample submission as text, or None where there is none, and a line describing it.
 
     Raises:
         CompError: the file that `data.sample_submission` names is missing or has no target column.
     """
-    root = Path(data.root)
+    root = Path((settled_root(data)[0] if data.reader == "auto" else data).root)
     name = data.sample_submission
     if name == "auto":
         here = [path for path in tables_in(root) if "sample" in path.name.lower()] if root.is_dir() else []

@@ -28,7 +28,7 @@ def settled_root(data: Data) -> tuple[Data, list[str]]:
     root = Path(data.root)
     if not root.is_dir() or _train_here(data, root):
         return data, []
-    inside = [path for path in visible_folders(root) if path.name not in NOT_FOLLOWED and _train_here(data, path)]
+    inside = _inner_roots(data, root)
     if len(inside) != 1:
         return data, []
     (inner,) = inside
@@ -53,6 +53,8 @@ def train_source(data: Data, root: Path) -> Path:
     here = shown(sorted(path.name for path in root.iterdir()), 8)
     others = [path for path in tables_in(root) if not any(word in path.name.lower() for word in OTHER_TABLES)]
     leads = f"data.train={others[0].name}" if len(others) == 1 else "data.train"
+    if inside := _inner_roots(data, root):
+        leads = " or ".join(f"data.root={path.as_posix()}" for path in inside[:3])
     raise CompError(
         f"no training table or folder in {root} (there are {here}): set {leads}, or run comp demo-data"
         f"{not_unpacked(root)}"
@@ -92,6 +94,11 @@ def rows_of(table: pd.DataFrame, column: str, split: str) -> pd.DataFrame:
 
 def visible_folders(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _inner_roots(data: Data, root: Path) -> list[Path]:
+    """The folders in `root` that hold training data."""
+    return [path for path in visible_folders(root) if path.name not in NOT_FOLLOWED and _train_here(data, path)]
 
 
 def _train_here(data: Data, root: Path) -> Path | None:

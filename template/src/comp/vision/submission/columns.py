@@ -62,7 +62,10 @@ def columns_of(columns: list[str], targets: Targets) -> list[int]:
         places.append(place)
     left = [name for k, name in enumerate(targets.classes) if k not in places]
     if left or len(set(places)) < len(places):
-        raise CompError(f"the sample submission has no column of its own for {shown(left)}; it has {shown(columns, 6)}")
+        raise CompError(
+            f"the sample submission has no column of its own for {shown(left)}; it has {shown(columns, 6)}: set "
+            "data.target or data.sample_submission to what has the same classes"
+        )
     return places
 
 
