@@ -191,7 +191,7 @@ def test_several_labels_a_row_are_refused(competition, configure, comp):
     table.assign(a="1", b=["0", "1"] * 18).drop(columns="label").to_csv(competition / "train.csv", index=False)
     (competition / "sample_submission.csv").unlink()
     configure(data={"target": ["a", "b"]}, metric="roc_auc", **TAKE)
-    assert "it cannot where rows have several labels" in comp("golden")[2]
+    assert "the targets are multilabel (several labels per row)" in comp("golden")[2]
 
 
 def test_folds_that_are_older_are_told_and_refused(competition, configure, comp):

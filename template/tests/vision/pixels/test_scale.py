@@ -88,7 +88,7 @@ def test_the_scale_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
 
 def test_several_kinds_of_numbers_are_asked_about(tmp_path):
     paths = [*series(tmp_path / "a", 0, 1, np.float32), *series(tmp_path / "b", 0, 60000, np.uint16)]
-    with pytest.raises(CompError, match=r"several kinds of numbers \(.*float.*16-bit.*\): set data\.scale"):
+    with pytest.raises(CompError, match=r"several kinds of numbers \(.*float.*16-bit.*\): set 'data\.scale"):
         decided(paths)
 
 
@@ -130,7 +130,7 @@ def test_holes_do_not_decide_the_scale_and_are_told(tmp_path):
     ],
 )
 def test_an_image_of_other_numbers_than_the_scale_is_for_is_bad_and_not_black(values, scale, tmp_path):
-    with pytest.raises(BadImage, match=rf"a\.tif: a .* image does not fit data\.scale={scale}: set data\.scale"):
+    with pytest.raises(BadImage, match=rf"a\.tif: a .* image does not fit data\.scale={scale}: set 'data\.scale"):
         decode(Path(saved(tmp_path, "a.tif", values)), values=Values(scale))
 
 

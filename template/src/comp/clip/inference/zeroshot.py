@@ -31,6 +31,7 @@ from comp.vision.inference.predict_fold import how_predicted
 from comp.vision.inference.predict_rows import averaged, outputs_of_rows
 from comp.vision.metrics import score
 from comp.vision.model import Classifier
+from comp.vision.model.link import link_of
 
 ALL = "all of them"
 SHOWN = 12  # classes and prompts that are printed; the file has all
@@ -158,7 +159,7 @@ def _probabilities(model: Classifier, features: np.ndarray, config: ClipConfig, 
     device = model.mean.device
     with torch.inference_mode():
         outputs = [model.head(torch.from_numpy(view).to(device)) for view in features.transpose(1, 0, 2)]
-        return averaged(outputs, model.link_to(targets), config.predict.average).cpu().numpy()
+        return averaged(outputs, link_of(model, targets), config.predict.average).cpu().numpy()
 
 
 def _by_prompt(

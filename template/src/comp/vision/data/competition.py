@@ -17,7 +17,6 @@ from comp.vision.data.paths import all_paths, image_counts
 from comp.vision.data.read import read_tables
 from comp.vision.data.samples import Samples
 from comp.vision.data.settle import settled
-from comp.vision.data.several import check_several
 from comp.vision.pixels import Decoding, Pixels, Several, Streamed, open_pixels
 from comp.vision.schema import ImageConfig
 
@@ -62,7 +61,7 @@ def open_competition(
 ) -> Competition:
     """Reads, checks and decodes what `config.data` names; the images of both tables once.
 
-    `expected`, of what trains, says what is to come of the tables, or refuses them, before anything is decoded.
+    `expected` says what is to come of the tables, or refuses them, before anything is decoded.
 
     Raises:
         CompError: whatever is wrong with files, folds or images.
@@ -73,8 +72,6 @@ def open_competition(
     about = expected(config, tables) if expected else ""
     if about and not quiet:
         print(f"submit  {about}")
-    if expected:
-        check_several(config, tables)
     config = settled(config, tables)
     split = load_split(config, tables)
     train_pixels, test_pixels = open_images(config, tables, quiet)

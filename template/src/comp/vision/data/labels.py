@@ -12,7 +12,8 @@ from comp.tables import Kind, Targets, number_of
 MANY = 20  # so many different numbers may be classes; of more, something has to say that they are
 SEPARATORS = {"|": "bars", ";": "semicolons", ",": "commas", " ": "blanks"}  # of lists; the first that occurs
 NO_AND_YES = (("0", "1"), ("-1", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
-ASK = "set data.kind={} or data.kind={}"
+ASK_LISTS = "set data.kind=multilabel or data.kind=multiclass"
+ASK_NUMBERS = "set data.kind=multiclass or data.kind=regression"
 
 
 def find_targets(
@@ -123,7 +124,7 @@ def _kind_of_one(labels: pd.Series, sample: Sequence[str]) -> Kind:
     what = "whole numbers" if whole else "numbers"
     raise CompError(
         f"the label column {labels.name!r} holds {len(known)} different {what} from {min(known):g} to {max(known):g}: "
-        f"they are classes or a quantity: {ASK.format('multiclass', 'regression')}"
+        f"they are classes or a quantity: {ASK_NUMBERS}"
     )
 
 
@@ -160,7 +161,7 @@ def _are_lists(cells: pd.Series, wanted: str, sample: Sequence[str]) -> bool:
     parted = SEPARATORS[separator]
     raise CompError(
         f"the label column {cells.name!r} holds lists of labels, separated by {parted}, or classes whose names have "
-        f"{parted} in them, such as {shown(sorted(distinct))}: {ASK.format('multilabel', 'multiclass')}"
+        f"{parted} in them, such as {shown(sorted(distinct))}: {ASK_LISTS}"
     )
 
 

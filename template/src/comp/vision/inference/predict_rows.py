@@ -13,9 +13,7 @@ from comp.vision.batches import Batch, EvalDataset, loader, to_device, workers_f
 from comp.vision.data.samples import Samples
 from comp.vision.inference.pooling import outputs_of, pooled, whole_rows
 from comp.vision.inference.views import apply_view
-from comp.vision.model import Classifier
-from comp.vision.model.cut import Tail
-from comp.vision.model.link import Link
+from comp.vision.model.link import Link, link_of
 from comp.vision.pixels import Evaluation, Several
 from comp.vision.schema import ImageConfig
 
@@ -23,7 +21,7 @@ PADDING = -1  # a row that is none, in the shares of processes that have one les
 
 
 def predict_rows(
-    model: Classifier | Tail,
+    model: nn.Module,
     samples: Samples,
     rows: np.ndarray,
     config: ImageConfig,
@@ -39,7 +37,7 @@ def predict_rows(
     processes and the batch size.
     """
 
-    link = model.link_to(samples.targets)
+    link = link_of(model, samples.targets)
 
     def finish(outputs: list[Tensor]) -> Tensor:
         return averaged(outputs, link, config.predict.average)

@@ -19,7 +19,6 @@ from comp.files import written_whole
 from comp.loop.tensors import AGAIN, read_safetensors
 from comp.readback import reading
 from comp.registry import find, names
-from comp.tables import Targets
 from comp.tasks import imported
 from comp.vision.data.metadata import MetadataEncoder
 from comp.vision.model.described import described, is_described_elsewhere
@@ -84,10 +83,6 @@ class Classifier(nn.Module):
         # One pass over the pixels: (images / 255 − mean) / std.
         features = self.backbone(torch.addcmul(-self.mean / self.std, images.float(), 1 / (255 * self.std)))
         return self.classified(features, metadata, counts)
-
-    def link_to(self, targets: Targets) -> Link:
-        """What its outputs mean."""
-        return self.link or Link.of("auto", targets)
 
     def after_update(self) -> None:
         """To be called after each step of the optimizer: a head may have bounds to keep."""

@@ -40,7 +40,7 @@ class Tail(nn.Module):
     def __init__(self, model: Classifier, given: _Given, cut: "Cut") -> None:
         super().__init__()
         self.model, self._given, self._cut = model, given, cut
-        self.link_to = model.link_to
+        self.link = model.link
 
     def forward(self, features: Tensor, metadata: Tensor | None = None) -> Tensor:
         # They stay there until the next batch: with checkpoints, a backward pass asks for them again.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from comp.tables import Targets
 from comp.vision.kinds import GRADED
@@ -86,6 +86,11 @@ class Link:
             return None
         differences = (y - p) @ np.array(self.grades)[:, None] if self.kind == "grade" else y - p
         return float(((differences / np.array(self.scale)) ** 2).mean())
+
+
+def link_of(model: nn.Module, targets: Targets) -> Link:
+    """What the outputs of `model` mean: its `link`, or else the logits of classes."""
+    return getattr(model, "link", None) or Link.of("auto", targets)
 
 
 def _between_grades(numbers: Tensor, grades: Tensor) -> Tensor:

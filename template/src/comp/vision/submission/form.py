@@ -16,6 +16,7 @@ from comp.registry import find, metrics_for, needs_probabilities
 from comp.tables import Tables, Targets, asked_for, number_of, spelled_as
 from comp.vision.data.labels import SEPARATORS, labels_in
 from comp.vision.data.sample_submission import read_sample
+from comp.vision.data.several import check_several
 from comp.vision.kinds import refuse_settings
 from comp.vision.metrics import refuse_metrics
 from comp.vision.schema import ImageConfig
@@ -79,13 +80,14 @@ def form_of(sample: pd.DataFrame | None, targets: Targets, config: ImageConfig) 
 
 
 def expected_form(config: ImageConfig, tables: Tables) -> str:
-    """What the submission of `tables` will look like, in words.
+    """What the submission of `tables` will look like, in words. To be asked before a training.
 
     Raises:
         CompError: sample submission, test rows, targets, metrics and losses do not fit together.
     """
     refuse_metrics(metrics_for([config.metric, *config.metrics], tables.targets.kind), tables.targets)
     refuse_settings(config.train, tables.targets)
+    check_several(config, tables)
     sample, _ = read_sample(config.data)
     form = form_of(sample, tables.targets, config)
     if sample is not None:

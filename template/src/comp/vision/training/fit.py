@@ -23,6 +23,7 @@ from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.inference.views import EPOCH_VIEWS, epochs_measured_on
 from comp.vision.metrics import log_loss, score
 from comp.vision.model import Classifier, save_checkpoint
+from comp.vision.model.link import link_of
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig
 from comp.vision.training.cache_frozen import Cached, cached_features
@@ -177,5 +178,5 @@ def _validate(
     p = predict_rows(above, fold.samples, fold.valid_rows, config, accelerator, EPOCH_VIEWS, dataset)
     y, targets = fold.samples.y[fold.valid_rows], fold.samples.targets
     metrics = {name: score(name, y, p, targets) for name in metrics_for([config.metric, *config.metrics], targets.kind)}
-    error = model.link_to(targets).error(y, p)
+    error = link_of(model, targets).error(y, p)
     return {"val_loss": log_loss(y, p, targets) if error is None else error, **metrics}

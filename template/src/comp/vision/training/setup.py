@@ -19,7 +19,7 @@ from comp.vision.folds.fold import Fold
 from comp.vision.model import Classifier, build_model, load_weights
 from comp.vision.model.cut import Cut
 from comp.vision.model.frozen import freeze, table
-from comp.vision.model.link import Link
+from comp.vision.model.link import Link, link_of
 from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
@@ -52,7 +52,7 @@ class Setup:
         if config.train.cache_frozen and is_sharded(accelerator):
             raise CompError(f"train.cache_frozen={config.train.cache_frozen} is not for FSDP: set it to 0")
         model = build_classifier(config, fold)
-        criterion = build_criterion(config, fold, model.link_to(fold.samples.targets), accelerator.device)
+        criterion = build_criterion(config, fold, link_of(model, fold.samples.targets), accelerator.device)
         size, order = config.model.image_size, memory_format(config.train)
         still = freeze(model.backbone, config.train.freeze, torch.zeros(1, 3, size, size))
         if still and accelerator.is_main_process:
