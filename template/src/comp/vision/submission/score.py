@@ -27,8 +27,6 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp submit")
     if not solution_path.is_file():
-        solution_path = Path(settled_root(config.data)[0].root) / config.data.solution
-    if not solution_path.is_file():
         raise CompError(f"{solution_path} does not exist: comp score needs the test labels (data.solution=…)")
     _, targets, _ = read_predictions(RunDir.of(config).test)
     submission, solution = read_csv(path), read_csv(solution_path)
