@@ -60,7 +60,7 @@ def released(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with a later release: a module changed, one new, a recipe changed, one new, a new prompt."""
     folder = tmp_path_factory.mktemp("released")
     git(folder, "clone", "--quiet", str(template), ".")
-    append(folder / "template/src/comp/vision/metrics.py", NEW_METRIC)
+    append(folder / "template/src/comp/vision/metrics/of_classes.py", NEW_METRIC)
     (folder / "template/src/comp/novelty.py").write_text('"""New."""\n\nNEWS = "the later release"\n', encoding="utf-8")
     replace(folder / "recipes/classify-modern.yaml", "weight_decay: 0.05", "weight_decay: 0.03")
     replace(folder / "recipes/classify-modern.yaml", f"    - {DROPPED}\n", "")
@@ -114,8 +114,8 @@ def lived_in(generate: Callable[..., Path]) -> dict[str, object]:
     before = predictions(repo)
     append(repo / "conf/baseline.yaml", f"seed: {MY_SEED} # mine\n")
     append(repo / "src/comp/custom.py", MY_METRIC)
-    text = (repo / "src/comp/vision/metrics.py").read_text(encoding="utf-8")
-    (repo / "src/comp/vision/metrics.py").write_text(f"{MY_LINE}\n{text}", encoding="utf-8")
+    text = (repo / "src/comp/vision/metrics/of_classes.py").read_text(encoding="utf-8")
+    (repo / "src/comp/vision/metrics/of_classes.py").write_text(f"{MY_LINE}\n{text}", encoding="utf-8")
     (repo / "conf/mine.yaml").write_text("base: baseline.yaml\nname: mine # mine\n", encoding="utf-8")
     (repo / "notebooks").mkdir()
     (repo / "notebooks/look.ipynb").write_text('{"cells": []}\n', encoding="utf-8")
@@ -127,14 +127,14 @@ def test_every_edit_is_still_there(lived_in):
     repo = lived_in["repo"]
     assert f"seed: {MY_SEED} # mine\n" in (repo / "conf/baseline.yaml").read_text(encoding="utf-8")
     assert (repo / "src/comp/custom.py").read_text(encoding="utf-8").endswith(MY_METRIC)
-    assert (repo / "src/comp/vision/metrics.py").read_text(encoding="utf-8").startswith(f"{MY_LINE}\n")
+    assert (repo / "src/comp/vision/metrics/of_classes.py").read_text(encoding="utf-8").startswith(f"{MY_LINE}\n")
     assert (repo / "conf/mine.yaml").read_text(encoding="utf-8") == "base: baseline.yaml\nname: mine # mine\n"
     assert (repo / "notebooks/look.ipynb").read_text(encoding="utf-8") == '{"cells": []}\n'
 
 
 def test_and_so_is_all_that_is_new(lived_in):
     repo = lived_in["repo"]
-    assert (repo / "src/comp/vision/metrics.py").read_text(encoding="utf-8").endswith(NEW_METRIC)
+    assert (repo / "src/comp/vision/metrics/of_classes.py").read_text(encoding="utf-8").endswith(NEW_METRIC)
     assert (repo / "src/comp/novelty.py").is_file()
     assert (repo / "conf/recipes/classify-later.yaml").is_file()
     assert yaml.safe_load(comp(repo, "config"))["train"]["weight_decay"] == 0.03

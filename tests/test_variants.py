@@ -104,7 +104,11 @@ def rename_a_file(repo: Path) -> None:
         (lambda repo: append(repo / "README.md", "{{ slug }}\n"), jinja_left_over, "README.md: {{ slug }}"),
         (lambda repo: append(repo / "pyproject.toml", "# {% endif %}\n"), jinja_left_over, "{% endif %}"),
         (rename_a_file, jinja_left_over, "conf/{{ name }}.yaml"),
-        (lambda repo: append(repo / "src/comp/files/__init__.py", "x = {'a':1}\n"), untidy, "src/comp/files.py"),
+        (
+            lambda repo: append(repo / "src/comp/files/__init__.py", "x = {'a':1}\n"),
+            untidy,
+            "src/comp/files/__init__.py",
+        ),
         (lambda repo: append(repo / "src/comp/files/__init__.py", "\n\nimport re\n"), untidy, "F401"),
         (
             lambda repo: append(repo / "src/comp/files/__init__.py", "import polars\n"),
