@@ -97,7 +97,7 @@ def test_the_baseline_holds_only_what_the_prompts_changed(repo):
         if section == "folds":
             assert values != {key: before.get(key) for key in values}
         elif isinstance(values, dict):
-            assert not values.items() & before.items()
+            assert not values.items() & (before or {}).items()
         else:
             assert values != before
 

@@ -31,7 +31,8 @@ def test_a_choice_that_no_variant_makes_is_named(prompts, name, value):
 
 def test_the_chosen_backbone_of_each_recipe_counts_for_that_recipe_alone(prompts):
     made = [g for g in pairs(prompts) if not (g["recipe"] == "classify-modern" and g.get("backbone") == "other")]
-    assert uncovered(prompts, made) == ["backbone=other for classify, classify-modern"]
+    missing = [fault for fault in uncovered(prompts, made) if not fault.startswith("metric=")]  # some go with them
+    assert missing == ["backbone=other for classify, classify-modern"]
 
 
 def test_any_two_answers_meet(prompts):

@@ -74,7 +74,7 @@ def likely_pattern(ids: pd.Series, root: Path, split: str) -> tuple[str, list[st
                 folder, slash, deeper, sign = found.groups()
                 before = "" if folder is None else folder.replace(split, "{split}") + "/"
                 between = "/**/" if deeper else slash or sign
-                votes[f"{before}{{{ids.name}}}{between}*{suffix_of(name)}"][value].append(name)
+                votes[before + "{" + str(ids.name) + "}" + f"{between}*{suffix_of(name)}"][value].append(name)
     pattern = max(votes, key=lambda each: (len(votes[each]), sum(map(len, votes[each].values()))), default="")
     rows = votes[pattern] if pattern else {}
     example = max(rows.values(), key=len, default=[])
@@ -96,7 +96,8 @@ def _refuse_shared(texts: list[str], found: dict[str, list[str]], ids: list[str]
             if texts[other] != text:
                 raise CompError(
                     f"data.path={pattern}: {name} would be an image of {shortened(ids[other])!r} and of "
-                    f"{shortened(ids[row])!r}: write what stands between the id and the rest, such as {{id}}-*.png"
+                    f"{shortened(ids[row])!r}: write what stands between the id and the rest, such as "
+                    "{id}-*.png"
                 )
 
 
