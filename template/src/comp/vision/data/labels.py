@@ -183,11 +183,7 @@ def _listed(kept: pd.DataFrame, cells: pd.Series) -> tuple[pd.DataFrame, Targets
 
 def _numbers(kept: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, Targets]:
     found = labels.map(number_of)
-    wrong = found.isna()
-    if wrong.any(axis=None):
-        column = wrong.any().idxmax()
-        values = sorted(set(labels[column][wrong[column]]))
-        raise CompError(f"data.kind=regression needs numbers, column {column!r} holds {shown(values)}")
+    _refuse_others(labels, found, "data.kind=regression needs numbers")
     targets = Targets("regression", tuple(map(str, labels.columns)))
     numbers = found.astype(np.float64).set_axis(targets.truth_columns, axis=1)
     return pd.concat([kept, numbers], axis=1), targets
@@ -195,12 +191,17 @@ def _numbers(kept: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, Ta
 
 def _zeros_and_ones(labels: pd.DataFrame, kind: str) -> pd.DataFrame:
     bits = labels.apply(_as_bits)
-    wrong = bits.isna()
+    _refuse_others(labels, bits, f"data.kind={kind} needs labels 0 and 1")
+    return bits
+
+
+def _refuse_others(labels: pd.DataFrame, read: pd.DataFrame, needs: str) -> None:
+    """Raises: CompError: some of `labels` could not be `read`, which is missing there."""
+    wrong = read.isna()
     if wrong.any(axis=None):
         column = wrong.any().idxmax()
         values = sorted(set(labels[column][wrong[column]]))
-        raise CompError(f"data.kind={kind} needs labels 0 and 1, column {column!r} holds {shown(values)}")
-    return bits
+        raise CompError(f"{needs}, column {column!r} holds {shown(values)}")
 
 
 def _as_bits(column: pd.Series) -> pd.Series:
