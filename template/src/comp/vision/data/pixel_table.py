@@ -24,7 +24,7 @@ from comp.vision.pixels.cached import building_alone
 
 PIXELS = "pixels"  # what data.path says to ask for them
 LEAST = 64  # pixels: fewer numbers are no picture
-NUMBERS = re.compile(r"[\s\[]*\d+([\s,]+\d+){%d,}[\s,\]]*" % (LEAST - 1))  # noqa: UP031  (braces of its own)
+NUMBERS = re.compile(r"[\s\[]*\d+([\s,]+\d+){" + str(LEAST - 1) + r",}[\s,\]]*")
 NUMBERED = re.compile(r"(?:pixel|px|pix|p)?[ _.-]?(\d+)", re.IGNORECASE)
 BY_PLACE = re.compile(r"(?:pixel|px|p)?[ _]?(\d+)[x_](\d+)", re.IGNORECASE)
 WHOLE = re.compile(r"\d{1,2}|1\d\d|2[0-4]\d|25[0-5]")
