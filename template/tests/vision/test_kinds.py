@@ -91,7 +91,7 @@ def test_the_accuracy_of_several_labels_is_told_as_one_per_cell(multilabel, conf
     _, out, _ = comp("run")
     assert "cv      accuracy (per cell) 0." in out
     assert "cv      subset_accuracy 0." in out
-    assert "<td>accuracy (per cell)</td>" in Path("runs/small/report.html").read_text(encoding="utf-8")
+    assert '<td class="text">accuracy (per cell)</td>' in Path("runs/small/report.html").read_text(encoding="utf-8")
 
 
 def grades(root: Path) -> None:

@@ -1,6 +1,5 @@
 """The page of a run."""
 
-import base64
 import json
 import re
 from pathlib import Path
@@ -16,12 +15,8 @@ def page_of(comp) -> str:
 def test_the_page_needs_no_other_file(trained, comp):
     page = page_of(comp)
     references = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert len(references) == 2
-    for reference in references:
-        kind, _, data = reference.partition(",")
-        assert kind == "data:image/png;base64"
-        assert base64.b64decode(data).startswith(b"\x89PNG")
-    assert "http" not in re.sub(r"data:image/png;base64,[^\"]*", "", page)
+    assert all(reference.startswith(("data:image/", "data:,", "#")) for reference in references)
+    assert "<svg" in page and "http" not in page and "<script" not in page
 
 
 def test_the_page_names_every_metric_with_its_values(trained, comp):
@@ -29,7 +24,7 @@ def test_the_page_names_every_metric_with_its_values(trained, comp):
     scores = json.loads(Path("runs/small/metrics.json").read_text())["scores"]
     assert set(scores) == {"accuracy", "log_loss"}
     for name, values in scores.items():
-        assert f"<td>{name}</td>" in page
+        assert f'<td class="text">{name}</td>' in page
         for value in (values["oof"], values["mean"], values["std"], *values["folds"].values()):
             assert f"{value:.4f}" in page
 

@@ -6,7 +6,8 @@ from typing import Any
 from comp.align.baselines.compare import SHOWN
 from comp.align.schema import AlignConfig
 from comp.errors import CompError
-from comp.runs.page import Table, curves, saved, write_page
+from comp.runs.page import Picture, Plot, Table, saved
+from comp.runs.page.of_run import curves, write_page
 from comp.runs.rundir import RunDir
 
 PICTURES = {"Distances": "distances.png", "Nearest images": "neighbors.png"}  # of comp verify
@@ -23,10 +24,13 @@ def report(config: AlignConfig) -> Path:
     if not run.metrics.is_file():
         raise CompError(f"{run.metrics} does not exist: run comp train")
     metrics = run.read_metrics()
-    plots = {}
+    plots: list[Plot | Picture] = []
     if metrics.get("combines") is None:  # what is combined was not trained
-        plots["Training"] = saved(curves(run, trained), run.path / "curves.png")
-    plots |= {title: run.path / name for title, name in PICTURES.items() if (run.path / name).is_file()}
+        training = curves(run, trained)
+        saved(training, run.path / "curves.png")
+        plots.append(Plot("Training", training))
+    found = {title: run.path / name for title, name in PICTURES.items() if (run.path / name).is_file()}
+    plots += [Picture(title, path.read_bytes()) for title, path in found.items()]
     combines = metrics.get("combines")
     what = f"{trained.about_model}, {trained.loss.kind} loss"
     if combines:

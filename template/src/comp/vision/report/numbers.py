@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from comp.runs.page import Table
+from comp.runs.page.figures import drawn
 from comp.tables import Targets
 from comp.vision.metrics import score
 
@@ -15,15 +16,12 @@ def scatter(oof: pd.DataFrame, targets: Targets) -> Figure:
     """Out-of-fold predictions by their truth, for the first few numbers."""
     y, p = targets.encode(oof), oof[targets.columns].to_numpy()
     shown = min(len(targets.classes), MOST)
-    figure = Figure(figsize=(3.6 * shown + 0.4, 3.6), layout="constrained")
-    for axes, name, truth, given in zip(
-        figure.subplots(1, shown, squeeze=False)[0], targets.classes, y.T, p.T, strict=False
-    ):
-        axes.plot(truth, given, ".", markersize=3, alpha=min(1.0, 300 / len(truth)))
+    figure, [places] = drawn(3.6 * shown + 0.4, 3.6, columns=shown)
+    for axes, name, truth, given in zip(places, targets.classes, y.T, p.T, strict=False):
+        axes.plot(truth, given, ".", markersize=3, alpha=max(0.05, min(1.0, 300 / len(truth))), rasterized=True)
         ends = [min(truth.min(), given.min()), max(truth.max(), given.max())]
         axes.plot(ends, ends, color="#888", linewidth=1)
         axes.set(xlabel=f"{name}, true", ylabel="predicted, out of fold")
-        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 
 from comp.errors import CompError
 from comp.registry import metric_label
-from comp.runs.page import Table, curves, saved, write_page
+from comp.runs.page import Plot, Table, saved
+from comp.runs.page.figures import INK, SHARES, drawn
+from comp.runs.page.of_run import curves, write_page
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -36,22 +38,30 @@ def report(config: ImageConfig) -> Path:
     metrics = run.read_metrics()
     metrics["scores"] = {metric_label(name, targets.kind): values for name, values in metrics["scores"].items()}
     views = metrics.get("views", [])
-    plots = {}
+    plots = []
     combines = metrics.get("combines") or {}
     if "curve" in combines:
-        plots["Between zero-shot and fine-tuned"] = saved(_curve(combines["curve"], trained), run.path / "alpha.png")
+        plots.append(
+            _plot("Between zero-shot and fine-tuned", _curve(combines["curve"], trained), run.path / "alpha.png")
+        )
     if next(run.path.glob("fold*/history.csv"), None):  # what is combined was not trained
-        plots["Training"] = saved(curves(run, trained, epochs_measured_on(views)), run.path / "curves.png")
+        plots.append(_plot("Training", curves(run, trained, epochs_measured_on(views)), run.path / "curves.png"))
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
-        plots["Out-of-fold confusion"] = saved(_confusion(oof, targets), run.path / "confusion.png")
+        plots.append(_plot("Out-of-fold confusion", _confusion(oof, targets), run.path / "confusion.png"))
     if targets.kind == "regression":
-        plots["Predicted and true"] = saved(scatter(oof, targets), run.path / "scatter.png")
+        plots.append(_plot("Predicted and true", scatter(oof, targets), run.path / "scatter.png"))
         what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
         return write_page(run, trained, what, metrics, plots, [*_golden(run), of_numbers(oof, targets)])
     per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
     per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
     return write_page(run, trained, what, metrics, plots, [*_golden(run), per_class])
+
+
+def _plot(title: str, figure: Figure, path: Path) -> Plot:
+    """For the page, and as a file of its own."""
+    saved(figure, path)
+    return Plot(title, figure)
 
 
 def _golden(run: RunDir) -> list[Table]:
@@ -84,11 +94,9 @@ def _submission(config: ImageConfig, targets: Targets) -> list[str]:
 
 def _curve(curve: list[tuple[float, float]], trained: ImageConfig) -> Figure:
     """The score of each share of the way between two models."""
-    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, [[axes]] = drawn(4.6, 3.2)
     axes.plot(*zip(*curve, strict=True), marker="o")
     axes.set(xlabel="alpha: 0 is zero-shot, 1 fine-tuned", ylabel=f"{trained.metric}, out of fold")
-    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -100,11 +108,10 @@ def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:
     np.add.at(counts, (truth, choice), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.0, 0.42 * n + 1.8)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure, [[axes]] = drawn(side, side)
+    axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        color = "white" if shares[row, column] > 0.5 else "#333"
+        color = "white" if shares[row, column] > 0.5 else INK
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
     axes.set_xticks(range(n), targets.classes, rotation=90)
     axes.set_yticks(range(n), targets.classes)

@@ -1,0 +1,53 @@
+"""Figures of a page: SVG in the colors of the page, and PNG for whoever wants the picture alone."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from comp.files import written_whole
+
+INK = "#111213"  # matplotlib's black here: `currentColor` in the page, so that it is light where the page is dark
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "comp",  # the same figure gives the same bytes
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "legend.frameon": False,
+    **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
+}
+SHARES = LinearSegmentedColormap.from_list(
+    "shares", [(0.1, 0.4, 0.7, 0.0), (0.1, 0.4, 0.7, 1.0)]
+)  # over any background
+PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+ADDRESSES = re.compile(r' xmlns(:xlink)?="[^"]*"')  # an element within HTML needs none
+METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
+
+
+def drawn(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
+    """A figure of so many inches in the page's style, and its axes (rows, columns)."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element without colors of its own for text and axes; points may be rasterized in it."""
+    file = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(file, format="svg", transparent=True, dpi=110)
+    text = ADDRESSES.sub("", METADATA.sub("", PROLOG.sub("", file.getvalue())))
+    return text.replace(INK, "currentColor")
+
+
+def saved(figure: Figure, path: Path) -> Path:
+    """Writes the figure as PNG and returns where."""
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+    return path
