@@ -197,6 +197,8 @@ def _refused() -> list[Layout]:
     captions = [f"a {label} that sits in garden number {row}" for row, label in enumerate(train["label"])]
     organs, tables = bits("etv", "cvc"), {name: plain[name] for name in TABLES}
     scans = {name.replace(".png", ".nii"): b"x" for name in images(drawn)}
+    each = [f"{row}_{name}" for row in plain["sample_submission.csv"]["id"] for name in ("bird", "cat", "dog")]
+    long = {**plain, "sample_submission.csv": pd.DataFrame({"id": each, "value": "0.5"})}
     gone = {name: content for name, content in plain.items() if name not in {"train/0003.png", "train/0007.png"}}
     return [
         refused(
@@ -274,6 +276,14 @@ def _refused() -> list[Layout]:
             "`label` bird, cat or dog; the sample has `target`: 0.5",
             competition(drawn, {"target": "0.5"}),
             "3 classes do not fit into it as probabilities: set submit.values=labels",
+            metric="log_loss",
+        ),
+        refused(
+            "A row for each image and class",
+            "`label` bird, cat or dog; the sample has `id` such as `05000_bird` and `value`",
+            long,
+            "the sample submission has a row for each test row and class ('05024_bird', '05024_cat'",
+            "set data.sample_submission to a file with the test rows' ids and a column for each class",
             metric="log_loss",
         ),
         refused(

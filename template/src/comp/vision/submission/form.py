@@ -89,9 +89,12 @@ def expected_form(config: ImageConfig, tables: Tables) -> str:
     refuse_settings(config.train, tables.targets)
     check_several(config, tables)
     sample, _ = read_sample(config.data)
+    predicted = tables.test["id"][asked_for(tables.test["id"])]
+    if sample is not None:
+        _refuse_a_row_for_each_class(sample.iloc[:, 0], set(predicted))
     form = form_of(sample, tables.targets, config)
     if sample is not None:
-        refuse_other_ids(sample, tables.test["id"][asked_for(tables.test["id"])])
+        refuse_other_ids(sample, predicted)
     return form.about
 
 
@@ -105,6 +108,17 @@ def refuse_other_ids(sample: pd.DataFrame, predicted: pd.Series) -> None:
         raise CompError(
             f"the sample submission does not fit the test rows: {'; '.join(parts)}: "
             "set data.test or data.sample_submission to files of the same rows"
+        )
+
+
+def _refuse_a_row_for_each_class(ids: pd.Series, predicted: set[str]) -> None:
+    """Raises: CompError: each id is that of a test row and one word more, several for each row."""
+    rows = ids.str.rpartition("_")[0].where(lambda row: row.isin(predicted), ids.str.rpartition("-")[0])
+    if len(ids) > len(set(rows)) and set(rows) <= predicted:
+        raise CompError(
+            f"the sample submission has a row for each test row and class ({shown(ids, 2)}), and comp writes a row for "
+            "each test row: set data.sample_submission to a file with the test rows' ids and a column for each class, "
+            "and stack the columns of what comp submit writes (pandas: melt)"
         )
 
 
