@@ -282,7 +282,7 @@ def _refused() -> list[Layout]:
             "A row for each image and class",
             "`label` bird, cat or dog; the sample has `id` such as `05000_bird` and `value`",
             long,
-            "the sample submission has a row for each test row and class ('05024_bird', '05024_cat'",
+            "the sample submission has a row for each test row and class ('05000_bird', '05000_cat'",
             "set data.sample_submission to a file with the test rows' ids and a column for each class",
             metric="log_loss",
         ),
