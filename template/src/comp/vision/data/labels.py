@@ -206,7 +206,7 @@ def _refuse_others(labels: pd.DataFrame, read: pd.DataFrame, needs: str) -> None
 
 def _as_bits(column: pd.Series) -> pd.Series:
     """(N,) 0 and 1, which no and yes, false and true, or -1 and 1 stand for as well; NaN of anything else."""
-    values = {value: "0" if number_of(value) == 0 else f"{number_of(value) or value:}".lower() for value in set(column)}
+    values = {value: "0" if number_of(value) == 0 else f"{number_of(value) or value}".lower() for value in set(column)}
     values = {value: text.removesuffix(".0") for value, text in values.items()}
     for no, yes in NO_AND_YES:
         if set(values.values()) <= {no, yes}:
