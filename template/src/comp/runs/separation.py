@@ -1,4 +1,4 @@
-"""How well numbers tell two sets of rows apart: out-of-fold scores, and the area under the ROC curve with an interval."""
+"""How well two sets of rows are told apart: out-of-fold scores, and the area under the ROC curve with an interval."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Measured:
 
 
 def auc(score: np.ndarray, positive: np.ndarray, group: np.ndarray, alpha: float = 0.05) -> Measured:
-    """Of `score` (N,), the larger where `positive` (N,), with an interval that leaves out `alpha`; neither may be empty.
+    """Of `score` (N,), the larger where `positive` (N,), with an interval that leaves out `alpha`; there are both.
 
     Rows of one `group` (N,) are no witnesses of their own: variances are of groups (DeLong et al., 1988; with groups,
     Obuchowski, 1997). The interval is never narrower than what one row more could change.

@@ -1,4 +1,4 @@
-"""Can train and test be told apart (adversarial validation)? By pixels, by files, by columns, by a backbone's features."""
+"""Are train and test told apart (adversarial validation)? By pixels, files, columns, or a backbone's features."""
 
 from dataclasses import dataclass
 
@@ -34,9 +34,8 @@ class Compared:
 def drift(seen: Seen) -> Part:
     part = Part(Section("Train and test"))
     readable = seen.readable[seen.first]
-    rows = np.concatenate(
-        [_some(np.flatnonzero(readable[: seen.n])), _some(np.flatnonzero(readable[seen.n :])) + seen.n]
-    )
+    train, test = (_some(np.flatnonzero(readable & mask)) for mask in (seen.is_train, ~seen.is_train))
+    rows = np.concatenate([train, test])
     is_test = rows >= seen.n
     if min(is_test.sum(), (~is_test).sum()) < LEAST_ROWS:
         why = "there is no test set" if not len(seen.tables.test) else f"{is_test.sum()} test rows are too few"
@@ -55,9 +54,10 @@ def drift(seen: Seen) -> Part:
     alone = _alone(seen, families, rows)
     part.lines = _lines(found, why_not)
     worst = max(found, key=lambda each: each.measured.low)
-    _tell(part, worst, alone)
+    for each in sorted(found, key=lambda each: -each.measured.low):
+        _tell(part, each, alone)
     part.section.note = (
-        "Learned out of fold, duplicates and groups kept together. AUC 0.5: nothing tells them apart; 1: everything does. "
+        "Learned out of fold, duplicates and groups kept together. AUC 0.5: nothing tells them apart; 1: all is told. "
         "Ids, paths, groups and times are no features."
     )
     part.section.blocks = [_families(found, why_not), _ranked(seen, alone), *_plots(seen, alone)]
@@ -101,21 +101,23 @@ def _lines(found: list[Compared], why_not: str) -> list[str]:
     return [*lines, f"        by a backbone's features: not compared: {why_not}"] if why_not else lines
 
 
-def _tell(part: Part, worst: Compared, alone: list[tuple[str, Feature, Measured]]) -> None:
-    told = [f"{feature.name!r}" for _, feature, measured in alone[:FEATURES] if measured.low >= DIFFERENT][:3]
-    by = f" (most by {', '.join(told)})" if told and worst.name != "features" else ""
-    if worst.measured.low >= DIFFERENT:
-        how = "are told apart" if worst.measured.low >= TOLD_APART else "differ"
-        part.looks.append(f"train and test {how} by their {worst.name}: AUC {worst.measured}{by}")
-    elif worst.measured.low > 0.5:
-        part.notes.append(f"train and test differ a little by their {worst.name}: AUC {worst.measured}{by}")
+def _tell(part: Part, compared: Compared, alone: list[tuple[str, Feature, Measured]]) -> None:
+    """Notes that a family of features differs, and names those of it that tell most."""
+    measured = compared.measured
+    named = [f"{feature.name!r}" for name, feature, own in alone if name == compared.name and own.low >= DIFFERENT]
+    told = f"their {compared.name}: AUC {measured}" + (f" (most by {', '.join(named[:3])})" if named else "")
+    if measured.low >= TOLD_APART:
+        part.looks.append(f"train and test are told apart by {told}")
+    elif measured.low >= DIFFERENT:
+        part.looks.append(f"train and test differ by {told}")
+    elif measured.low > 0.5:
+        part.notes.append(f"train and test differ a little by {told}")
 
 
 def _families(found: list[Compared], why_not: str) -> Table:
     rows = [[each.name, str(each.measured), f"{len(each.rows)}"] for each in found]
-    return Table(
-        "Told apart by", ["features", "AUC", "rows"], rows, f"No features of a backbone: {why_not}." * bool(why_not)
-    )
+    note = f"No features of a backbone: {why_not}." if why_not else ""
+    return Table("Told apart by", ["features", "AUC", "rows"], rows, note)
 
 
 def _ranked(seen: Seen, alone: list[tuple[str, Feature, Measured]]) -> Table:

@@ -47,9 +47,7 @@ class Feature:
 
 def pixel_features(seen: Seen) -> list[Feature]:
     """Brightness and colors."""
-    names = [
-        name for name in STATISTICS if name.startswith(("mean_", "std_")) or name in {"brightness", "mostly_white"}
-    ]
+    names = STATISTICS[STATISTICS.index("mean_r") : STATISTICS.index("mode")]
     return [Feature(name.replace("_", " "), seen.statistic(name), "number") for name in names]
 
 
@@ -77,7 +75,7 @@ def columns(seen: Seen) -> list[Feature]:
     without = {*RESERVED, *seen.tables.targets.truth_columns, data.group, data.time}
     same_as_id = [name for name in train if name not in without and (train[name].astype(str) == train["id"]).all()]
     names = [str(name) for name in train if name not in {*without, *same_as_id}]
-    return [_column(name, train[name], test[name] if name in test else None) for name in names]
+    return [_column(name, train[name], test.get(name)) for name in names]
 
 
 def _column(name: str, train: pd.Series, test: pd.Series | None) -> Feature:

@@ -14,6 +14,8 @@ from comp.vision.check.seen import Seen
 
 TELLS, TELLS_ALL = 0.2, 0.8  # above chance, from 0 to 1: an AUC of 0.6 and of 0.9
 NAMED, LEAST_LETTERS = 0.9, 2  # the share of ids that hold their row's label, which has so many letters
+LINES = 5  # that are printed
+MANY = 0.05  # values by rows: so many are rather groups than a category
 ROW_ORDER, ID_ORDER = "place in the table", "order of the ids"
 
 
@@ -37,28 +39,36 @@ def gifts(seen: Seen) -> Part:
     found.sort(key=lambda each: -each[1].above_chance)
     table = Table("", ["alone", "predicts", "test rows have it"], text=frozenset({0, 1, 2}))
     table.rows = [[feature.name, str(result), "yes" if feature.in_test else "no"] for feature, result in found]
-    part.section.note = "Out-of-fold, from nothing else; intervals allow for the number of columns. AUC 0.5 is chance; of a correlation, 0."
+    part.section.note = (
+        "Out of fold, from nothing else; intervals allow for the number of columns. Chance is an AUC of 0.5, or a "
+        "correlation of 0."
+    )
     part.section.blocks = [table] if found else []
     if not by_folder:
         _tell_names(part, seen)
-    strong = [f"{feature.name!r}" for feature, result in found if result.above_chance >= TELLS]
-    if not found:
-        part.lines = ["gifts   too few rows to say what a column tells of the target"]
-    elif strong:
-        part.lines = [f"gifts   {feature.name!r} alone: {result}" for feature, result in found[: len(strong)]][:5]
-    else:
-        part.lines = [
-            f"gifts   none of {len(found)} columns and facts of files tells the target (best: {_best(found)})"
-        ]
+    part.lines = _lines(found)
     return part
 
 
+def _lines(found: list[tuple[Feature, Told]]) -> list[str]:
+    if not found:
+        return ["gifts   too few rows to say what a column tells of the target"]
+    lines = [f"{feature.name!r} alone: {result}" for feature, result in found]
+    strong = sum(result.above_chance >= TELLS for _, result in found)
+    if not strong:
+        return [f"gifts   none of {len(found)} columns and facts of files tells the target (best: {lines[0]})"]
+    return [f"gifts   {lines[0]}", *(f"        {line}" for line in lines[1 : min(strong, LINES)])]
+
+
 def _tell(part: Part, seen: Seen, feature: Feature, result: Told, of_table: bool) -> None:
+    """Notes what is to be made of a feature that tells much; `of_table`: it is a column."""
     what = f"{feature.name!r} alone predicts the target: {result}"
     if feature.name == ROW_ORDER or (feature.name == ID_ORDER and not _interleave(seen)):
         part.notes.append(f"{what}: the rows are sorted, and the test rows stand elsewhere: nothing to use")
-    elif not feature.in_test:
-        part.looks.append(f"{what}, and test rows lack it: a leak: keep it out of whatever you train on")
+    elif of_table and feature.kind == "category" and len(set(feature.values)) > MANY * seen.n:
+        part.looks.append(f"{what}: if rows of one value belong together, set data.group={feature.name}")
+    elif not feature.in_test and len(seen.tables.test):
+        part.looks.append(f"{what}, and test rows lack it: a leak: train on nothing that has it")
     elif feature.name == ID_ORDER:
         part.looks.append(f"{what}, and test ids stand between them: a leak, or a gift")
     elif of_table:
@@ -67,11 +77,6 @@ def _tell(part: Part, seen: Seen, feature: Feature, result: Told, of_table: bool
     else:
         kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
         kept.append(f"{what}: an artifact of the files, or a gift (stack.features=[image_statistics])")
-
-
-def _best(found: list[tuple[Feature, Told]]) -> str:
-    feature, result = found[0]
-    return f"{feature.name!r}, {result}"
 
 
 def _without_gaps(bins: np.ndarray) -> np.ndarray:
@@ -113,16 +118,14 @@ def _tell_names(part: Part, seen: Seen) -> None:
     labels = seen.tables.train["target"].astype(str).str.lower()
     if (labels.str.len() < LEAST_LETTERS).any() or all(number_of(name) is not None for name in labels.unique()):
         return
-    texts: dict[str, Iterable[object]] = {
-        each.name: each.values[: seen.n] for each in columns(seen) if each.kind == "text"
-    }
-    for name, values in {"id": seen.ids[: seen.n], "path": seen.tables.train["path"], **texts}.items():
+    places: dict[str, Iterable[object]] = {"id": seen.ids[: seen.n], "path": seen.tables.train["path"]}
+    places |= {each.name: each.values[: seen.n] for each in columns(seen) if each.kind == "text"}
+    for name, values in places.items():
         share = _share(values, labels)
         if share >= NAMED and _share(values, labels.sample(frac=1, random_state=0)) < share / 2:
             where = "the names of their files" if name == "path" else f"{name!r}"
-            part.looks.append(
-                f"{share:.0%} of the rows have their label in {where}: a leak, unless test rows have it too"
-            )
+            told = f"{share:.0%} of the rows have their label in {where}"
+            part.looks.append(f"{told}: a leak, unless test rows have it too")
             if name == "id":
                 return  # files are called by their ids
 

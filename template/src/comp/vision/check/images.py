@@ -26,13 +26,11 @@ def images(seen: Seen) -> Part:
     sizes = np.array([f"{w:.0f}×{h:.0f}" for w, h in zip(width, height, strict=True)], dtype=object)
     counts = pd.Series(kinds).value_counts()
     total = seen.n_bytes[good].sum()
-    spread = (
-        f"{np.min(width):.0f}×{np.min(height):.0f} to {np.max(width):.0f}×{np.max(height):.0f} px" if len(width) else ""
-    )
-    about = (
-        f"{', '.join(f'{count} {kind}' for kind, count in counts.iloc[:3].items())}; {spread}" if len(width) else "none"
-    )
-    part.lines = [f"images  {about}, {size_of(int(total))} of files"]
+    part.lines = ["images  none can be read"]
+    if len(width):
+        spread = f"{width.min():.0f}×{height.min():.0f} to {width.max():.0f}×{height.max():.0f} px"
+        about = ", ".join(f"{count} {kind}" for kind, count in counts.iloc[:3].items())
+        part.lines = [f"images  {about}; {spread}, {size_of(int(total))} of files"]
     of = {name: mask[good] for name, mask in tables.items() if mask.any()}
     part.section.blocks = [
         _counted("Sizes", "width × height", sizes, of),

@@ -14,8 +14,16 @@ from comp.runs.separation import Score
 from comp.vision.parallel import cores
 
 BOOSTED: dict[str, Any] = {
-    **{"objective": "binary", "num_iterations": 80, "num_leaves": 8, "learning_rate": 0.08, "min_data_in_leaf": 20},
-    **{"lambda_l2": 1.0, "feature_fraction": 0.8, "seed": 0, "deterministic": True, "force_row_wise": True},
+    "objective": "binary",
+    "num_iterations": 80,
+    "num_leaves": 8,
+    "learning_rate": 0.08,
+    "min_data_in_leaf": 20,
+    "lambda_l2": 1.0,
+    "feature_fraction": 0.8,
+    "seed": 0,
+    "deterministic": True,
+    "force_row_wise": True,
     "verbosity": -1,
 }
 DIRECTIONS = 32  # of features that are many, the leading ones

@@ -49,6 +49,11 @@ class Seen:
         """(I,) whether each image is a training row's."""
         return self.row_of < self.n
 
+    @property
+    def is_train(self) -> np.ndarray:
+        """(N + T,) whether each row is a training row."""
+        return np.arange(len(self.first)) < self.n
+
     @cached_property
     def group(self) -> np.ndarray:
         """(N + T,) what may be no two witnesses: rows of one set of images, or of one data.group."""

@@ -48,10 +48,10 @@ def twins(seen: Seen) -> Part:
     if of["labels"]:
         same = sum(pair.same_pixels for pair in of["labels"])
         part.looks.append(
-            f"{len(of['labels'])} pairs of duplicates have different labels ({same} of the very same pixels), such as "
+            f"{_counted(len(of['labels']))} different labels ({same} with the very same pixels), such as "
             f"{_ids(seen, of['labels'])}"
         )
-        part.lines.append(f"labels  {len(of['labels'])} pairs of duplicates have different ones")
+        part.lines.append(f"labels  {_counted(len(of['labels']))} different ones")
     in_test = int((seen.duplicates.in_test >= 0).sum())
     if in_test:
         share = f"{100 * in_test / len(seen.tables.test):.1f} %"
@@ -95,6 +95,10 @@ def _card(seen: Seen, pair: Pair) -> Card:
     how = "the same pixels" if pair.same_pixels else f"alike: {pair.alike:.3f}"
     lines = [f"{seen.ids[rows[0]]} | {seen.ids[rows[1]]}", " | ".join(names), how]
     return Card([thumbnail(seen, image) for image in (pair.a, pair.b)], lines)
+
+
+def _counted(n: int) -> str:
+    return "1 pair of duplicates has" if n == 1 else f"{n} pairs of duplicates have"
 
 
 def _ids(seen: Seen, pairs: list[Pair]) -> str:
