@@ -1,5 +1,6 @@
 """`comp check` of an alignment: captions that repeat, images without, drift, and what the host wants; one page."""
 
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def check(config: AlignConfig) -> Path:
     pairs = read_pairs(config)
     print("\n".join(pairs.notes))
     texts, test_texts = (unit(finite(each)) for each in (pairs.texts, pairs.test_texts))
-    contents = pd.factorize(np.array([each.tobytes() for each in (*texts, *test_texts)], dtype=object))[0]
+    contents = _contents(texts, test_texts)
     parts = [
         _counts(pairs),
         _repeats(pairs, contents),
@@ -55,6 +56,12 @@ def check(config: AlignConfig) -> Path:
     print(f"wrote   {page}")
     refuse(parts)
     return page
+
+
+def _contents(*tables: np.ndarray) -> np.ndarray:
+    """A number for each row of all tables (N, D); equal rows have the same."""
+    digests = [blake2b(row.tobytes(), digest_size=16).digest() for rows in tables for row in rows]
+    return np.asarray(pd.factorize(np.array(digests, dtype=object))[0])
 
 
 def _counts(pairs: Pairs) -> Part:
@@ -81,9 +88,7 @@ def _repeats(pairs: Pairs, contents: np.ndarray) -> Part:
     by = table.groupby("content")["image"]
     size, images = by.size(), by.nunique()
     several, same = images[images > 1], int((size - images).sum())
-    part.lines = [
-        f"repeats {int((size > 1).sum())} captions stand there twice or more, {len(several)} of them at several images"
-    ]
+    part.lines = [f"repeats {int((size > 1).sum())} captions appear more than once, {len(several)} for several images"]
     rows = []
     for content in several.sort_values(ascending=False).index[:SHOWN]:
         captions = table.index[table["content"] == content]
