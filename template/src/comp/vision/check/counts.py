@@ -1,5 +1,7 @@
 """How many rows each class has, how numbers are spread, and what stands in the columns."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -91,9 +93,9 @@ def tables(seen: Seen) -> Part:
     part.section.blocks = [table] if found else []
     part.section.note = "" if found else "The tables have no columns besides ids, images, targets and groups."
     lacking = [each.name for each in found if not each.in_test]
-    only_test = [name for name in seen.tables.test if name not in seen.tables.train and not name.startswith("column ")]
-    only_test = [name for name in only_test if name not in {"id", "path"} and len(seen.tables.test)]
-    kinds = pd.Series([each.kind for each in found]).value_counts() if found else {}
+    named = [str(name) for name in seen.tables.test if not str(name).startswith("column ")]
+    only_test = [name for name in named if name not in seen.tables.train] if len(seen.tables.test) else []
+    kinds = Counter(each.kind for each in found)
     about = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items()) or "none besides ids and targets"
     part.lines = [f"columns {about}"]
     if lacking and len(seen.tables.test):

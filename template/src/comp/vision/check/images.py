@@ -81,7 +81,7 @@ def _quantiles(width: np.ndarray, height: np.ndarray, n_bytes: np.ndarray, of: d
 def _sizes_plot(width: np.ndarray, height: np.ndarray, of: dict[str, np.ndarray]) -> Plot:
     figure, [[axes]] = drawn(6, 4)
     for which, mask in of.items():
-        axes.scatter(width[mask], height[mask], s=8, alpha=0.4, linewidths=0, label=which, rasterized=True)
+        axes.scatter(width[mask], height[mask], s=14, alpha=0.5, linewidths=0, label=which, rasterized=True)
     axes.set(xlabel="width, px", ylabel="height, px")
     axes.legend()
     return Plot("Width and height", figure)

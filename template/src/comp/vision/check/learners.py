@@ -11,7 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from comp.runs.separation import Score
-from comp.vision.parallel import cores
 
 BOOSTED: dict[str, Any] = {
     "objective": "binary",
@@ -24,6 +23,7 @@ BOOSTED: dict[str, Any] = {
     "seed": 0,
     "deterministic": True,
     "force_row_wise": True,
+    "num_threads": 1,  # of few rows, more threads only wait for each other
     "verbosity": -1,
 }
 DIRECTIONS = 32  # of features that are many, the leading ones
@@ -31,8 +31,7 @@ DIRECTIONS = 32  # of features that are many, the leading ones
 
 def boosted(x: np.ndarray, y: np.ndarray) -> Score:
     """Rows (N, F), NaN where missing, and truth (N,) → scores."""
-    settings = {**BOOSTED, "num_threads": cores()}
-    booster = lightgbm.train(settings, lightgbm.Dataset(x, y.astype(np.int64)))
+    booster = lightgbm.train(BOOSTED, lightgbm.Dataset(x, y.astype(np.int64)))
     return lambda other: np.asarray(booster.predict(other))
 
 
