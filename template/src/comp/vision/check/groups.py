@@ -14,7 +14,7 @@ def groups(seen: Seen) -> Part:
     part, train, column = Part(Section("Groups")), seen.tables.train, seen.config.data.group
     if "group" in train:
         sizes = train["group"].value_counts()
-        shared = set(sizes.index) & set(seen.tables.test[column]) if column in seen.tables.test else set()
+        shared = set(sizes.index) & set(seen.groups_of_test)
         rows = [[str(name), str(count)] for name, count in sizes.iloc[:SHOWN].items()]
         part.section.blocks = [Table(f"The largest of {len(sizes)}", ["group", "rows"], rows)]
         about = f"{len(sizes)} of {column!r}, of {sizes.min()} to {sizes.max()} rows"

@@ -60,9 +60,15 @@ class Seen:
         every = self.duplicates.every
         if "group" not in self.tables.train:
             return every
-        names = pd.concat([self.tables.train["group"], _groups_of_test(self)])
+        names = pd.concat([self.tables.train["group"], self.groups_of_test])
         number = every.max(initial=-1) + 1 + pd.factorize(names)[0]
         return united(every, every, number)
+
+    @property
+    def groups_of_test(self) -> pd.Series:
+        """(T,) as `data.group` names them where the test table has that column; else each is of none."""
+        test, column = self.tables.test, self.config.data.group
+        return test[column].astype(str).str.strip() if column in test else "of no group: test " + test["id"]
 
     @cached_property
     def ids(self) -> list[str]:
@@ -107,11 +113,6 @@ def see(config: ImageConfig, tables: Tables) -> Seen:
 def _counts(table: pd.DataFrame) -> np.ndarray:
     counts = image_counts(table)
     return np.ones(len(table), dtype=np.int64) if counts is None else counts
-
-
-def _groups_of_test(seen: Seen) -> pd.Series:
-    test, column = seen.tables.test, seen.config.data.group
-    return test[column].str.strip() if column in test else "test row " + test["id"]
 
 
 def _short(value: object) -> str:

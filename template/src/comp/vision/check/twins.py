@@ -80,7 +80,8 @@ def pairs_of(seen: Seen) -> list[Pair]:
 def _pair(seen: Seen, a: int, b: int) -> Pair:
     labels = [seen.label(int(seen.row_of[image])) for image in (a, b)]
     kind: Kind = "test" if not seen.of_train[b] else "train" if labels[0] == labels[1] else "labels"
-    return Pair(a, b, kind, bool(seen.exact[a] == seen.exact[b]), _alike(seen.looks["gray"][a], seen.looks["gray"][b]))
+    same, gray = bool(seen.exact[a] == seen.exact[b]), seen.looks["gray"]
+    return Pair(a, b, kind, same, 1.0 if same else _alike(gray[a], gray[b]))
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
