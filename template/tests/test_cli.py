@@ -69,6 +69,8 @@ def test_an_error_is_one_line_and_status_1(comp_process):
         (["config", "gone.yaml"], "gone.yaml does not exist"),
         (["config", "conf"], "conf is a folder"),
         (["config", "train.epochs=many"], "the command line: train.epochs"),
+        (["check"], "data.root=data is not a folder"),
+        (["check"], "data.root=data is not a folder"),
         (["split"], "data.root=data is not a folder"),
         (["train"], "data.root=data is not a folder"),
         (["predict"], "there is no run"),

@@ -299,14 +299,25 @@ def _read_header(path: Path) -> re.Match[str]:
     return header
 
 
-def _write(path: Path, tables: Tables, config: Experiment, group: np.ndarray) -> Split:
+def planned_split(config: Experiment, tables: Tables, group: np.ndarray) -> Split:
+    """The folds as they would be written; `group` (N,) is each row's.
+
+    Raises:
+        CompError: the settings do not fit the rows.
+    """
     folds, kind = config.folds, _resolve_kind(config.folds, tables)
     if len(set(group)) < len(group):
         kind = WITH_GROUPS.get(kind, kind)
     fold = assign_folds(tables.train.assign(group=group), tables.targets, folds, kind)
     result = Split(fold, group, _n_folds(folds, kind), kind, _hash(tables, fold))
     _refuse_parted_groups(result)
-    settings = " ".join(f"{name}={value}" for name, value in _settings(folds, kind).items())
+    return result
+
+
+def _write(path: Path, tables: Tables, config: Experiment, group: np.ndarray) -> Split:
+    result = planned_split(config, tables, group)
+    fold, settings_of = result.fold, _settings(config.folds, result.kind)
+    settings = " ".join(f"{name}={value}" for name, value in settings_of.items())
     table = pd.DataFrame({"id": tables.train["id"], "fold": fold, "group": group})
     write_text(path, f"# folds {settings} digest={result.digest}\n" + table.to_csv(index=False, lineterminator="\n"))
     return result

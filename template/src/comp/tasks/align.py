@@ -9,6 +9,9 @@ OTHERS = {
 COMMANDS = {
     "demo-data": usual.demo_data("comp.align.demo:write_demo"),
     "unpack": usual.unpack(),
+    "check": usual.check(
+        "comp.align.check:check", "captions that repeat, images without, drift, what the submission wants"
+    ),
     "split": usual.split("comp.align.data.pairs:split"),
     "train": usual.train("comp.align.training.train:train"),
     "predict": usual.predict("comp.align.submission.predict_captions:predict", "its own captions, or others", OTHERS),

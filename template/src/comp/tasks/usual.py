@@ -15,6 +15,11 @@ def unpack() -> Command:
     return Command("comp.files.archives:unpack", about, next="split")
 
 
+def check(run: str, such_as: str) -> Command:
+    about = f"look at the data before training, and write one page: {such_as}; exit status 1 on an error"
+    return Command(run, about, next="split")
+
+
 def split(run: str) -> Command:
     about = "write folds.csv, once for all runs"
     flags = {"force": "rebuild folds.csv even if it exists"}

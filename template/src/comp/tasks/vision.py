@@ -10,6 +10,9 @@ OTHERS = {
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
     "unpack": usual.unpack(),
+    "check": usual.check(
+        "comp.vision.check.check:check", "unreadable images, duplicates, label conflicts, leaks, drift of the test set"
+    ),
     "golden": Command(
         "comp.vision.golden.take:golden",
         "set images of each class aside as a golden test set, once, before anything else",

@@ -63,7 +63,7 @@ class MetadataEncoder:
         places: list[np.ndarray] = []
         for column in self.columns:
             if column.categories is None:
-                values = _numbers(table[column.name])
+                values = numbers_of(table[column.name])
                 missing = np.isnan(values)
                 numbers += [np.where(missing, 0.0, (values - column.mean) / column.std), missing]
             else:
@@ -103,19 +103,19 @@ def _facts_of_image(path: str) -> tuple[float, float, float]:
 
 
 def _fitted_column(values: pd.Series) -> Column:
-    numbers = _numbers(values)
+    numbers = numbers_of(values)
     known = numbers[~np.isnan(numbers)]
-    if len(known) and len(known) == int((~_is_missing(values)).sum()):
+    if len(known) and len(known) == int((~is_missing(values)).sum()):
         std = float(known.std())
         return Column(str(values.name), mean=float(known.mean()), std=std if std > 0 else 1.0)
-    present = values[~_is_missing(values)].astype(str)
+    present = values[~is_missing(values)].astype(str)
     return Column(str(values.name), categories=tuple(sorted(present.unique())))
 
 
-def _numbers(values: pd.Series) -> np.ndarray:
+def numbers_of(values: pd.Series) -> np.ndarray:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _is_missing(values: pd.Series) -> pd.Series:
+def is_missing(values: pd.Series) -> pd.Series:
     return values.isna() | values.astype(str).str.strip().str.lower().isin(MISSING)

@@ -15,17 +15,12 @@ from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states, values_of
 from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, BadImage, Rgb, decode, read
 from comp.vision.pixels.numbers import Values
+from comp.vision.pixels.statistics import STATISTICS as STATISTICS  # part of this module's face
+from comp.vision.pixels.statistics import statistics
 from comp.vision.schema import ImageConfig
 
-STATISTICS = (
-    *("width", "height", "aspect", "pixels", "mean_r", "mean_g", "mean_b", "std_r", "std_g", "std_b"),
-    *("brightness", "mostly_white", "mode"),
-)
 ALL = "image_statistics"
-FORMAT = 1  # of the remembered numbers
-MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F")  # as PIL names them
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-WHITE, MOSTLY = 245, 0.5  # a pixel is white from so much in each color; an image, if so many of its pixels are
+FORMAT = 2  # of the remembered numbers
 
 
 def read_features(names: list[str], tables: Tables, config: ImageConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -82,13 +77,7 @@ def image_statistics(
 def statistics_of(path: Path, background: Rgb | None, values: Values = AS_16_BIT) -> list[float]:
     """STATISTICS of one image: sizes in pixels, colors from 0 to 255."""
     try:
-        image = decode(path, background, values=values).astype(np.float32)
-        mode = read(path, lambda file: file.mode)
+        image = decode(path, background, values=values)
+        return statistics(image, read(path, lambda file: file.mode))
     except BadImage:
         return [np.nan] * len(STATISTICS)
-    height, width = image.shape[:2]
-    pixels = image.reshape(-1, 3)
-    mean, std = pixels.mean(axis=0), pixels.std(axis=0)
-    white = float((pixels.min(axis=1) >= WHITE).mean() > MOSTLY)
-    place = MODES.index(mode) if mode in MODES else len(MODES)
-    return [width, height, width / height, width * height, *mean, *std, float(mean @ LUMA), white, place]

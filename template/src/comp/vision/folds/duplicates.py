@@ -60,13 +60,23 @@ def find_duplicates(
         first = look_at(train_paths, data.background, folder / "duplicates.npy", values_of(data))
         memory, test_data = folder / "duplicates-other.npy", settled_data(test_data, test_paths)
         looks = np.concatenate([first, look_at(test_paths, test_data.background, memory, values_of(test_data))])
-    exact = _same_pixels(looks["pixels"])
-    train, every = (exact, exact) if distance is None else _joined(exact, looks, n, distance)
+    return duplicates_of(tables, *sets_of_images(looks, n, distance))
+
+
+def duplicates_of(tables: Tables, exact: np.ndarray, train: np.ndarray, every: np.ndarray) -> Duplicates:
+    """Of rows, by the sets of images that `sets_of_images` gives."""
+    n = len(all_paths(tables.train))
     exact, train = of_rows(exact[:n], [tables.train]), of_rows(train[:n], [tables.train])
     every, n = of_rows(every, [tables.train, tables.test]), len(tables.train)
     a_row_of = dict(zip(every[:n].tolist(), range(n), strict=True))
     in_test = np.array([a_row_of.get(number, -1) for number in every[n:].tolist()], dtype=np.int64)
     return Duplicates(exact, train, in_test, every)
+
+
+def sets_of_images(looks: np.ndarray, n: int, distance: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) numbers of sets of images: the same ones; nearly the same among the first `n`; nearly among all."""
+    exact = _same_pixels(looks["pixels"])
+    return exact, *((exact, exact) if distance is None else _joined(exact, looks, n, distance))
 
 
 def of_rows(sets: np.ndarray, tables: list[pd.DataFrame]) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""What is remembered of every image for the search for duplicates: the hash of its pixels and small copies of it."""
+"""What is remembered of every image, from one look at it: the hash of its pixels and small copies of it, for the search
+for duplicates; statistics and the kind of its file, for `comp check`.
+"""
 
 import hashlib
 from dataclasses import astuple
@@ -12,17 +14,21 @@ from comp.files import digest, written_whole
 from comp.readback import AGAIN, read_array, remembered
 from comp.vision.parallel import in_parallel
 from comp.vision.pixels.decoding import states
-from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, BadImage, Rgb, decode
+from comp.vision.pixels.dicom import is_dicom
+from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, BadImage, Rgb, decode, read
 from comp.vision.pixels.numbers import Values
+from comp.vision.pixels.statistics import STATISTICS, statistics
 
 GRAY_PX, COLOR_PX = 48, 12  # sides of the small copies; what is not square is squashed
 BLUR_PX = 1.0  # of both: moved by parts of a pixel, they then stay what they were
-LOOK = np.dtype(  # of one image, 2.8 kB; `pixels` is empty where it is unreadable
+LOOK = np.dtype(  # of one image, 2.9 kB; `pixels` is empty where it is unreadable
     [
         ("file", "S16"),
         ("pixels", "S32"),
         ("gray", np.uint8, (GRAY_PX, GRAY_PX)),
         ("color", np.uint8, (COLOR_PX, COLOR_PX, 3)),
+        ("statistics", np.float64, (len(STATISTICS),)),
+        ("format", "S8"),  # JPEG, PNG …
     ]
 )
 
@@ -48,12 +54,14 @@ def look_at(paths: list[str], background: Rgb | None, memory: Path, values: Valu
     return looks
 
 
-def _look(path: str, background: Rgb | None, values: Values) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """Hash of the pixels and small copies of one image."""
+def _look(path: str, background: Rgb | None, values: Values) -> tuple[bytes | np.ndarray | list[float], ...]:
+    """Of one image what `LOOK` has behind the file."""
     try:
         image = decode(Path(path), background, values=values)
+        kind, mode = _kind_of_file(Path(path))
     except BadImage:
-        return b"", np.zeros((GRAY_PX, GRAY_PX), np.uint8), np.zeros((COLOR_PX, COLOR_PX, 3), np.uint8)
+        nothing = np.zeros((GRAY_PX, GRAY_PX), np.uint8), np.zeros((COLOR_PX, COLOR_PX, 3), np.uint8)
+        return b"", *nothing, [np.nan] * len(STATISTICS), b""
     pixels = hashlib.sha256(str(image.shape).encode())
     pixels.update(np.ascontiguousarray(image).data)
     large = Image.fromarray(image)
@@ -61,7 +69,13 @@ def _look(path: str, background: Rgb | None, values: Values) -> tuple[bytes, np.
     blur = ImageFilter.GaussianBlur(BLUR_PX)
     gray = small.convert("L").filter(blur)
     color = small.resize((COLOR_PX, COLOR_PX), Image.Resampling.BOX).filter(blur)
-    return pixels.hexdigest()[:32].encode(), np.asarray(gray), np.asarray(color)
+    content = pixels.hexdigest()[:32].encode()
+    return content, np.asarray(gray), np.asarray(color), statistics(image, mode), kind.encode()
+
+
+def _kind_of_file(path: Path) -> tuple[str, str]:
+    """Format and mode, as PIL names them."""
+    return ("DICOM", "L") if is_dicom(path) else read(path, lambda image: (image.format or "", image.mode))
 
 
 def _remembered(memory: Path) -> np.ndarray:

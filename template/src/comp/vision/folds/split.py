@@ -28,7 +28,7 @@ def split(config: ImageConfig, force: bool = False) -> Split:
     tables = read_tables(config.data)
     print("\n".join(tables.notes))
     print(f"submit  {expected_form(config, tables)}")
-    print(f"scored  {_scored(config, tables)}")
+    print(f"scored  {scored_by(config, tables)}")
     note = check_several(config, tables)
     if note:
         print(note)
@@ -48,7 +48,7 @@ def split(config: ImageConfig, force: bool = False) -> Split:
     return result
 
 
-def _scored(config: ImageConfig, tables: Tables) -> str:
+def scored_by(config: ImageConfig, tables: Tables) -> str:
     """`by rmse, less is better; also mae`."""
     kind = tables.targets.kind
     first, *others = (metric_label(name, kind) for name in metrics_for([config.metric, *config.metrics], kind))

@@ -1,0 +1,1 @@
+"""`comp check`: a look at the data before anything is trained on it."""
