@@ -2,7 +2,12 @@
 
 from comp.tasks import Command, usual
 
-REGISTERS = ("comp.vision.metrics", "comp.vision.training.losses", "comp.vision.model.heads")
+REGISTERS = (
+    "comp.vision.metrics",
+    "comp.vision.training.losses",
+    "comp.vision.model.heads",
+    "comp.vision.submission.corrections",
+)
 OTHERS = {
     "images": "FOLDER_OR_TABLE: predict these images instead, by all folds of the run, which stays as it is",
     "out": "FILE: the CSV or parquet that their predictions are written to",

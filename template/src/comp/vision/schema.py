@@ -400,7 +400,21 @@ class Submit(Submission):
     thresholds: Literal["auto", "none", "one", "each"] | Share = "auto"
     new: str | None = None  # a label for rows of no known class: it comes before all that are less likely than …
     new_below: Share = 0.5  # … so much
-    postprocess: list[str] = []  # registered in custom.py
+    # One after the other: temperature, priors (the test rows' shares of classes), rounding (numbers to the grid of the
+    # training values), each fitted to out-of-fold rows and used where that helps; or registered in custom.py
+    postprocess: list[str] = []
+    shares: dict[str, AboveZero] | None = None  # of priors: of each class among the test rows; null: found by EM
+
+    @model_validator(mode="after")
+    def _postprocess_is_complete(self) -> "Submit":
+        if "thresholds" in self.postprocess:
+            raise ValueError(
+                "submit.postprocess: thresholds are a key of their own, submit.thresholds (auto, one or each), and "
+                "follow all of the list: take the word out of it"
+            )
+        if self.shares is not None and "priors" not in self.postprocess:
+            raise ValueError("submit.shares is what priors are matched to: add priors to submit.postprocess")
+        return self
 
 
 class ImageConfig(Experiment):
