@@ -39,11 +39,11 @@ def _chosen_among(config: Experiment) -> str:
     if config.tuned is None:
         return ""
     by, used = config.tuned.folds, config.folds.use
-    scored = {*RunDir.of(config).done_folds(), *([] if used == "all" else used)}
-    met = scored if by == "all" else set(by) if used == "all" else scored & set(by)
-    if not met:
+    scored = None if used == "all" else {*RunDir.of(config).done_folds(), *used}  # None: whatever folds there are
+    met = scored if by == "all" else set(by) if scored is None else scored & set(by)
+    if met is not None and not met:
         return ""
-    folds = f"fold{'s' * (len(met) > 1)} {', '.join(map(str, sorted(met)))}"
+    folds = "all folds" if met is None else f"fold{'s' * (len(met) > 1)} {', '.join(map(str, sorted(met)))}"
     return f"it is of {config.tuned.trials} trials of comp tune, which chose by rows that are scored ({folds})"
 
 

@@ -13,6 +13,7 @@ Noise of the seed is not in it, unless the seed is one of the keys.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.integrate import quad
@@ -44,6 +45,7 @@ def luck_of(scores: np.ndarray, noise: float, greater: bool) -> Luck:
     return Luck(best, mean, spread, noise, mean + sign * noise * best_of(len(scores)), mean + skill * (best - mean))
 
 
+@cache
 def best_of(n: int) -> float:
     """The expected maximum of n standard normal numbers."""
     return float(quad(lambda x: n * x * norm.pdf(x) * norm.cdf(x) ** (n - 1), -10, 10)[0])

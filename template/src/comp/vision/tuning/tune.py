@@ -20,6 +20,7 @@ from comp.registry import greater_is_better
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RUNS, RunDir
 from comp.tables import Targets
+from comp.vision.data.settle import settled
 from comp.vision.schema import ImageConfig, Tune
 from comp.vision.training.train import train
 from comp.vision.tuning.luck import Luck, luck_of, paired_noise
@@ -90,7 +91,7 @@ def _is_finished(run: RunDir, trial: ImageConfig) -> bool:
     """
     if not run.metrics.is_file():
         return False
-    run.start(trial)
+    run.start(settled(trial))
     used = trial.folds.use
     if used == "all":
         return False  # how many there are, the training knows, and goes on
