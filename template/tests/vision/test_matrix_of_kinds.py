@@ -9,14 +9,15 @@ from vision.small import write_competition
 from vision.test_numbers_and_lists import amounts, relabel
 
 from comp.errors import CompError
-from comp.registry import kinds_of, names
+from comp.registry import find, kinds_of, names
 from comp.tables import Targets
 from comp.vision.ensemble.combiners import blend_fit
 from comp.vision.ensemble.learners import stack_fit
 from comp.vision.kinds import KNOWS, refuse_kind
 from comp.vision.metrics import score
 from comp.vision.model.link import Link
-from comp.vision.schema import Blend, Stack, Train
+from comp.vision.schema import Blend, Stack, Submit, Train
+from comp.vision.submission.corrections import refuse_postprocess
 from comp.vision.training.losses import check_loss
 
 KINDS = {
@@ -46,6 +47,10 @@ def used(part: str, targets: Targets) -> None:
     y, p = drawn(targets)
     if key == "train.logit_adjustment":
         check_loss(Train(logit_adjustment=1.0), targets)
+    elif key == "submit.postprocess":
+        settings = Submit(postprocess=[value])
+        refuse_postprocess(settings, targets)
+        assert np.isfinite(find("postprocess", value)(p[:, 0], y, targets, settings)(p[:, 1])).all()
     elif key.startswith("train."):
         check_loss(Train(**{key.removeprefix("train."): value}), targets)
     else:

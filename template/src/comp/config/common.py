@@ -134,6 +134,13 @@ class Training(Section):
         return self
 
 
+class Tuned(Section):
+    """What `comp tune` advises to write beside the values that it chose."""
+
+    trials: Positive  # of which this is the best
+    folds: Literal["all"] | Annotated[list[Count], Field(min_length=1)]  # whose rows chose it
+
+
 class Submission(Section):
     digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
 
@@ -153,6 +160,7 @@ class Experiment(Section):
     members: list[dict[str, Any]] = []  # each a name and overrides of this experiment: one model of the ensemble
     member: str | None = None  # only this one of them
     submit: Submission = Submission()
+    tuned: Tuned | None = None  # its values were chosen by validated rows: a score on these folds flatters
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     steps: list[str] = ["split", "train", "submit"]
 

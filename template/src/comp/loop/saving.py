@@ -17,6 +17,10 @@ from comp.loop.state import State
 LOOK_MS = 2000  # between two times that several processes agree on saving and stopping: that costs each of them time
 
 
+class Diverged(CompError):
+    """Loss or weights are no numbers any more."""
+
+
 class Saving:
     """Called after every update and every epoch; all processes save and stop at the same update."""
 
@@ -95,9 +99,9 @@ def mean_loss(state: State, label: str, accelerator: Accelerator) -> float:
     return loss
 
 
-def _not_finite(loss: float, label: str, epoch: int) -> CompError:
+def _not_finite(loss: float, label: str, epoch: int) -> Diverged:
     """What to say of a loss that is not a number; `epoch` counts from 0."""
-    return CompError(
+    return Diverged(
         f"{label}, epoch {epoch + 1}: the training loss is {loss}. Set train.lr lower, train.clip_norm=1 or "
         "train.precision=fp32; the last good state is kept"
     )

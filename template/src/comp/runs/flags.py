@@ -30,8 +30,21 @@ class Flags:
 def flags_of_training(config: Experiment) -> Flags:
     """Of a run that is trained as `config` says: its own, and those of the runs that it learns from."""
     why = config.train.chooses_on_validated_rows
-    own = Flags(flatters=f"{why} chose by the rows that are scored" if why else "")
+    own = Flags(flatters=f"{why} chose by the rows that are scored" if why else _chosen_among(config))
     return own.or_else(flags_of_teachers(config.learns_from))
+
+
+def _chosen_among(config: Experiment) -> str:
+    """Why a score flatters on folds that `comp tune` chose by; "" of other folds."""
+    if config.tuned is None:
+        return ""
+    by, used = config.tuned.folds, config.folds.use
+    scored = None if used == "all" else {*RunDir.of(config).done_folds(), *used}  # None: whatever folds there are
+    met = scored if by == "all" else set(by) if scored is None else scored & set(by)
+    if met is not None and not met:
+        return ""
+    folds = "all folds" if met is None else f"fold{'s' * (len(met) > 1)} {', '.join(map(str, sorted(met)))}"
+    return f"it is of {config.tuned.trials} trials of comp tune, which chose by rows that are scored ({folds})"
 
 
 def flags_of_teachers(names: Iterable[str]) -> Flags:

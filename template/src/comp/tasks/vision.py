@@ -2,7 +2,12 @@
 
 from comp.tasks import Command, usual
 
-REGISTERS = ("comp.vision.metrics", "comp.vision.training.losses", "comp.vision.model.heads")
+REGISTERS = (
+    "comp.vision.metrics",
+    "comp.vision.training.losses",
+    "comp.vision.model.heads",
+    "comp.vision.submission.corrections",
+)
 OTHERS = {
     "images": "FOLDER_OR_TABLE: predict these images instead, by all folds of the run, which stays as it is",
     "out": "FILE: the CSV or parquet that their predictions are written to",
@@ -25,11 +30,24 @@ COMMANDS = {
         next="train",
         step="members",
     ),
+    "forecast": Command(
+        "comp.vision.forecast.forecast:forecast",
+        "measure some batches here; predict time and memory of training and inference under limits:",
+        next="train",
+        launches=True,
+    ),
     "pretrain": Command(
         "comp.vision.training.pretrain:pretrain",
         "train on another data set first (pretrain:); every fold starts from these weights",
         next="train",
         needs="pretrain",
+        launches=True,
+    ),
+    "tune": Command(
+        "comp.vision.tuning.tune:tune",
+        "train a few values of some keys (tune:) on some folds; tells the best, and what is left of it on other rows",
+        next="train",
+        step=None,
         launches=True,
     ),
     "train": usual.train("comp.vision.training.train:train"),

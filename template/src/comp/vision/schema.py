@@ -392,6 +392,41 @@ class Soup(Section):
     members: list[str] = []
 
 
+class Between(Section):
+    """Values for Optuna to choose from; whole numbers where both ends are."""
+
+    low: Finite
+    high: Finite
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _the_lower_end_comes_first(self) -> "Between":
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"tune.keys: from {self.low:g} to {self.high:g} is no range" + " of a log" * self.log)
+        return self
+
+
+class Tune(Section):
+    """For `comp tune`: which values are tried, and on which folds."""
+
+    # By the dotted name of a key: a list of values, of which all combinations make a grid; or {low, high, log}
+    keys: Annotated[dict[str, Between | Annotated[list[Any], Field(min_length=1)]], Field(min_length=1)]
+    trials: Positive | None = None  # null: all of a grid, 16 where there is a range
+    folds: Literal["all"] | Annotated[list[Count], Field(min_length=1)] = [0]  # whose rows choose
+
+
+class Limits(Section):
+    """For `comp forecast`: what a run has to fit into; as it stands, a Kaggle notebook with two GPUs."""
+
+    hours: AboveZero = 9.0  # of training, and of inference on the hidden test set
+    gpu_gb: AboveZero = 16.0  # of each GPU
+    gpus: Count = 2
+    ram_gb: AboveZero = 30.0
+    cores: Positive = 4
+    hidden_test: Positive | None = None  # rows of the hidden test set; null: as many as the test table has
+    seconds: AboveZero = 20.0  # that each model is measured for
+
+
 class Submit(Submission):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
     positive: str | None = None  # of two classes, the one that a single probability column is for; null: by its name
@@ -400,7 +435,21 @@ class Submit(Submission):
     thresholds: Literal["auto", "none", "one", "each"] | Share = "auto"
     new: str | None = None  # a label for rows of no known class: it comes before all that are less likely than …
     new_below: Share = 0.5  # … so much
-    postprocess: list[str] = []  # registered in custom.py
+    # One after the other: temperature, priors (the test rows' shares of classes), rounding (numbers to the grid of the
+    # training values), each fitted to out-of-fold rows and used where that helps; or registered in custom.py
+    postprocess: list[str] = []
+    shares: dict[str, AboveZero] | None = None  # of priors: of each class among the test rows; null: found by EM
+
+    @model_validator(mode="after")
+    def _postprocess_is_complete(self) -> "Submit":
+        if "thresholds" in self.postprocess:
+            raise ValueError(
+                "submit.postprocess: thresholds are a key of their own, submit.thresholds (auto, one or each), and "
+                "follow all of the list: take the word out of it"
+            )
+        if self.shares is not None and "priors" not in self.postprocess:
+            raise ValueError("submit.shares is what priors are matched to: add priors to submit.postprocess")
+        return self
 
 
 class ImageConfig(Experiment):
@@ -424,6 +473,8 @@ class ImageConfig(Experiment):
     stack: Stack = Stack()
     soup: Soup = Soup()
     submit: Submit = Submit()
+    limits: Limits = Limits()
+    tune: Tune | None = None
 
     @model_validator(mode="after")
     def _whole_batches_are_augmented_anew(self) -> "ImageConfig":

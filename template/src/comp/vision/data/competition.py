@@ -85,16 +85,29 @@ def open_images(
     config: ImageConfig, tables: Tables, quiet: bool
 ) -> tuple[Pixels | Streamed | Several, Pixels | Streamed | Several]:
     """Of a configuration that is settled."""
-    data, decoding = config.data, Decoding.of(config)
-    folder = Path(data.work or data.root) / "cache"
-    train_source, test_source = (digest([data.root, data.reader, source]) for source in (data.train, data.test))
-    train_paths, test_paths = all_paths(tables.train), all_paths(tables.test)
-    train = open_pixels(train_paths, folder, decoding, data.cache, f"train-{train_source}", quiet)
-    test = open_pixels(test_paths, folder, decoding, data.cache, f"test-{test_source}", quiet)
+    decoding, folder = Decoding.of(config), cache_folder(config)
+    train, test = (
+        open_pixels(paths, folder, decoding, config.data.cache, name, quiet)
+        for name, paths in images_by_cache(config, tables).items()
+    )
     most = config.train.images_per_row
     train_rows, test_rows = by_row(train, tables.train, most), by_row(test, tables.test, most)
     _judge_bad_images(train_rows, test_rows, config, quiet)
     return train_rows, test_rows
+
+
+def cache_folder(config: ImageConfig) -> Path:
+    return Path(config.data.work or config.data.root) / "cache"
+
+
+def images_by_cache(config: ImageConfig, tables: Tables) -> dict[str, list[str]]:
+    """The name of each table's cache, and the images that go into it; those of the training table first."""
+    data = config.data
+    sources = {"train": (data.train, tables.train), "test": (data.test, tables.test)}
+    return {
+        f"{which}-{digest([data.root, data.reader, source])}": all_paths(table)
+        for which, (source, table) in sources.items()
+    }
 
 
 def by_row(images: Pixels | Streamed, table: pd.DataFrame, most: int) -> Pixels | Streamed | Several:

@@ -52,6 +52,18 @@ def open_pixels(
     return Streamed(paths, decoding, bad_images(paths, place.with_name(f"{place.name}.bad"), decoding))
 
 
+def expected(
+    paths: list[str], folder: Path, decoding: Decoding, cache: Literal["auto"] | bool, table: str
+) -> tuple[Literal["found", "missing", "none"], int]:
+    """What `open_pixels` will find or do, and the size of the cache in bytes: none, where it will stream instead."""
+    if cache and (folder / f"{table}-{decoding.key}-{digest(states(paths))}").exists():
+        return "found", estimated_bytes(paths, decoding)
+    needed = estimated_bytes(paths, decoding) if cache else 0
+    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    streams = not cache or (cache == "auto" and _obstacle(needed, nearest) is not None)
+    return ("none", 0) if streams else ("missing", needed)
+
+
 def _made(files: list[State], place: Path, decoding: Decoding, cache: Literal["auto"] | bool, quiet: bool) -> bool:
     """Builds the cache, unless it is left to `auto` and does not fit."""
     folder = place.parent

@@ -58,8 +58,12 @@ def _has_thresholds(config: ImageConfig, form: Form, targets: Targets) -> bool:
     return graded if targets.kind == "multiclass" else True
 
 
-def decided(config: ImageConfig, run: RunDir, form: Form, targets: Targets) -> Decision:
+def decided(
+    config: ImageConfig, run: RunDir, form: Form, targets: Targets, changed: pd.DataFrame | None = None
+) -> Decision:
     """As `submit.thresholds` says; where it does not matter, or the run has no out-of-fold rows, the usual.
+
+    `changed` are these rows as `submit.postprocess` leaves them, if it changes anything.
 
     Raises:
         CompError: the training table or the folds are not those of the run.
@@ -78,7 +82,7 @@ def decided(config: ImageConfig, run: RunDir, form: Form, targets: Targets) -> D
     split = load_split(config, tables)
     if split.digest != folds:
         raise CompError(f"{run.oof} was made with other folds than folds.csv has now: set submit.thresholds=none")
-    return fitted(config, oof, tables, split)
+    return fitted(config, oof if changed is None else changed, tables, split)
 
 
 def fitted(config: ImageConfig, oof: pd.DataFrame, tables: Tables, split: Split) -> Decision:

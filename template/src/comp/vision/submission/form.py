@@ -21,6 +21,7 @@ from comp.vision.kinds import refuse_settings
 from comp.vision.metrics import refuse_metrics
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
+from comp.vision.submission.corrections import refuse_postprocess
 
 FILLERS = {"0", "1", "-1", "none", "null", "unknown", "label", "class", "?", "xxx"}
 WHOLE = re.compile(r"-?(0|[1-9]\d*)")
@@ -87,6 +88,7 @@ def expected_form(config: ImageConfig, tables: Tables) -> str:
     """
     refuse_metrics(metrics_for([config.metric, *config.metrics], tables.targets.kind), tables.targets)
     refuse_settings(config.train, tables.targets)
+    refuse_postprocess(config.submit, tables.targets)
     check_several(config, tables)
     sample, _ = read_sample(config.data)
     predicted = tables.test["id"][asked_for(tables.test["id"])]

@@ -7,15 +7,16 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.files import written_whole
-from comp.registry import find
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import asked_for, read_csv
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.schema import ImageConfig, Submit
+from comp.vision.submission.corrections import refuse_postprocess
 from comp.vision.submission.decisions import Decision, decided
 from comp.vision.submission.form import Form, form_of, refuse_other_ids
 from comp.vision.submission.numbers import changed_scores, written
+from comp.vision.submission.postprocess import postprocessed
 
 
 def submit(config: ImageConfig) -> Path | None:
@@ -30,11 +31,13 @@ def submit(config: ImageConfig) -> Path | None:
     if predictions.empty:
         print("submit  there are no test images (data.test=null): nothing to submit")
         return None
-    for name in config.submit.postprocess:
-        predictions = find("postprocess", name)(predictions, targets)
     sample, note = read_sample(config.data)
     form = form_of(sample, targets, config)
-    decision = decided(config, run, form, targets)
+    refuse_postprocess(config.submit, targets)
+    predictions, oof, steps = postprocessed(config, run, predictions, targets)
+    for step in steps:
+        print(f"post    {step}")
+    decision = decided(config, run, form, targets, oof)
     if decision.about:
         print(f"labels  {decision.about}")
     table = fill(predictions, decision, sample, form, config)

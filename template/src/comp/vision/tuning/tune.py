@@ -1,0 +1,190 @@
+"""`comp tune`: trains the experiment with other values of a few keys, and says what the best of them is worth.
+
+Each trial is a run of its own, `<name>-tune-01` and so on, trained as any other: interrupted, the same command goes on.
+All of them are flagged, since the best of them is chosen by the rows that it is scored on.
+"""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from comp.config import Experiment
+from comp.config.yaml12 import Dumper
+from comp.errors import CompError
+from comp.files import write_text
+from comp.loop.saving import Diverged
+from comp.registry import greater_is_better
+from comp.runs.predictions import read_oof
+from comp.runs.rundir import RUNS, RunDir
+from comp.tables import Targets
+from comp.vision.data.settle import settled
+from comp.vision.schema import ImageConfig, Tune
+from comp.vision.training.train import train
+from comp.vision.tuning.luck import Luck, luck_of, paired_noise
+from comp.vision.tuning.trials import Trial, Values, count_of, refuse_keys, values_of, with_values
+
+SHOWN = 12  # trials of the table that are printed
+
+
+def tune(config: ImageConfig, arguments: list[str]) -> int:
+    """Trains the trials that are not trained yet, writes `runs/<name>-tune.csv` and prints it; the exit status.
+
+    Raises:
+        CompError: `tune:` is not set, a key does not exist, or whatever a training raises.
+    """
+    settings = config.tune
+    if settings is None:
+        raise CompError("tune: is not set: name keys and values, such as 'tune.keys={train.lr: [1e-4, 3e-4, 1e-3]}'")
+    if config.members:
+        raise CompError("comp tune tunes one model, and members: lists several: name one (member=…)")
+    refuse_keys(config)
+    total, greater = count_of(settings), greater_is_better(config.metric)
+    done: list[tuple[ImageConfig, Trial]] = []
+    for number in range(total):
+        run = RunDir.of_name(f"{config.name}-tune-{number + 1:02d}")
+        finished = [trial for _, trial in done]
+        values = _values_before(run, settings) or values_of(settings, number, finished, config.seed, greater)
+        trial = trial_config(config, settings, run.path.name, values, total)
+        print(f"\n-- {trial.name} ({number + 1} of {total}): {_told(values)}", flush=True)
+        try:
+            status = 0 if _is_finished(run, trial) else train(trial, ["train", str(run.config)])
+        except Diverged as error:
+            print(f"failed  {error}", flush=True)
+            done.append((trial, Trial(values, None)))
+            continue
+        if status:
+            return status
+        done.append((trial, Trial(values, run.read_metrics()["scores"][config.metric]["oof"])))
+    print(*_lines(config, settings, done), sep="\n", flush=True)
+    return 0
+
+
+def trial_config(config: ImageConfig, settings: Tune, name: str, values: Values, trials: int) -> ImageConfig:
+    """The experiment of one trial: a run of its own, flagged as one of several."""
+    tuned = {"trials": trials, "folds": settings.folds}
+    return with_values(config, values, name=name, tune=None, tuned=tuned, folds={"use": settings.folds})
+
+
+def _values_before(run: RunDir, settings: Tune) -> Values | None:
+    """Of a trial that was begun, its values: what Optuna would ask for now may be others."""
+    if not run.config.is_file():
+        return None
+    before = run.trained_config()
+    return {key: _value(before, key) for key in settings.keys}
+
+
+def _value(config: Experiment, dotted: str) -> object:
+    found: object = config.model_dump(mode="json")
+    for part in dotted.split("."):
+        found = found[part] if isinstance(found, dict) else None
+    return found
+
+
+def _is_finished(run: RunDir, trial: ImageConfig) -> bool:
+    """Whether the trial's folds are trained with this configuration.
+
+    Raises:
+        CompError: they are trained with another one.
+    """
+    if not run.metrics.is_file():
+        return False
+    run.start(settled(trial))
+    used = trial.folds.use
+    if used == "all":
+        return False  # how many there are, the training knows, and goes on
+    done = set(used) <= set(run.done_folds())
+    if done:
+        print("        is already trained")
+    return done
+
+
+def _lines(config: ImageConfig, settings: Tune, done: list[tuple[ImageConfig, Trial]]) -> list[str]:
+    """The table, best first, what the best one's score is worth, and what to write."""
+    sign = -1 if greater_is_better(config.metric) else 1
+    ranked = sorted(
+        ((trial.score, each.name, trial.values) for each, trial in done if trial.score is not None),
+        key=lambda each: sign * each[0],
+    )
+    failed = [each.name for each, trial in done if trial.score is None]
+    if not ranked:
+        raise CompError("no trial has a score: the loss of each was no number: try smaller rates (train.lr)")
+    place = _write(config, settings, ranked)
+    found = ["", f"tuned   {len(ranked)} trials by {config.metric} of {_folds(settings)}; the best first"]
+    found += [f"        {score:.4f}  {name}  {_told(values)}" for score, name, values in ranked[:SHOWN]]
+    found += [f"        and {len(ranked) - SHOWN} more"] if len(ranked) > SHOWN else []
+    found += [f"        failed: {', '.join(failed)}"] if failed else []
+    if len(ranked) > 1:
+        found += _luck_lines(config, [name for _, name, _ in ranked], np.array([score for score, _, _ in ranked]))
+    return [*found, *_advice(config, settings, ranked[0][2], len(ranked)), f"wrote   {place}"]
+
+
+def _luck_lines(config: ImageConfig, names: list[str], scores: np.ndarray) -> list[str]:
+    y, p, targets = _predicted(names)
+    luck = luck_of(scores, paired_noise(config.metric, y, p, targets), greater_is_better(config.metric))
+    n = len(names)
+    return [
+        f"luck    the scores' mean is {luck.mean:.4f}, they spread by {luck.spread:.4f}, of which chance alone makes "
+        f"{luck.noise:.4f} ({len(y)} rows, paired)",
+        f"        the best of {n} alike would show {luck.alike:.4f}; the best one shows {luck.best:.4f}, and "
+        f"{luck.expected:.4f} is expected of it on other rows{_verdict(luck)}",
+    ]
+
+
+def _verdict(luck: Luck) -> str:
+    return ": nothing speaks for it but chance" if luck.expected == luck.mean else ""
+
+
+def _predicted(names: list[str]) -> tuple[np.ndarray, np.ndarray, Targets]:
+    """The truth (N, K), and what each run says of these rows (n, N, K)."""
+    tables = [read_oof(RunDir.of_name(name).oof) for name in names]
+    first, targets, _ = tables[0]
+    p = [table.set_index("id").loc[first["id"], targets.columns].to_numpy() for table, _, _ in tables]
+    return targets.encode(first), np.array(p), targets
+
+
+def _advice(config: ImageConfig, settings: Tune, values: Values, trials: int) -> list[str]:
+    chosen = with_values(config, values)
+    sections: dict[str, object] = {}
+    for key in values:
+        section, _, inner = key.partition(".")
+        if inner:
+            first = inner.split(".")[0]
+            sections.setdefault(section, {})[first] = _value(chosen, f"{section}.{first}")  # type: ignore[index]
+        else:
+            sections[section] = _value(chosen, section)
+    sections["tuned"] = {"trials": trials, "folds": settings.folds}
+    text = yaml.dump(sections, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    others = (
+        "" if settings.folds == "all" else f"; with folds.use set to the other folds than {settings.folds}, it does not"
+    )
+    return [
+        "write   into the configuration, under another name:",
+        *(f"          {line}" for line in text.splitlines()),
+        f"        (tuned: says that the score on {_folds(settings)} flatters{others})",
+    ]
+
+
+def _folds(settings: Tune) -> str:
+    if settings.folds == "all":
+        return "all folds"
+    return f"fold{'s' * (len(settings.folds) > 1)} {', '.join(map(str, settings.folds))}"
+
+
+def _told(values: Values) -> str:
+    return "  ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()
+    )
+
+
+def _write(config: ImageConfig, settings: Tune, ranked: list[tuple[float, str, Values]]) -> Path:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", config.metric, *settings.keys])
+    for score, name, values in ranked:
+        writer.writerow([name, f"{score:.6f}", *(values[key] for key in settings.keys)])
+    path = RUNS / f"{config.name}-tune.csv"
+    write_text(path, text.getvalue())
+    return path

@@ -1,0 +1,157 @@
+"""`comp tune`: trials are runs that resume, the best is told for what it is worth, who takes its values is flagged."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from comp.config import load_config
+from comp.errors import CompError
+from comp.runs.flags import flags_of_training
+from comp.vision.schema import Between, ImageConfig, Tune
+from comp.vision.tuning.trials import Trial, count_of, values_of, with_values
+
+GRID = {"train.epochs": [1, 2], "train.lr": [1.0e-5, 1.0e-2]}
+
+
+def metrics_of(name: str) -> dict:
+    return json.loads(Path(f"runs/{name}/metrics.json").read_text())
+
+
+def test_a_grid_is_trained_told_and_not_trained_again(competition, configure, comp):
+    configure(tune={"keys": GRID})
+    assert comp("split")[0] == 0
+    status, out, err = comp("tune")
+    assert (status, err) == (0, "")
+    names = [f"small-tune-{number:02d}" for number in range(1, 5)]
+    scores = {name: metrics_of(name)["scores"]["accuracy"]["oof"] for name in names}
+    table = pd.read_csv("runs/small-tune.csv")
+    assert dict(zip(table["name"], table["accuracy"], strict=True)) == pytest.approx(scores, abs=1e-6)
+    assert table["accuracy"].is_monotonic_decreasing
+    assert [load_config(Path(f"runs/{name}/config.yaml")).train.lr for name in names] == [1e-5, 1e-2] * 2
+    assert all(metrics_of(name)["folds"] == 1 for name in names)
+    expected = float(re.search(r"(\d\.\d+) is expected of it on other rows", out)[1])
+    assert table["accuracy"].mean() - 1e-4 <= expected <= table["accuracy"].max() + 1e-4
+
+    trained = {name: Path(f"runs/{name}/fold0/best.safetensors").stat().st_mtime_ns for name in names}
+    assert comp("tune")[1].count("is already trained") == 4
+    assert {n: Path(f"runs/{n}/fold0/best.safetensors").stat().st_mtime_ns for n in names} == trained
+
+
+def test_an_interrupted_tuning_goes_on_with_what_is_missing(competition, configure, comp):
+    configure(tune={"keys": GRID, "trials": 3})
+    assert comp("split")[0] == 0
+    assert comp("tune")[0] == 0
+    begun = Path("runs/small-tune-02")
+    values = load_config(begun / "config.yaml").train
+    (begun / "metrics.json").unlink()
+    (begun / "fold0" / "metrics.json").unlink()
+    status, out, err = comp("tune")
+    assert (status, err, out.count("is already trained")) == (0, "", 2)
+    assert load_config(begun / "config.yaml").train == values
+    configure(tune={"keys": GRID, "trials": 3}, model={"image_size": 24})
+    status, _, err = comp("tune")
+    assert status == 1
+    assert "model.image_size was 16, is 24" in err
+
+
+def test_who_takes_the_advice_is_flagged_on_the_folds_that_chose(competition, configure, comp):
+    configure(tune={"keys": {"train.lr": [1.0e-3, 1.0e-2]}})
+    assert comp("split")[0] == 0
+    out = comp("tune")[1]
+    assert "comp tune, which chose by rows that are scored (fold 0)" in metrics_of("small-tune-01")["flatters"]
+    advice = "".join(line[10:] + "\n" for line in out.splitlines() if line.startswith(" " * 10))
+    chosen = yaml.safe_load(advice)
+    assert chosen["tuned"] == {"trials": 2, "folds": [0]}
+    best = pd.read_csv("runs/small-tune.csv")["train.lr"][0]
+    assert chosen["train"] == {"lr": best}
+    configure(name="final", **chosen)
+    assert comp("train")[0] == 0
+    assert "of 2 trials of comp tune" in metrics_of("final")["flatters"]
+    configure(name="inner", **chosen)
+    assert comp("train", "folds=[1]")[0] == 0
+    assert metrics_of("inner")["flatters"] == ""
+    assert comp("train", "folds=[0]")[0] == 0  # the score is of both folds then
+    assert "(fold 0)" in metrics_of("inner")["flatters"]
+
+
+@pytest.mark.parametrize(
+    ("by", "used", "flagged"),
+    [([0], "all", True), ([0], [1, 2], False), ("all", [1], True), ([0, 1], [1, 2], True), ("all", "all", True)],
+)
+def test_a_score_flatters_where_folds_chose_and_score(by, used, flagged):
+    config = ImageConfig(folds={"use": used}, tuned={"trials": 5, "folds": by})
+    assert bool(flags_of_training(config).flatters) == flagged
+
+
+def test_a_trial_whose_loss_is_no_number_is_told_and_left_out(competition, configure, comp):
+    configure(tune={"keys": {"train.lr": [1.0e30, 3.0e-3]}}, train={"log_every": 1})
+    assert comp("split")[0] == 0
+    status, out, err = comp("tune")
+    assert (status, err) == (0, "")
+    assert "failed: small-tune-01" in out
+    assert len(pd.read_csv("runs/small-tune.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (None, "tune: is not set"),
+        ({"keys": {"train.rate": [1]}}, "unknown key 'train.rate'"),
+        ({"keys": {"folds.n": [2, 3]}}, "folds.n is not of model, train, augment or seed"),
+        ({"keys": {"train.lr": [-1.0]}}, "train.lr"),
+    ],
+)
+def test_keys_that_cannot_be_tuned_are_refused_in_a_line(competition, configure, comp, settings, why):
+    configure(tune=settings)
+    assert comp("split")[0] == 0
+    status, _, err = comp("tune")
+    assert (status, err.count("\n")) == (1, 1)
+    assert why in err
+
+
+def test_a_part_of_a_large_grid_is_drawn_once():
+    settings = Tune(keys={"train.lr": [1.0, 2.0, 3.0], "train.epochs": [1, 2, 3], "seed": [1, 2]}, trials=7)
+    tried = [values_of(settings, number, [], 42, True) for number in range(count_of(settings))]
+    assert len({str(each) for each in tried}) == 7
+    assert tried == [values_of(settings, number, [], 42, True) for number in range(7)]
+    assert count_of(Tune(keys={"seed": [1, 2]}, trials=9)) == 2
+
+
+def test_nested_keys_and_whole_sections_are_set():
+    config = with_values(ImageConfig(), {"augment.rand_augment": {"ops": 3}, "model.args.drop_rate": 0.5, "seed": 7})
+    assert (config.augment.rand_augment.ops, config.model.args, config.seed) == (3, {"drop_rate": 0.5}, 7)
+
+
+def test_optuna_asks_for_what_it_would_ask_again(monkeypatch):
+    pytest.importorskip("optuna")
+    settings = Tune(keys={"train.lr": Between(low=1e-5, high=1e-1, log=True), "train.epochs": Between(low=1, high=9)})
+    assert count_of(settings) == 16
+
+    def tried(greater):
+        found = []
+        for number in range(16):
+            values = values_of(settings, number, found, 0, greater)
+            assert 1e-5 <= values["train.lr"] <= 1e-1
+            assert values["train.epochs"] in range(1, 10)
+            found.append(Trial(values, -abs(values["train.epochs"] - 8)))
+        return found
+
+    assert tried(True) == tried(True)
+    better, worse = ([abs(t.values["train.epochs"] - 8) for t in tried(g)][8:] for g in (True, False))
+    assert sum(better) < sum(worse)
+
+
+def test_without_optuna_a_range_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    with pytest.raises(CompError, match=r"pip install -e \"\.\[tune\]\""):
+        values_of(Tune(keys={"train.lr": Between(low=1e-5, high=1e-1)}), 0, [], 0, True)
+
+
+def test_a_range_that_falls_or_has_no_logarithm_is_refused():
+    for low, high, log in ((2, 1, False), (0, 1, True)):
+        with pytest.raises(ValueError, match="is no range"):
+            Between(low=low, high=high, log=log)
