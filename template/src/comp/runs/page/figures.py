@@ -1,5 +1,6 @@
 """Figures of a page: SVG in the colors of the page, and PNG for whoever wants the picture alone."""
 
+import hashlib
 import io
 import re
 from pathlib import Path
@@ -27,6 +28,7 @@ SHARES = LinearSegmentedColormap.from_list(
 )  # over any background
 PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 ADDRESSES = re.compile(r' xmlns(:xlink)?="[^"]*"')  # an element within HTML needs none
+IDS, REFERENCES = re.compile(r' id="([^"]*)"'), re.compile(r'(?:href="|url\()#([^")]*)')
 METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 
 
@@ -43,7 +45,15 @@ def svg(figure: Figure) -> str:
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format="svg", transparent=True, dpi=110)
     text = ADDRESSES.sub("", METADATA.sub("", PROLOG.sub("", file.getvalue())))
-    return text.replace(INK, "currentColor")
+    return _own_ids(text).replace(INK, "currentColor")
+
+
+def _own_ids(text: str) -> str:
+    """The ids that something refers to, called apart from those of other figures; the others are left out."""
+    referred = set(REFERENCES.findall(text))
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    text = IDS.sub(lambda found: f' id="{mark}{found[1]}"' if found[1] in referred else "", text)
+    return REFERENCES.sub(lambda found: found[0].replace(f"#{found[1]}", f"#{mark}{found[1]}"), text)
 
 
 def saved(figure: Figure, path: Path) -> Path:

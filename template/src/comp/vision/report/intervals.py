@@ -1,0 +1,160 @@
+"""Bootstrap intervals of metrics in seconds, at 100,000 rows too.
+
+Metrics that are means over rows, or follow from counts of truth and choice, are computed of many draws at once. Any other
+metric is computed draw by draw; of many rows on smaller draws, whose spread is then narrowed by the root of the ratio.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from comp.runs.bootstrap import DRAWS, draws_of, interval
+from comp.vision.metrics import score
+from comp.vision.report.rows import Choices, Rows, losses
+
+ROWS, LEAST_ROWS, DRAW_CELLS = 10_000, 2000, 200_000  # of a smaller draw
+LEAST_DRAWS, ALL_CELLS = 100, 5_000_000  # of other metrics
+RANKED_CELLS = 300_000_000  # of all draws of ROC-AUC
+SAME = 1e-4  # a metric of custom.py may have the name of one of ours
+Fast = Callable[[np.ndarray], np.ndarray]  # of how often each row is drawn (D, N), the scores (D,)
+Counted = Callable[[np.ndarray, np.ndarray], float]  # of truth by choice (K, K), and the places (K,) of classes
+
+
+def interval_of(name: str, rows: Rows) -> tuple[float, float]:
+    """The 95 % interval of the metric `name`."""
+    return interval(drawn_scores(name, rows))
+
+
+def drawn_scores(name: str, rows: Rows) -> np.ndarray:
+    """(D,) the metric of drawn rows; the draws are the same for each metric, and for each run of these rows."""
+    fast = _fast(name, rows)
+    if fast is not None and np.isclose(fast(np.ones((1, len(rows.y)), np.float32))[0], rows.score(name), SAME, SAME):
+        draws = DRAWS if name != "roc_auc" else max(LEAST_DRAWS, min(DRAWS, RANKED_CELLS // rows.p.size))
+        return np.concatenate([fast(each) for each in draws_of(rows.unit, draws)])
+    return _one_by_one(name, rows)
+
+
+def _fast(name: str, rows: Rows) -> Fast | None:
+    values = _values(name, rows)
+    if values is not None:
+        return _mean_of(values.astype(np.float32))
+    if name == "roc_auc" and rows.targets.kind != "regression":
+        return _of_ranks(rows)
+    of_ones = rows.targets.kind == "binary" and name == "macro_f1"
+    if rows.choices is not None and name in OF_COUNTS:
+        places = rows.targets.positions
+        ranks = np.arange(len(rows.choices.names)) if places is None else places
+        return _of_counts(f1_of_ones if of_ones else OF_COUNTS[name], rows.choices, ranks)
+    if rows.targets.kind == "multilabel" and name in OF_LABELS:
+        return _of_labels(OF_LABELS[name], rows)
+    return None
+
+
+def _values(name: str, rows: Rows) -> np.ndarray | None:
+    """(N,) values whose mean is the metric, where it is one."""
+    kind = rows.targets.kind
+    if name == "log_loss" and kind != "regression":
+        return losses(rows)
+    if name == "mae" and kind == "regression":
+        return np.asarray(np.abs(rows.y - rows.p).mean(axis=1))
+    if rows.choices is not None and name in {"accuracy", "subset_accuracy"}:
+        return rows.choices.truth == rows.choices.choice
+    if kind == "multilabel" and name in {"accuracy", "subset_accuracy"}:
+        right = (rows.p >= 0.5) == (rows.y >= 0.5)
+        return np.asarray(right.mean(axis=1) if name == "accuracy" else right.all(axis=1))
+    return None
+
+
+def _mean_of(values: np.ndarray) -> Fast:
+    return lambda times: times @ values / times.sum(axis=1)
+
+
+def _of_counts(metric: Counted, choices: Choices, places: np.ndarray) -> Fast:
+    n = len(choices.names)
+    cell = choices.truth * n + choices.choice
+    return lambda times: np.array([metric(np.bincount(cell, each, n * n).reshape(n, n), places) for each in times])
+
+
+def balanced_accuracy(counts: np.ndarray, _: np.ndarray) -> float:
+    """Classes that do not occur are left out."""
+    there = counts.sum(axis=1) > 0
+    return float((counts.diagonal()[there] / counts.sum(axis=1)[there]).mean())
+
+
+def macro_f1(counts: np.ndarray, _: np.ndarray) -> float:
+    """A class that neither occurs nor is chosen is left out."""
+    either = counts.sum(axis=0) + counts.sum(axis=1)
+    return float((2 * counts.diagonal()[either > 0] / either[either > 0]).mean())
+
+
+def f1_of_ones(counts: np.ndarray, _: np.ndarray) -> float:
+    """Of a 0/1 target."""
+    either = counts[1].sum() + counts[:, 1].sum()
+    return float(2 * counts[1, 1] / either) if either else 0.0
+
+
+def quadratic_kappa(counts: np.ndarray, places: np.ndarray) -> float:
+    """NaN where truth and choice are one and the same class in all rows."""
+    distance = (places[:, None] - places) ** 2
+    by_chance = (np.outer(counts.sum(axis=1), counts.sum(axis=0)) * distance).sum() / counts.sum()
+    return float(1 - (counts * distance).sum() / by_chance) if by_chance else float("nan")
+
+
+OF_COUNTS: dict[str, Counted] = {
+    "balanced_accuracy": balanced_accuracy,
+    "macro_f1": macro_f1,
+    "quadratic_kappa": quadratic_kappa,
+}
+
+
+def _of_labels(mean: Callable[[np.ndarray, np.ndarray], np.ndarray], rows: Rows) -> Fast:
+    """F1 of how often each label is right, and how often it is true or given."""
+    truth, given = rows.y >= 0.5, rows.p >= 0.5
+    right, either = (truth & given).astype(np.float32), truth.astype(np.float32) + given
+    return lambda times: mean(2 * (times @ right), times @ either)
+
+
+def _macro(right: np.ndarray, either: np.ndarray) -> np.ndarray:
+    return np.asarray((right / np.maximum(either, 1)).mean(axis=1))
+
+
+def _micro(right: np.ndarray, either: np.ndarray) -> np.ndarray:
+    return np.asarray(right.sum(axis=1) / np.maximum(either.sum(axis=1), 1))
+
+
+OF_LABELS = {"macro_f1": _macro, "micro_f1": _micro}
+
+
+def _of_ranks(rows: Rows) -> Fast:
+    """The mean ROC-AUC over classes, from which each is sorted once."""
+    order = np.argsort(rows.p, axis=0, kind="stable")
+
+    def of_class(times: np.ndarray, k: int) -> np.ndarray:
+        ones, p = rows.y[order[:, k], k], rows.p[order[:, k], k]
+        starts = np.flatnonzero(np.append(True, p[1:] > p[:-1]))  # of equal predictions
+        drawn = times[:, order[:, k]]
+        positive, negative = (np.add.reduceat(drawn * each, starts, axis=1) for each in (ones, 1 - ones))
+        below = np.cumsum(negative, axis=1, dtype=np.float64) - negative / 2
+        return np.asarray((positive * below).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1)))
+
+    def of_all(times: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            each = np.stack([of_class(times, k) for k in range(rows.p.shape[1])])
+        there = np.isfinite(each)
+        return np.asarray(np.where(there, each, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1))
+
+    return of_all
+
+
+def _one_by_one(name: str, rows: Rows) -> np.ndarray:
+    width, every = rows.y.shape[1], np.arange(len(rows.y))
+    wanted = min(len(every), max(LEAST_ROWS, min(ROWS, DRAW_CELLS // width)))
+    draws = max(LEAST_DRAWS, min(DRAWS, ALL_CELLS // (wanted * width)))
+    found = []
+    for times in (each for chunk in draws_of(rows.unit, draws, wanted) for each in chunk):
+        drawn = np.repeat(every, times.astype(np.int64))
+        found.append(score(name, rows.y[drawn], rows.p[drawn], rows.targets))
+    known = np.array(found)[np.isfinite(found)]
+    if not len(known):
+        return np.array([np.nan])
+    return np.asarray(rows.score(name) + (known - known.mean()) * np.sqrt(wanted / len(every)))
