@@ -80,7 +80,9 @@ def store(
         said = test_table(test, said_of(targets, y, rng, sharpness), targets)
         write_predictions(folder / "test.parquet", said, targets, DIGEST)
         losses = np.linspace(1, 0.2, 4)
-        history = pd.DataFrame({"epoch": range(1, 5), "lr": losses / 1000, "train_loss": losses, "val_loss": losses + 0.1})
+        history = pd.DataFrame(
+            {"epoch": range(1, 5), "lr": losses / 1000, "train_loss": losses, "val_loss": losses + 0.1}
+        )
         history = history.assign(**{config.metric: np.linspace(0.3, 0.8, 4), "seconds": 2.5, "images_per_s": 800.0})
         history.to_csv(folder / "history.csv", index=False)
         write_json(folder / "metrics.json", {"rows": len(own), "seconds": 60.0})

@@ -52,4 +52,8 @@ def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return "–" if value is None else yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+    return (
+        "–"
+        if value is None
+        else yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+    )

@@ -8,12 +8,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from comp.files import written_whole
 
 INK = "#111213"  # matplotlib's black here: `currentColor` in the page, so that it is light where the page is dark
+COLORS = ["#3987d6", "#e8833a", "#3aa66b", "#d1495b", "#9a6fd0", "#a8763e", "#d873b2", "#8a8f98", "#a5a02a", "#2fa6b4"]
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "comp",  # the same figure gives the same bytes
@@ -21,6 +23,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.titlesize": "medium",
     "legend.frameon": False,
+    "axes.prop_cycle": cycler(color=COLORS),
     **dict.fromkeys(["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"], INK),
 }
 SHARES = LinearSegmentedColormap.from_list(
@@ -42,6 +45,11 @@ def drawn(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple
 def svg(figure: Figure) -> str:
     """The figure as an `<svg>` element without colors of its own for text and axes; points may be rasterized in it."""
     file = io.StringIO()
+    for legend in (axes.get_legend() for axes in figure.axes):
+        if legend is not None:  # drawn outside of the style
+            legend.set_frame_on(False)
+            for text in legend.get_texts():
+                text.set_color(INK)
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format="svg", transparent=True, dpi=110)
     text = ADDRESSES.sub("", METADATA.sub("", PROLOG.sub("", file.getvalue())))

@@ -128,6 +128,6 @@ def _rates(histories: Mapping[int, pd.DataFrame]) -> Figure:
     figure, [[axes]] = drawn(4.6, 2.6)
     for number, history in histories.items():
         axes.plot(history["epoch"], history["lr"], marker="o" if len(history) == 1 else "", label=f"fold {number}")
-    axes.set(xlabel="epoch", ylabel="learning rate, end of the epoch", ylim=(0, None))
+    axes.set(xlabel="epoch", ylabel="at the end of the epoch", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
     return figure

@@ -30,7 +30,9 @@ def surest(sure: np.ndarray, right: np.ndarray) -> Table:
     order = np.argsort(-sure, kind="stable")
     for share in KEPT:
         rows = order[: max(1, round(share * len(order)))]
-        table.rows.append([f"{100 * share:g} %", str(len(rows)), f"{100 * right[rows].mean():.2f} %", f"{sure[rows[-1]]:.3f}"])
+        table.rows.append(
+            [f"{100 * share:g} %", str(len(rows)), f"{100 * right[rows].mean():.2f} %", f"{sure[rows[-1]]:.3f}"]
+        )
     return table
 
 

@@ -35,5 +35,7 @@ def of_each(choices: Choices, rank: np.ndarray, apart: np.ndarray) -> Table:
         own = apart[choices.truth == k]
         if len(own):
             shares = [f"{100 * (np.abs(own) <= most).mean():.1f} %" for most in (0, 1)]
-            table.rows.append([choices.names[k], str(len(own)), *shares, f"{own.mean():+.2f}", f"{np.abs(own).mean():.2f}"])
+            table.rows.append(
+                [choices.names[k], str(len(own)), *shares, f"{own.mean():+.2f}", f"{np.abs(own).mean():.2f}"]
+            )
     return table

@@ -7,14 +7,14 @@ metric is computed draw by draw; of many rows on smaller draws, whose spread is 
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import rankdata
 
-from comp.runs.bootstrap import DRAWS, draws_of, interval
+from comp.runs.bootstrap import MOST, draws_of, interval
 from comp.vision.metrics import score
 from comp.vision.report.rows import Choices, Rows, losses
 
 ROWS, LEAST_ROWS, DRAW_CELLS = 10_000, 2000, 200_000  # of a smaller draw
 LEAST_DRAWS, ALL_CELLS = 100, 5_000_000  # of other metrics
-RANKED_CELLS = 300_000_000  # of all draws of ROC-AUC
 SAME = 1e-4  # a metric of custom.py may have the name of one of ours
 Fast = Callable[[np.ndarray], np.ndarray]  # of how often each row is drawn (D, N), the scores (D,)
 Counted = Callable[[np.ndarray, np.ndarray], float]  # of truth by choice (K, K), and the places (K,) of classes
@@ -29,8 +29,7 @@ def drawn_scores(name: str, rows: Rows) -> np.ndarray:
     """(D,) the metric of drawn rows; the draws are the same for each metric, and for each run of these rows."""
     fast = _fast(name, rows)
     if fast is not None and np.isclose(fast(np.ones((1, len(rows.y)), np.float32))[0], rows.score(name), SAME, SAME):
-        draws = DRAWS if name != "roc_auc" else max(LEAST_DRAWS, min(DRAWS, RANKED_CELLS // rows.p.size))
-        return np.concatenate([fast(each) for each in draws_of(rows.unit, draws)])
+        return np.concatenate([fast(each) for each in draws_of(rows.unit)])
     return _one_by_one(name, rows)
 
 
@@ -38,7 +37,7 @@ def _fast(name: str, rows: Rows) -> Fast | None:
     values = _values(name, rows)
     if values is not None:
         return _mean_of(values.astype(np.float32))
-    if name == "roc_auc" and rows.targets.kind != "regression":
+    if name == "roc_auc" and rows.targets.kind != "regression" and np.ptp(rows.y, axis=0).any():
         return _of_ranks(rows)
     of_ones = rows.targets.kind == "binary" and name == "macro_f1"
     if rows.choices is not None and name in OF_COUNTS:
@@ -126,30 +125,36 @@ OF_LABELS = {"macro_f1": _macro, "micro_f1": _micro}
 
 
 def _of_ranks(rows: Rows) -> Fast:
-    """The mean ROC-AUC over classes, from which each is sorted once."""
-    order = np.argsort(rows.p, axis=0, kind="stable")
-
-    def of_class(times: np.ndarray, k: int) -> np.ndarray:
-        ones, p = rows.y[order[:, k], k], rows.p[order[:, k], k]
-        starts = np.flatnonzero(np.append(True, p[1:] > p[:-1]))  # of equal predictions
-        drawn = times[:, order[:, k]]
-        positive, negative = (np.add.reduceat(drawn * each, starts, axis=1) for each in (ones, 1 - ones))
-        below = np.cumsum(negative, axis=1, dtype=np.float64) - negative / 2
-        return np.asarray((positive * below).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1)))
+    """The mean ROC-AUC over classes, by what each row adds to it (DeLong's placements): a sum, where a draw is one."""
+    ones = rows.y > 0.5
+    both = [k for k in range(ones.shape[1]) if 0 < ones[:, k].sum() < len(ones)]
+    placed = [_placements(ones[:, k], rows.p[:, k]) for k in both]
+    true = ones[:, both].astype(np.float32)
+    above, below = (np.stack(each, axis=1).astype(np.float32) for each in zip(*placed, strict=True))
+    area = (above.sum(axis=0) / true.sum(axis=0)).astype(np.float64)
 
     def of_all(times: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            each = np.stack([of_class(times, k) for k in range(rows.p.shape[1])])
+        count, size = times @ true, times.sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            each = times @ above / count + times @ below / (size - count) - area
         there = np.isfinite(each)
-        return np.asarray(np.where(there, each, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1))
+        return np.asarray(np.where(there, each, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
 
     return of_all
+
+
+def _placements(ones: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each one, the share of zeros below it, and of each zero, the share of ones above it: (N,), elsewhere 0."""
+    rank, above, below = rankdata(p), np.zeros(len(p)), np.zeros(len(p))
+    above[ones] = (rank[ones] - rankdata(p[ones])) / (~ones).sum()
+    below[~ones] = 1 - (rank[~ones] - rankdata(p[~ones])) / ones.sum()
+    return above, below
 
 
 def _one_by_one(name: str, rows: Rows) -> np.ndarray:
     width, every = rows.y.shape[1], np.arange(len(rows.y))
     wanted = min(len(every), max(LEAST_ROWS, min(ROWS, DRAW_CELLS // width)))
-    draws = max(LEAST_DRAWS, min(DRAWS, ALL_CELLS // (wanted * width)))
+    draws = max(LEAST_DRAWS, min(MOST, ALL_CELLS // (wanted * width)))
     found = []
     for times in (each for chunk in draws_of(rows.unit, draws, wanted) for each in chunk):
         drawn = np.repeat(every, times.astype(np.int64))

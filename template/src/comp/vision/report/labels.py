@@ -23,8 +23,20 @@ def labels_sections(rows: Rows, submit: Submit) -> list[Section]:
 
 def label_table(rows: Rows) -> Table:
     """Figures of each label; the lowest F1 first."""
-    columns = ["label", "rows", "precision", "recall", "F1", "best threshold", "F1 with it", "ROC-AUC", "average precision"]
-    table = Table("", columns, note="F1 with the best threshold is cross-fitted: each fold has that of the other folds.")
+    columns = [
+        "label",
+        "rows",
+        "precision",
+        "recall",
+        "F1",
+        "best threshold",
+        "F1 with it",
+        "ROC-AUC",
+        "average precision",
+    ]
+    table = Table(
+        "", columns, note="F1 with the best threshold is cross-fitted: each fold has that of the other folds."
+    )
     lines = [_line(rows, k) for k in range(len(rows.targets.classes))]
     lines.sort(key=lambda line: line[0])
     table.rows = [line for _, line in lines[:MOST]]
@@ -88,8 +100,10 @@ def together(rows: Rows, truth: np.ndarray, given: np.ndarray) -> Table:
 def how_many(truth: np.ndarray, given: np.ndarray) -> Table:
     """Rows by how many labels they have."""
     true, said = truth.sum(axis=1), given.sum(axis=1)
-    note = f"Rows have {true.mean():.2f} labels and are given {said.mean():.2f}; {100 * (true == said).mean():.1f} % have as many as given."
-    table = Table("How many", ["labels", "rows that have so many", "rows that are given so many", "all right"], note=note)
+    note = f"Rows have {true.mean():.2f} labels and are given {said.mean():.2f}; {100 * (true == said).mean():.1f} % get as many as they have."
+    table = Table(
+        "How many", ["labels", "rows that have so many", "rows that are given so many", "all right"], note=note
+    )
     exact = (truth == given).all(axis=1)
     for number in range(min(int(max(true.max(), said.max())), 9) + 1):
         rows = true == number

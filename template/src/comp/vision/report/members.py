@@ -82,7 +82,9 @@ def views_table(run: RunDir, trained: ImageConfig, metrics: Mapping[str, Any]) -
     """Each fold's score by the first view alone, as the epoch whose weights were kept has it, and by all views."""
     name, views = trained.metric, metrics["views"]
     columns = ["fold", f"view {EPOCH_VIEWS[0]}", f"{len(views)} views: {', '.join(views)}", "what they bring"]
-    table = Table("Views", columns, note=f"By {name}, of which {'higher' if greater_is_better(name) else 'lower'} is better.")
+    table = Table(
+        "Views", columns, note=f"By {name}, of which {'higher' if greater_is_better(name) else 'lower'} is better."
+    )
     changes = []
     for k, with_views in metrics["scores"][name]["folds"].items():
         path = run.fold(int(k)) / "history.csv"

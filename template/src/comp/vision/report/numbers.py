@@ -31,7 +31,9 @@ def residuals(rows: Rows) -> Figure:
     """Errors by the prediction, and how they are distributed, for the first few numbers."""
     shown = min(len(rows.targets.classes), MOST)
     figure, places = drawn(3.6 * shown + 0.4, 5.2, rows=2, columns=shown)
-    for upper, lower, name, (truth, given) in zip(*places, labels_of(rows.targets.classes), _columns(rows), strict=False):
+    for upper, lower, name, (truth, given) in zip(
+        *places, labels_of(rows.targets.classes), _columns(rows), strict=False
+    ):
         alpha = max(0.05, min(1.0, 300 / len(truth)))
         upper.plot(given, given - truth, ".", markersize=3, alpha=alpha, rasterized=True)
         upper.axhline(0, color="#888", linewidth=1)

@@ -68,7 +68,14 @@ def _of_classes(rows: Rows, p: np.ndarray) -> Section:
     found, known = matched(p, trained), matched(choices.p, trained)
     chosen, error = np.bincount(p.argmax(axis=1), minlength=n) / len(p), float(np.abs(known.shares - trained).max())
     changed = int((found.p.argmax(axis=1) != p.argmax(axis=1)).sum())
-    columns = ["class", "training rows", "chosen in test", "mean probability in test", "estimated in test (EM)", "change"]
+    columns = [
+        "class",
+        "training rows",
+        "chosen in test",
+        "mean probability in test",
+        "estimated in test (EM)",
+        "change",
+    ]
     table = Table("", columns)
     change = found.shares - trained
     order = np.argsort(-np.abs(change), kind="stable")[:MOST] if n > MOST else np.arange(n)

@@ -29,7 +29,7 @@ from comp.vision.report.members import parts_section
 from comp.vision.report.numbers import of_numbers, residuals, scatter, worst_rows
 from comp.vision.report.priors import priors_section
 from comp.vision.report.rows import Choices, Rows
-from comp.vision.report.scores import scores_section
+from comp.vision.report.scores import intervals_of, scores_section
 from comp.vision.report.sentence import sentence
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import form_of
@@ -49,10 +49,11 @@ def report(config: ImageConfig) -> Path:
     metrics = run.read_metrics()
     groups = remembered(run.oof, lambda: groups_of(config, oof["id"], folds))
     rows = Rows.of(oof, targets, groups)
+    intervals = intervals_of(metrics, rows)
     by_fold = of_folds(metrics["metric"], rows)
     drift = [folds_section(metrics["metric"], rows, by_fold)] if len(by_fold) > 1 else []
     sections = [
-        scores_section(run, metrics, rows),
+        scores_section(run, metrics, rows, intervals),
         *_between(run, trained, metrics),
         training_section(run, trained, epochs_measured_on(metrics.get("views", []))),
         *_of_kind(config, run, rows),
@@ -64,7 +65,8 @@ def report(config: ImageConfig) -> Path:
         configuration_section(trained),
     ]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
-    return write_page(run, metrics, sentence(metrics, rows, by_fold), facts_of(metrics, what), sections)
+    said = sentence(metrics, rows, intervals, by_fold)
+    return write_page(run, metrics, said, facts_of(metrics, what), sections)
 
 
 def _of_kind(config: ImageConfig, run: RunDir, rows: Rows) -> list[Section]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from comp.registry import metric_label
-from comp.runs.bootstrap import DRAWS, spread
+from comp.runs.bootstrap import draws_for, spread
 from comp.runs.page import Section, Table
 from comp.runs.page.of_run import scores
 from comp.runs.rundir import RunDir
@@ -13,17 +13,23 @@ from comp.vision.report.intervals import interval_of
 from comp.vision.report.rows import Rows
 
 
-def scores_section(run: RunDir, metrics: Mapping[str, Any], rows: Rows) -> Section:
+def intervals_of(metrics: Mapping[str, Any], rows: Rows) -> dict[str, tuple[float, float]]:
+    """Of each metric; of none where the run is unscored."""
+    return {} if metrics["unscored"] else {name: interval_of(name, rows) for name in metrics["scores"]}
+
+
+def scores_section(
+    run: RunDir, metrics: Mapping[str, Any], rows: Rows, intervals: Mapping[str, tuple[float, float]]
+) -> Section:
     """Without out-of-fold scores where the run is unscored; what comp evaluate found stays."""
     section = Section("Scores")
     if not metrics["unscored"]:
-        intervals = {name: spread(*interval_of(name, rows)) for name in metrics["scores"]}
         names = {name: metric_label(name, rows.targets.kind) for name in metrics["scores"]}
-        section.blocks.append(scores(metrics, intervals, names))
+        section.blocks.append(scores(metrics, {name: spread(*each) for name, each in intervals.items()}, names))
         groups = "" if rows.unit.max() + 1 == len(rows.unit) else ", groups and duplicates together"
         section.note = (
             f"{len(rows.y)} out-of-fold rows. The interval is where the score would lie with other such rows: they are "
-            f"drawn anew up to {DRAWS} times{groups}. Its models stay as they are: another training moves it further."
+            f"drawn anew {draws_for(len(rows.y))} times{groups}. Its models stay as they are: another training moves it further."
         )
     section.blocks += golden_table(run)
     return section

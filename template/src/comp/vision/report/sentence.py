@@ -6,27 +6,29 @@ from typing import Any
 import numpy as np
 
 from comp.registry import metric_label
+from comp.runs.page.drift import OfFold, unlike
 from comp.runs.page.of_run import opening
 from comp.vision.report.classes import of_classes
 from comp.vision.report.confusion import mistakes, most
-from comp.vision.report.folds import OfFold, unlike
-from comp.vision.report.intervals import interval_of
 from comp.vision.report.labels import PLAIN, f1_of
 from comp.vision.report.rows import Choices, Rows
 
 
-def sentence(metrics: Mapping[str, Any], rows: Rows, folds: Sequence[OfFold]) -> str:
+def sentence(
+    metrics: Mapping[str, Any], rows: Rows, intervals: Mapping[str, tuple[float, float]], folds: Sequence[OfFold]
+) -> str:
     """What a competitor should know first."""
     name = metrics["metric"]
     value = metrics["scores"][name]["oof"]
-    parts = [opening(metrics, metric_label(name, rows.targets.kind), value, interval_of(name, rows))]
+    unknown = (float("nan"), float("nan"))
+    parts = [opening(metrics, metric_label(name, rows.targets.kind), value, intervals.get(name, unknown))]
     if rows.choices is not None:
         parts.append(_of_classes(rows.choices))
     elif rows.targets.kind == "multilabel":
         parts.append(_of_labels(rows))
     else:
         parts.append(_of_numbers(rows))
-    parts += [f"Fold {each.number} is unlike the others." for each in unlike(list(folds))[:1]]
+    parts += [f"Fold {each.number} is unlike the others." for each in unlike(folds)[:1]]
     return " ".join(parts)
 
 
