@@ -15,7 +15,7 @@ def draws_for(rows: int) -> int:
 
 
 def draws_of(unit: np.ndarray, draws: int | None = None, rows: int | None = None) -> Iterator[np.ndarray]:
-    """In chunks (D, N) of float32, how often each row is drawn; rows of one `unit` (N,), numbered from 0, come together.
+    """In chunks (D, N) of float32, how often each row is drawn; rows of a `unit` (N,), numbered from 0, come together.
 
     As many units are drawn as there are, or so many that about `rows` come. The same units give the same draws.
     """

@@ -25,7 +25,7 @@ def members_table(names: Sequence[str], competition: Competition, oof: pd.DataFr
     table = Table(
         "",
         ["member", f"{metric} alone", "mean without it", "what it brings", "95 % interval"],
-        note=f"The mean of all has {_mean(every, metric):.4f}. What a member brings is that less the mean of the others.",
+        note=f"The mean of all has {_mean(every, metric):.4f}. A member brings that less the mean of the others.",
     )
     gone = [name for name in names if name not in found]
     table.note += f" Not stored, or with other rows: {', '.join(gone)}." if gone else ""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from comp.align.baselines.compare import SHOWN
 from comp.align.data.pairs import Competition, open_competition
 from comp.align.report.members import members_table
@@ -109,10 +111,10 @@ def _sentence(
     parts = [opening(metrics, name, metrics["scores"][name]["oof"], intervals.get(name, unknown))]
     if queries is not None:
         first, ten = (100 * queries.within(k).mean() for k in (1, 10))
+        last = np.quantile(queries.rank, 0.9)
         parts.append(
-            f"The right image comes first for {first:.0f} % of the captions, among the first ten for {ten:.0f} %; one in "
-            f"ten has it beyond place {sorted(queries.rank)[int(0.9 * (len(queries.rank) - 1))]:.0f} of "
-            f"{max(queries.galleries)}."
+            f"The right image comes first for {first:.0f} % of the captions, among the first ten for {ten:.0f} %; for "
+            f"one in ten, at place {last:.0f} of {max(queries.galleries)} or later."
         )
     parts += [f"Fold {each.number} is unlike the others." for each in unlike(folds)[:1]]
     return " ".join(parts)

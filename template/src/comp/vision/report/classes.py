@@ -13,7 +13,7 @@ MOST = 60  # classes in the table; of more, the worst
 
 @dataclass(frozen=True)
 class OfClasses:
-    """Each (K,); NaN where nothing can be said: a class that has no rows has no recall, one never chosen no precision."""
+    """Each (K,); NaN where nothing can be said: a class without rows has no recall, one never chosen no precision."""
 
     rows: np.ndarray
     chosen: np.ndarray

@@ -13,8 +13,11 @@ def grades_section(rows: Rows, choices: Choices) -> Section:
     assert places is not None
     rank = np.argsort(np.argsort(places))
     apart = rank[choices.choice] - rank[choices.truth]
-    note = f"Quadratic kappa {score('quadratic_kappa', rows.y, rows.p, rows.targets):.4f}; on average {np.abs(apart).mean():.3f} "
-    note += f"grades off; {100 * (apart > 0).mean():.1f} % too high, {100 * (apart < 0).mean():.1f} % too low."
+    kappa = score("quadratic_kappa", rows.y, rows.p, rows.targets)
+    note = (
+        f"Quadratic kappa {kappa:.4f}; on average {np.abs(apart).mean():.3f} grades off; "
+        f"{100 * (apart > 0).mean():.1f} % too high, {100 * (apart < 0).mean():.1f} % too low."
+    )
     return Section("Grades", [off_by(apart), of_each(choices, rank, apart)], note=note)
 
 

@@ -1,10 +1,11 @@
 """Bootstrap intervals of metrics in seconds, at 100,000 rows too.
 
-Metrics that are means over rows, or follow from counts of truth and choice, are computed of many draws at once. Any other
-metric is computed draw by draw; of many rows on smaller draws, whose spread is then narrowed by the root of the ratio.
+Metrics that are means over rows, or follow from counts or ranks, are computed of many draws at once. Any other metric
+is computed draw by draw; of many rows on smaller draws, whose spread is then narrowed by the root of the ratio.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
@@ -14,10 +15,10 @@ from comp.vision.metrics import score
 from comp.vision.report.rows import Choices, Rows, losses
 
 ROWS, LEAST_ROWS, DRAW_CELLS = 10_000, 2000, 200_000  # of a smaller draw
-LEAST_DRAWS, ALL_CELLS = 100, 5_000_000  # of other metrics
+LEAST_DRAWS, ALL_CELLS = 100, 2_000_000  # of other metrics
 SAME = 1e-4  # a metric of custom.py may have the name of one of ours
 Fast = Callable[[np.ndarray], np.ndarray]  # of how often each row is drawn (D, N), the scores (D,)
-Counted = Callable[[np.ndarray, np.ndarray], float]  # of truth by choice (K, K), and the places (K,) of classes
+Counted = Callable[["Counts", np.ndarray], float]  # and of the places (K,) of classes
 
 
 def interval_of(name: str, rows: Rows) -> tuple[float, float]:
@@ -37,6 +38,9 @@ def _fast(name: str, rows: Rows) -> Fast | None:
     values = _values(name, rows)
     if values is not None:
         return _mean_of(values.astype(np.float32))
+    if name == "rmse" and rows.targets.kind == "regression":
+        squares = ((rows.y - rows.p) ** 2).astype(np.float32)
+        return lambda times: np.sqrt(times @ squares / times.sum(axis=1, keepdims=True)).mean(axis=1)
     if name == "roc_auc" and rows.targets.kind != "regression" and np.ptp(rows.y, axis=0).any():
         return _of_ranks(rows)
     of_ones = rows.targets.kind == "binary" and name == "macro_f1"
@@ -68,35 +72,51 @@ def _mean_of(values: np.ndarray) -> Fast:
     return lambda times: times @ values / times.sum(axis=1)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Of one draw: right, true and chosen rows of each class (K,), and the mean squared distance of the two."""
+
+    right: np.ndarray
+    true: np.ndarray
+    chosen: np.ndarray
+    distance: float
+
+
 def _of_counts(metric: Counted, choices: Choices, places: np.ndarray) -> Fast:
-    n = len(choices.names)
-    cell = choices.truth * n + choices.choice
-    return lambda times: np.array([metric(np.bincount(cell, each, n * n).reshape(n, n), places) for each in times])
+    n, right = len(choices.names), choices.truth == choices.choice
+    distance = ((places[choices.truth] - places[choices.choice]) ** 2).astype(np.float32)
+
+    def of_draw(times: np.ndarray) -> float:
+        true, chosen = (np.bincount(each, times, n) for each in (choices.truth, choices.choice))
+        hits = np.bincount(choices.truth[right], times[right], n)
+        return metric(Counts(hits, true, chosen, float(times @ distance / times.sum())), places)
+
+    return lambda times: np.array([of_draw(each) for each in times])
 
 
-def balanced_accuracy(counts: np.ndarray, _: np.ndarray) -> float:
+def balanced_accuracy(counts: Counts, _: np.ndarray) -> float:
     """Classes that do not occur are left out."""
-    there = counts.sum(axis=1) > 0
-    return float((counts.diagonal()[there] / counts.sum(axis=1)[there]).mean())
+    there = counts.true > 0
+    return float((counts.right[there] / counts.true[there]).mean())
 
 
-def macro_f1(counts: np.ndarray, _: np.ndarray) -> float:
+def macro_f1(counts: Counts, _: np.ndarray) -> float:
     """A class that neither occurs nor is chosen is left out."""
-    either = counts.sum(axis=0) + counts.sum(axis=1)
-    return float((2 * counts.diagonal()[either > 0] / either[either > 0]).mean())
+    either = counts.true + counts.chosen
+    return float((2 * counts.right[either > 0] / either[either > 0]).mean())
 
 
-def f1_of_ones(counts: np.ndarray, _: np.ndarray) -> float:
+def f1_of_ones(counts: Counts, _: np.ndarray) -> float:
     """Of a 0/1 target."""
-    either = counts[1].sum() + counts[:, 1].sum()
-    return float(2 * counts[1, 1] / either) if either else 0.0
+    either = counts.true[1] + counts.chosen[1]
+    return float(2 * counts.right[1] / either) if either else 0.0
 
 
-def quadratic_kappa(counts: np.ndarray, places: np.ndarray) -> float:
+def quadratic_kappa(counts: Counts, places: np.ndarray) -> float:
     """NaN where truth and choice are one and the same class in all rows."""
     distance = (places[:, None] - places) ** 2
-    by_chance = (np.outer(counts.sum(axis=1), counts.sum(axis=0)) * distance).sum() / counts.sum()
-    return float(1 - (counts * distance).sum() / by_chance) if by_chance else float("nan")
+    by_chance = counts.true @ distance @ counts.chosen / counts.true.sum() ** 2
+    return float(1 - counts.distance / by_chance) if by_chance else float("nan")
 
 
 OF_COUNTS: dict[str, Counted] = {

@@ -31,12 +31,10 @@ def label_table(rows: Rows) -> Table:
         "F1",
         "best threshold",
         "F1 with it",
-        "ROC-AUC",
-        "average precision",
+        "AUC",
+        "AP",
     ]
-    table = Table(
-        "", columns, note="F1 with the best threshold is cross-fitted: each fold has that of the other folds."
-    )
+    table = Table("", columns, note="F1 with a threshold is cross-fitted: each fold has that of the others.")
     lines = [_line(rows, k) for k in range(len(rows.targets.classes))]
     lines.sort(key=lambda line: line[0])
     table.rows = [line for _, line in lines[:MOST]]
@@ -100,10 +98,9 @@ def together(rows: Rows, truth: np.ndarray, given: np.ndarray) -> Table:
 def how_many(truth: np.ndarray, given: np.ndarray) -> Table:
     """Rows by how many labels they have."""
     true, said = truth.sum(axis=1), given.sum(axis=1)
-    note = f"Rows have {true.mean():.2f} labels and are given {said.mean():.2f}; {100 * (true == said).mean():.1f} % get as many as they have."
-    table = Table(
-        "How many", ["labels", "rows that have so many", "rows that are given so many", "all right"], note=note
-    )
+    as_many = f"{100 * (true == said).mean():.1f} % get as many as they have"
+    note = f"Rows have {true.mean():.2f} labels and are given {said.mean():.2f}; {as_many}."
+    table = Table("How many", ["labels", "rows that have", "rows that are given", "all right"], note=note)
     exact = (truth == given).all(axis=1)
     for number in range(min(int(max(true.max(), said.max())), 9) + 1):
         rows = true == number
@@ -117,4 +114,5 @@ def _about_thresholds(submit: Submit) -> str:
         return "submit.thresholds=none: labels are submitted from 0.5 on."
     if isinstance(submit.thresholds, float):
         return f"submit.thresholds={submit.thresholds:g}; precision, recall and F1 here are from 0.5 on."
-    return f"Precision, recall and F1 from 0.5 on; comp submit fits thresholds to the metric (submit.thresholds={submit.thresholds})."
+    fitted = f"comp submit fits thresholds to the metric (submit.thresholds={submit.thresholds})"
+    return f"Precision, recall and F1 from 0.5 on; {fitted}."

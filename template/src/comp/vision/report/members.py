@@ -46,8 +46,8 @@ def members_table(combines: Mapping[str, Any], rows: Rows, metric: str) -> list[
     table = Table(
         "Members",
         ["member", "weight", f"{metric} alone", "mean without it", "what it brings", "95 % interval"],
-        note=f"By {metric}, of which {gains} is better. The mean of all has {score:.4f}, this run {rows.score(metric):.4f}. "
-        "What a member brings is the mean of all less the mean of the others.",
+        note=f"By {metric}, of which {gains} is better. The mean of all has {score:.4f}, this run "
+        f"{rows.score(metric):.4f}. What a member brings is the mean of all less the mean of the others.",
     )
     if gone:
         table.note += f" Not here any more, or with other rows: {', '.join(gone)}."

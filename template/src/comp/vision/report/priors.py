@@ -12,8 +12,8 @@ from comp.tables import asked_for
 from comp.vision.report.confusion import labels_of
 from comp.vision.report.rows import Rows
 
-STEPS, STILL = 1000, 1e-6
-CELLS = 2_000_000  # rows × classes that shares are estimated from
+STEPS, STILL = 300, 1e-6
+CELLS = 500_000  # rows × classes that shares are estimated from
 MOST = 30  # classes in the table; of more, those whose shares differ most
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 LEAST = 0.02  # of a share: a smaller shift of classes is not worth a word
@@ -72,8 +72,8 @@ def _of_classes(rows: Rows, p: np.ndarray) -> Section:
         "class",
         "training rows",
         "chosen in test",
-        "mean probability in test",
-        "estimated in test (EM)",
+        "mean probability",
+        "estimated (EM)",
         "change",
     ]
     table = Table("", columns)
@@ -92,8 +92,8 @@ def _of_classes(rows: Rows, p: np.ndarray) -> Section:
     )
     estimate = (
         f"{len(p)} test rows. Matching the prior to the estimate would change {changed} of their classes "
-        f"({100 * changed / len(p):.2f} %). The same estimate of the out-of-fold rows, whose shares are known, is wrong "
-        f"by up to {100 * error:.2f} points: believe no smaller difference."
+        f"({100 * changed / len(p):.2f} %). The same estimate of the out-of-fold rows, whose shares are known, is "
+        f"wrong by up to {100 * error:.2f} points: believe no smaller difference."
     )
     figure = [Plot("Shares", _bars(choices.names, trained, chosen, found.shares))] if n <= MOST else []
     return Section("Test predictions", [Text([verdict, estimate]), table, *figure])
@@ -103,7 +103,7 @@ def of_labels(rows: Rows, p: np.ndarray) -> Table:
     """For several labels: how often each is true, and given."""
     table = Table(
         "",
-        ["label", "training rows", "given out of fold", "given in test", "mean probability in test"],
+        ["label", "training rows", "given out of fold", "given in test", "mean probability"],
         note=f"{len(p)} test rows have {(p >= 0.5).sum(axis=1).mean():.2f} labels each, training rows "
         f"{(rows.y >= 0.5).sum(axis=1).mean():.2f}; {int(((p >= 0.5).sum(axis=1) == 0).sum())} test rows have none "
         "(all from a probability of 0.5 on).",

@@ -28,8 +28,9 @@ def scores_section(
         section.blocks.append(scores(metrics, {name: spread(*each) for name, each in intervals.items()}, names))
         groups = "" if rows.unit.max() + 1 == len(rows.unit) else ", groups and duplicates together"
         section.note = (
-            f"{len(rows.y)} out-of-fold rows. The interval is where the score would lie with other such rows: they are "
-            f"drawn anew {draws_for(len(rows.y))} times{groups}. Its models stay as they are: another training moves it further."
+            f"{len(rows.y)} out-of-fold rows. The interval is where the score would lie with other such rows: they "
+            f"are drawn anew {draws_for(len(rows.y))} times{groups}. Its models stay as they are: another training "
+            "moves it further."
         )
     section.blocks += golden_table(run)
     return section
