@@ -36,7 +36,7 @@ def test_precision_recall_and_f1_are_those_of_scikit_learn_and_the_worst_class_c
     table = by_first(class_table(choices))
     for name, *values, support in zip(choices.names, *each, strict=True):
         assert table[name][:4] == [str(support), *(f"{value:.3f}" for value in values)]
-    assert list(table)[0] == choices.names[int(each[2].argmin())]
+    assert next(iter(table)) == choices.names[int(each[2].argmin())]
 
 
 def test_the_most_confused_pair_is_the_largest_entry_beside_the_diagonal():
@@ -236,7 +236,9 @@ def test_names_with_markup_and_formulas_are_text_everywhere(configure):
 
 def test_the_configuration_is_told_as_differences_from_the_recipe(configure):
     Path("conf/recipes").mkdir(parents=True)
-    Path("conf/recipes/plain.yaml").write_text("recipe: {title: Plain}\ntrain: {epochs: 7}\n", encoding="utf-8")
+    Path("conf/recipes/plain.yaml").write_text(
+        "recipe: {title: Plain}\nmodel: {backbone: test_resnet}\ntrain: {epochs: 7}\n", encoding="utf-8"
+    )
     config = configure(recipe={"title": "Plain"}, train={"epochs": 7, "lr": 0.25})
     store(config, TARGETS["multiclass"])
     page = report(config).read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ def recipe_of(trained: Experiment) -> tuple[str, Experiment]:
     """What the run's recipe is called, and its configuration; without one here, the defaults."""
     for path in sorted(RECIPES.glob("*.yaml")) if trained.recipe else ():
         try:
-            base: Experiment = load_config(path)
+            base: Experiment = load_config(path, [f"task={trained.task}"])
         except CompError:  # a recipe of another task, or one that the user is writing
             continue
         if base.recipe is not None and trained.recipe is not None and base.recipe.title == trained.recipe.title:

@@ -48,8 +48,8 @@ def svg(figure: Figure) -> str:
     for legend in (axes.get_legend() for axes in figure.axes):
         if legend is not None:  # drawn outside of the style
             legend.set_frame_on(False)
-            for text in legend.get_texts():
-                text.set_color(INK)
+            for label in legend.get_texts():
+                label.set_color(INK)
     with matplotlib.rc_context(STYLE):
         figure.savefig(file, format="svg", transparent=True, dpi=110)
     text = ADDRESSES.sub("", METADATA.sub("", PROLOG.sub("", file.getvalue())))

@@ -112,7 +112,7 @@ def timings_section(run: RunDir, metrics: Mapping[str, Any]) -> Section:
 def _speed(history: pd.DataFrame) -> list[str]:
     """Epochs, their median seconds, and the median number of rows a second."""
     line = [str(len(history)), f"{history['seconds'].median():.1f}" if "seconds" in history else "–"]
-    speeds = [name for name in history if name.endswith("_per_s")]
+    speeds = [str(name) for name in history if str(name).endswith("_per_s")]
     return [*line, f"{history[speeds[0]].median():.0f} {speeds[0].removesuffix('_per_s')}" if speeds else "–"]
 
 

@@ -30,9 +30,9 @@ def folds_section(name: str, rows: Rows, found: list[OfFold]) -> Section:
         error = 1.96 * own.std() / np.sqrt(len(own))
         figures = [f"{each.score:.4f}", spread(*each.interval), f"{own.mean():.4f} ± {error:.4f}"]
         table.rows.append([str(each.number), str(each.rows), *figures, f"{each.deviations:+.1f} standard errors"])
-    blocks = [Text([in_words(found)]), table]
-    shares = class_shares(rows)
-    return Section("Folds", [*blocks, *([shares] if shares is not None else [])])
+    section, shares = Section("Folds", [Text([in_words(found)]), table]), class_shares(rows)
+    section.blocks += [shares] if shares is not None else []
+    return section
 
 
 def class_shares(rows: Rows) -> Table | None:

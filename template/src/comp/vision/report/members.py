@@ -32,7 +32,8 @@ def parts_section(run: RunDir, trained: ImageConfig, metrics: Mapping[str, Any],
 
 def members_table(combines: Mapping[str, Any], rows: Rows, metric: str) -> list[Table]:
     """Each member alone, and the mean of all members without it beside the mean of all."""
-    found, gone = {}, []
+    found: dict[str, np.ndarray] = {}
+    gone: list[str] = []
     for name in combines["members"]:
         p = predictions_of(name, rows)
         found |= {} if p is None else {name: p}

@@ -54,8 +54,7 @@ def priors_section(rows: Rows, test: pd.DataFrame) -> Section:
         return Section("Test predictions")
     kind = rows.targets.kind
     if kind == "regression":
-        blocks = [of_numbers(rows, said), Plot("Predictions", _histograms(rows, said))]
-        return Section("Test predictions", [*blocks])
+        return Section("Test predictions", [of_numbers(rows, said), Plot("Predictions", _histograms(rows, said))])
     if kind == "multilabel":
         return Section("Test predictions", [of_labels(rows, said)])
     return _of_classes(rows, np.concatenate([1 - said, said], axis=1) if kind == "binary" else said)
