@@ -47,6 +47,8 @@ def report(config: AlignConfig) -> Path:
     queries = seen[1] if seen else None
     drawn = {} if queries is None else {name: queries.drawn(name) for name in metrics["scores"]}
     intervals = {name: interval(each) for name, each in drawn.items() if each is not None}
+    stored = {name: each["interval"] for name, each in metrics["scores"].items() if "interval" in each}
+    intervals |= {name: (low, high) for name, (low, high) in stored.items()}
     folds = of_folds(queries, metrics["metric"], metrics["scores"][metrics["metric"]]["folds"]) if queries else []
     pictures = [(title, run.path / name) for title, name in PICTURES.items() if (run.path / name).is_file()]
     sections = [

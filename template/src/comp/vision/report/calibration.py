@@ -11,7 +11,7 @@ from comp.runs.page import Plot, Section, Table, Text
 from comp.runs.page.figures import drawn
 from comp.vision.report.rows import Rows, losses
 
-BINS = 15
+BINS, FEW = 15, 10
 CELLS = 2_000_000  # rows × classes that a temperature is fitted to
 TINY = 1e-12  # the least probability that has a logarithm here
 LIMITS = (-2.5, 2.5)  # of the logarithm of a temperature
@@ -128,7 +128,7 @@ def _figure(before: tuple[np.ndarray, np.ndarray], after: tuple[np.ndarray, np.n
     left.plot([0, 1], [0, 1], color="#888", linewidth=1)
     for name, marker, each in (("as predicted", "o", before), ("with temperature", "s", after)):
         count, mean, share = reliability(*each)
-        there = count > 0
+        there = count >= min(FEW, count.max())  # of fewer rows, a share is chance
         left.plot(mean[there], share[there], marker=marker, markersize=4, label=name)
         right.stairs(count / count.sum(), np.linspace(0, 1, BINS + 1), label=name, linewidth=1.5)
     left.set(xlabel="probability", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))

@@ -14,8 +14,12 @@ from comp.vision.report.rows import Rows
 
 
 def intervals_of(metrics: Mapping[str, Any], rows: Rows) -> dict[str, tuple[float, float]]:
-    """Of each metric; of none where the run is unscored."""
-    return {} if metrics["unscored"] else {name: interval_of(name, rows) for name in metrics["scores"]}
+    """Of each metric, as metrics.json has it where it does; of none where the run is unscored."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, each in metrics["scores"].items() if not metrics["unscored"] else ():
+        low, high = each.get("interval") or interval_of(name, rows)
+        found[name] = low, high
+    return found
 
 
 def scores_section(
