@@ -111,6 +111,17 @@ def load_split(config: Experiment, tables: Tables) -> Split:
     return result
 
 
+def groups_of(config: Experiment, ids: pd.Series, digest: str) -> np.ndarray | None:
+    """The groups (N,), numbered from 0, of rows in the folds `digest`; None where no `folds.csv` tells them."""
+    path = folds_path(config)
+    if not path.is_file() or _read_header(path)["digest"] != digest:
+        return None
+    with reading(path, WAY_OUT):
+        table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
+        group = ids.map(table.set_index("id")["group"])
+    return None if group.isna().any() else pd.factorize(group)[0]
+
+
 def folds_to_train(config: Experiment, split: Split) -> list[int]:
     """The folds that `folds.use` names.
 

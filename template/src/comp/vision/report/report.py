@@ -1,61 +1,108 @@
 """`comp report`: one self-contained HTML page of a run, its plots as PNG beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from comp.errors import CompError
-from comp.registry import metric_label
-from comp.runs.page import Plot, Table, saved
-from comp.runs.page.figures import INK, SHARES, drawn
-from comp.runs.page.of_run import curves, write_page
-from comp.runs.predictions import read_oof
+from comp.folds import groups_of
+from comp.readback import remembered
+from comp.runs.page import Block, Plot, Section, saved
+from comp.runs.page.configuration import configuration_section
+from comp.runs.page.figures import drawn
+from comp.runs.page.of_run import facts_of, timings_section, training_section, write_page
+from comp.runs.predictions import read_oof, read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.sample_submission import read_sample
-from comp.vision.golden.evaluate import golden_scores
 from comp.vision.inference.views import epochs_measured_on
-from comp.vision.metrics import score
-from comp.vision.report.numbers import of_numbers, scatter
+from comp.vision.report.calibration import calibration_section
+from comp.vision.report.classes import class_table
+from comp.vision.report.confidence import confidence_section
+from comp.vision.report.confusion import MOST_CLASSES, confused_pairs, confusion
+from comp.vision.report.folds import folds_section, of_folds
+from comp.vision.report.grades import grades_section
+from comp.vision.report.labels import labels_sections
+from comp.vision.report.members import parts_section
+from comp.vision.report.numbers import of_numbers, residuals, scatter, worst_rows
+from comp.vision.report.priors import priors_section
+from comp.vision.report.rows import Choices, Rows
+from comp.vision.report.scores import intervals_of, scores_section
+from comp.vision.report.sentence import sentence
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import form_of
-
-MOST_CLASSES = 30  # a confusion matrix of more cannot be read
 
 
 def report(config: ImageConfig) -> Path:
     """Writes `report.html`, `curves.png`, for up to 30 classes `confusion.png`, for numbers `scatter.png`.
 
+    Everything is from what the run has stored: nothing is trained or predicted again.
+
     Raises:
         CompError: nothing is trained yet.
     """
     run = RunDir.of(config)
-    trained = run.trained_config()
-    oof, targets, _ = read_oof(run.oof)
+    trained: ImageConfig = run.trained_config()
+    oof, targets, folds = read_oof(run.oof)
     metrics = run.read_metrics()
-    metrics["scores"] = {metric_label(name, targets.kind): values for name, values in metrics["scores"].items()}
-    views = metrics.get("views", [])
-    plots = []
-    combines = metrics.get("combines") or {}
-    if "curve" in combines:
-        plots.append(
-            _plot("Between zero-shot and fine-tuned", _curve(combines["curve"], trained), run.path / "alpha.png")
-        )
-    if next(run.path.glob("fold*/history.csv"), None):  # what is combined was not trained
-        plots.append(_plot("Training", curves(run, trained, epochs_measured_on(views)), run.path / "curves.png"))
-    if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
-        plots.append(_plot("Out-of-fold confusion", _confusion(oof, targets), run.path / "confusion.png"))
-    if targets.kind == "regression":
-        plots.append(_plot("Predicted and true", scatter(oof, targets), run.path / "scatter.png"))
-        what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
-        return write_page(run, trained, what, metrics, plots, [*_golden(run), of_numbers(oof, targets)])
-    per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
-    per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
+    groups = remembered(run.oof, lambda: groups_of(config, oof["id"], folds))
+    rows = Rows.of(oof, targets, groups)
+    intervals = intervals_of(metrics, rows)
+    by_fold = of_folds(metrics["metric"], rows)
+    drift = [folds_section(metrics["metric"], rows, by_fold)] if len(by_fold) > 1 else []
+    sections = [
+        scores_section(run, metrics, rows, intervals),
+        *_between(run, trained, metrics),
+        training_section(run, trained, epochs_measured_on(metrics.get("views", []))),
+        *_of_kind(config, run, rows),
+        # The gallery joins here: *gallery_sections(config, run, oof, targets)
+        parts_section(run, trained, metrics, rows),
+        *drift,
+        priors_section(rows, read_predictions(run.test)[0]),
+        timings_section(run, metrics),
+        configuration_section(trained),
+    ]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
-    return write_page(run, trained, what, metrics, plots, [*_golden(run), per_class])
+    said = sentence(metrics, rows, intervals, by_fold)
+    return write_page(run, metrics, said, facts_of(metrics, what), sections)
+
+
+def _of_kind(config: ImageConfig, run: RunDir, rows: Rows) -> list[Section]:
+    """What such targets are looked at by."""
+    if rows.choices is not None:
+        graded = [grades_section(rows, rows.choices)] if rows.is_graded else []
+        return [*_of_classes(run, rows.choices), *graded, calibration_section(rows), confidence_section(rows.choices)]
+    if rows.targets.kind == "multilabel":
+        return [*labels_sections(rows, config.submit), calibration_section(rows)]
+    return [_of_numbers(run, rows)]
+
+
+def _of_classes(run: RunDir, choices: Choices) -> list[Section]:
+    blocks: list[Block] = []
+    if len(choices.names) <= MOST_CLASSES:
+        blocks.append(_plot("Out-of-fold confusion", confusion(choices), run.path / "confusion.png"))
+    return [Section("Confusion", [*blocks, confused_pairs(choices)]), Section("Classes", [class_table(choices)])]
+
+
+def _of_numbers(run: RunDir, rows: Rows) -> Section:
+    pictures = [
+        _plot("Predicted and true", scatter(rows), run.path / "scatter.png"),
+        Plot("Residuals", residuals(rows)),
+    ]
+    return Section("Numbers", [*pictures, of_numbers(rows), worst_rows(rows)])
+
+
+def _between(run: RunDir, trained: ImageConfig, metrics: Mapping[str, Any]) -> list[Section]:
+    """The curve of a run whose weights lie between two models'."""
+    curve = (metrics.get("combines") or {}).get("curve")
+    if curve is None:
+        return []
+    figure, [[axes]] = drawn(4.6, 3.2)
+    axes.plot(*zip(*curve, strict=True), marker="o")
+    axes.set(xlabel="alpha: 0 is zero-shot, 1 fine-tuned", ylabel=f"{trained.metric}, out of fold")
+    return [Section("Between zero-shot and fine-tuned", [_plot("", figure, run.path / "alpha.png")])]
 
 
 def _plot(title: str, figure: Figure, path: Path) -> Plot:
@@ -64,18 +111,7 @@ def _plot(title: str, figure: Figure, path: Path) -> Plot:
     return Plot(title, figure)
 
 
-def _golden(run: RunDir) -> list[Table]:
-    """What comp evaluate found, if it was run; to read it here is no new look at the golden test set."""
-    found = golden_scores(run)
-    if found is None:
-        return []
-    table = Table(f"Golden test set, {found['rows']} images; {found['looks']}", ["metric", "score", "95 % interval"])
-    for name, each in found["scores"].items():
-        table.rows.append([name, f"{each['score']:.4f}", f"{each['low']:.4f} to {each['high']:.4f}"])
-    return [table]
-
-
-def _what(trained: ImageConfig, metrics: dict[str, Any]) -> str:
+def _what(trained: ImageConfig, metrics: Mapping[str, Any]) -> str:
     """One line on what the run is."""
     combines = metrics.get("combines")
     if combines:
@@ -90,42 +126,3 @@ def _submission(config: ImageConfig, targets: Targets) -> list[str]:
         return [] if sample is None else [f"submission: {form_of(sample, targets, config).about}"]
     except CompError:  # the run was copied here without the data, or the configuration fits another competition
         return []
-
-
-def _curve(curve: list[tuple[float, float]], trained: ImageConfig) -> Figure:
-    """The score of each share of the way between two models."""
-    figure, [[axes]] = drawn(4.6, 3.2)
-    axes.plot(*zip(*curve, strict=True), marker="o")
-    axes.set(xlabel="alpha: 0 is zero-shot, 1 fine-tuned", ylabel=f"{trained.metric}, out of fold")
-    return figure
-
-
-def _confusion(oof: pd.DataFrame, targets: Targets) -> Figure:
-    truth = targets.index(oof["target"])
-    choice = oof[targets.columns].to_numpy().argmax(axis=1)
-    n = len(targets.classes)
-    counts = np.zeros((n, n), dtype=int)
-    np.add.at(counts, (truth, choice), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(4.0, 0.42 * n + 1.8)
-    figure, [[axes]] = drawn(side, side)
-    axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
-    for row, column in zip(*np.nonzero(counts), strict=True):
-        color = "white" if shares[row, column] > 0.5 else INK
-        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
-    axes.set_xticks(range(n), targets.classes, rotation=90)
-    axes.set_yticks(range(n), targets.classes)
-    axes.set(xlabel="predicted", ylabel="true")
-    return figure
-
-
-def _per_class(oof: pd.DataFrame, targets: Targets) -> list[tuple[str, int, float]]:
-    y, p = targets.encode(oof), oof[targets.columns].to_numpy()
-    rows = []
-    for k, name in enumerate(targets.classes):
-        if targets.kind == "multiclass":
-            value = float((p[y[:, k] > 0.5].argmax(axis=1) == k).mean()) if y[:, k].any() else float("nan")
-        else:
-            value = score("roc_auc", y[:, [k]], p[:, [k]], Targets("binary", (name,)))
-        rows.append((name, int(y[:, k].sum()), value))
-    return rows
