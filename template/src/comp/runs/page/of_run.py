@@ -1,6 +1,7 @@
 """What the page of a run shows whatever its task is: scores, curves, configuration."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,15 @@ def write_page(
     metrics: Mapping[str, Any],
     plots: Sequence[Plot | Picture],
     tables: Sequence[Table],
+    more: Sequence[Section] = (),
 ) -> Path:
     """Writes `report.html` into the run's folder; `what` says what the run is."""
     sections = [
         Section("Scores", [scores(metrics)] if not metrics["unscored"] else []),
-        *(Section(each.title, [each]) for each in (*plots, *tables)),
+        *(Section(each.title, [replace(each, title="")]) for each in (*plots, *tables)),
+        *more,
         Section("Configuration", [Folded("as the run was made", to_yaml(trained))]),
     ]
-    for section in sections[1:-1]:
-        section.blocks[0].title = ""
     facts = [what, f"{metrics['rows']} out-of-fold rows · {metrics['seconds'] / 60:.1f} minutes"]
     if metrics.get("views"):
         facts.append(f"predicted with the views {', '.join(metrics['views'])}")

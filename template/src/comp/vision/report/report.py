@@ -19,6 +19,7 @@ from comp.vision.data.sample_submission import read_sample
 from comp.vision.golden.evaluate import golden_scores
 from comp.vision.inference.views import epochs_measured_on
 from comp.vision.metrics import score
+from comp.vision.report.gallery import gallery_sections
 from comp.vision.report.numbers import of_numbers, scatter
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import form_of
@@ -39,6 +40,7 @@ def report(config: ImageConfig) -> Path:
     metrics["scores"] = {metric_label(name, targets.kind): values for name, values in metrics["scores"].items()}
     views = metrics.get("views", [])
     plots = []
+    rows = gallery_sections(config, run, oof, targets)
     combines = metrics.get("combines") or {}
     if "curve" in combines:
         plots.append(
@@ -51,11 +53,11 @@ def report(config: ImageConfig) -> Path:
     if targets.kind == "regression":
         plots.append(_plot("Predicted and true", scatter(oof, targets), run.path / "scatter.png"))
         what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
-        return write_page(run, trained, what, metrics, plots, [*_golden(run), of_numbers(oof, targets)])
+        return write_page(run, trained, what, metrics, plots, [*_golden(run), of_numbers(oof, targets)], rows)
     per_class = Table("Classes", ["class", "rows", "recall" if targets.kind == "multiclass" else "ROC-AUC"])
     per_class.rows += [[label, str(count), f"{value:.3f}"] for label, count, value in _per_class(oof, targets)]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
-    return write_page(run, trained, what, metrics, plots, [*_golden(run), per_class])
+    return write_page(run, trained, what, metrics, plots, [*_golden(run), per_class], rows)
 
 
 def _plot(title: str, figure: Figure, path: Path) -> Plot:
