@@ -36,6 +36,11 @@ def test_of_classes():
     assert sorted(least[0].lines[1:3])[0] == "either cat (0.34)"
 
 
+def test_the_worst_of_each_two_classes_comes_first():
+    p = [[0.01, 0.99, 0], [0.02, 0.98, 0], [0.3, 0, 0.7], [0.03, 0.97, 0]]
+    assert shown(answers(CATS, ["cat"] * 4, p))["Worst mistakes"] == [0, 2, 1, 3]
+
+
 def test_all_right_has_no_mistakes():
     assert set(shown(answers(CATS, ["cat", "dog"], [[0.9, 0.1, 0], [0, 1, 0]]))) == {"Least sure"}
 

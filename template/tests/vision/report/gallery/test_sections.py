@@ -50,7 +50,7 @@ def test_each_card_has_the_image_and_its_heat(trained):
     for card in cards:
         image, heat = (Image.open(io.BytesIO(picture)) for picture in card.pictures)
         assert image.format == heat.format == "JPEG"
-        assert (image.size, heat.size) == ((20, 18), (160, 160))
+        assert (image.size, heat.size) == ((20, 18), (160, 144))
     assert "that never trained on it" in sections[0].note
 
 

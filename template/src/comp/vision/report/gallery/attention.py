@@ -68,7 +68,8 @@ def _model_of(rows: Shown, run: RunDir, k: int, targets: Targets) -> Classifier:
 
 def _of_model(model: Classifier, rows: Shown, targets: Targets, place: Mapping[Case, int]) -> dict[Case, bytes]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset, link = EvalDataset(_samples(model, rows, targets), Evaluation.of(rows.config)), link_of(model, targets)
+    evaluation, link = Evaluation.of(rows.config), link_of(model, targets)
+    dataset = EvalDataset(_samples(model, rows, targets), evaluation)
     model, cases, pictures = model.to(device), list(place), dict[Case, bytes]()
     for start in range(0, len(cases), AT_ONCE):
         own = cases[start : start + AT_ONCE]
@@ -78,7 +79,9 @@ def _of_model(model: Classifier, rows: Shown, targets: Targets, place: Mapping[C
         heat = heat_of(model, images, metadata, weights)
         if heat is None:
             raise CompError(f"no feature map of {rows.config.model.backbone} tells places of an image apart")
-        seen = batch.images.permute(0, 2, 3, 1).numpy()
+        seen = list(batch.images.permute(0, 2, 3, 1).numpy())
+        if evaluation.geometry == "squash":  # all of the image was seen: it is shown in its own proportions
+            seen = [rows.pixels[place[case]] for case in own]
         pictures |= {case: overlaid(*each) for case, *each in zip(own, seen, heat.cpu().numpy(), strict=True)}
     return pictures
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from comp.vision.report.gallery.cases import SMALL, Answers, Case, firsts
+from comp.vision.report.gallery.cases import MOST, SMALL, Answers, Case, firsts
 
 Cases = tuple[str, str, list[Case]]  # title, note, cases of a gallery
 
@@ -25,10 +25,14 @@ def mistakes(answers: Answers, graded: bool = False) -> list[Cases]:
 def _worst(answers: Answers) -> Cases:
     p, truth = answers.p, answers.y.argmax(axis=1)
     own, choice = p[np.arange(len(p)), truth], p.argmax(axis=1)
-    rows = firsts(-np.log(own + SMALL)[:, None], (choice != truth)[:, None])
-    cases = [answers.of_classes(row, int(choice[row]), int(truth[row]), ("true", "predicted", "")) for row, _ in rows]
-    wrong = int((choice != truth).sum())
-    return "Worst mistakes", f"{_of(len(cases), wrong)} mistakes: those whose loss is largest", cases
+    wrong = choice != truth
+    every = [row for row, _ in firsts(-np.log(own + SMALL)[:, None], wrong[:, None], len(p))]
+    kinds = {(truth[row], choice[row]): row for row in reversed(every)}  # the worst of each
+    first = set(kinds.values())
+    rows = [*(row for row in every if row in first), *(row for row in every if row not in first)][:MOST]
+    cases = [answers.of_classes(row, int(choice[row]), int(truth[row]), ("true", "predicted", "")) for row in rows]
+    about = f"{_of(len(cases), len(every))} mistakes: the one of largest loss of each two classes, then others"
+    return "Worst mistakes", about, cases
 
 
 def _far_off(answers: Answers) -> Cases:
