@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
+from vision.tiny_clip import write_clip
 
 from comp.clip.model.build import clip_classifier, prompts_of
 from comp.clip.model.heads import LARGEST_SCALE, PromptHead
@@ -17,6 +18,7 @@ from comp.clip.schema import ClipModel
 from comp.errors import CompError
 from comp.vision.model import build_model, load_checkpoint, save_checkpoint
 from comp.vision.model.clip import load_clip
+from comp.vision.report.gallery.heat import heat_of
 from comp.vision.schema import Train
 from comp.vision.training.optimizer import build_optimizer
 
@@ -52,6 +54,16 @@ def test_before_the_first_step_each_head_says_what_transformers_says(head):
         model = build_model(settings(backbone=folder, **how), 3).eval()
         with torch.no_grad():
             torch.testing.assert_close(model(pixels()), logits_of_transformers(pixels(), folder), atol=1e-5, rtol=1e-5)
+
+
+def test_the_image_tower_names_its_layers_for_heat():
+    """The last layer's patches have no part in the class token any more: what is found is of the layer before it."""
+    write_clip(Path("deep"), trained=False, layers=2)
+    model = build_model(settings(backbone="./deep", image_size=48), 3)
+    heat = heat_of(model, pixels(2, size=48).byte(), None, torch.tensor([[1.0, -1.0, 0.0]]))
+    assert heat is not None
+    assert heat.shape == (2, 6, 6)
+    assert heat.max() == 1
 
 
 def test_in_training_too():

@@ -10,8 +10,9 @@ from comp.runs.elsewhere import out_file, own_ids, run_with_models
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.other_images import read_other_images
+from comp.vision.data.settle import as_trained
 from comp.vision.inference import predict_folder
-from comp.vision.inference.predict_folder import SUFFIXES, Models, as_trained, models_of, predict_images
+from comp.vision.inference.predict_folder import SUFFIXES, Models, models_of, predict_images
 from comp.vision.model import Classifier
 from comp.vision.model.clip import load_clip
 

@@ -14,6 +14,7 @@ class ImageTower(nn.Module):
     """
 
     vision: Any  # a CLIPVisionModel of transformers
+    num_prefix_tokens = 1  # as timm's: the class token
 
     def __init__(self, vision: nn.Module, projection: nn.Linear, pretrained_cfg: dict[str, Any]) -> None:
         super().__init__()
@@ -28,6 +29,12 @@ class ImageTower(nn.Module):
             images = F.interpolate(images, size=(self.size_px, self.size_px), mode="bicubic", align_corners=False)
         embedding: Tensor = self.projection(self.vision(pixel_values=images).pooler_output)
         return embedding
+
+    @property
+    def feature_info(self) -> list[dict[str, Any]]:
+        """As timm's: the layers, and how many channels each has."""
+        width, count = self.vision.embeddings.embed_dim, len(self.vision.encoder.layers)
+        return [{"module": f"vision.encoder.layers.{number}", "num_chs": width} for number in range(count)]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's: what counts as a layer, for `train.layer_decay` and `train.freeze`."""

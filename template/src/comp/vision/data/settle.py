@@ -60,6 +60,13 @@ def prepared_as(data: Data, other: Data) -> Data:
     return data.model_copy(update={key: getattr(other, key) for key in PREPARATION})
 
 
+def as_trained(config: ImageConfig, trained: ImageConfig) -> ImageConfig:
+    """`config`, whose images become what the run was trained on; views and devices stay its own."""
+    predict = config.predict.model_copy(update={"resize": trained.predict.resize})
+    kept = {"model": trained.model, "data": prepared_as(config.data, trained.data), "augment": trained.augment}
+    return config.model_copy(update={**kept, "predict": predict})
+
+
 def _settled_model(model: Model) -> Model:
     from comp.vision.model.preparation import preparation  # only here: timm is large
 

@@ -27,7 +27,7 @@ from comp.vision.data.metadata import read_metadata
 from comp.vision.data.other_images import OtherImages, read_other_images, refuse_without_metadata
 from comp.vision.data.paths import all_paths
 from comp.vision.data.samples import Samples
-from comp.vision.data.settle import prepared_as
+from comp.vision.data.settle import as_trained
 from comp.vision.inference.of_fold import note_on_pixels, refuse_copied
 from comp.vision.inference.predict_again import predict_again
 from comp.vision.inference.predict_fold import other_predictions
@@ -69,13 +69,6 @@ def predict(config: ImageConfig, arguments: list[str], images: str | None = None
         _say(f"note    the run's own test rows were predicted with another {stale} ({run.config} has it)")
     words = [arguments[0], "--images", images, "--out", str(out), *arguments[1:]]
     return predict_images(as_trained(config, trained), models_of(run, trained), found, place, words)
-
-
-def as_trained(config: ImageConfig, trained: ImageConfig) -> ImageConfig:
-    """`config`, whose images become what the run was trained on; views and devices stay its own."""
-    predict = config.predict.model_copy(update={"resize": trained.predict.resize})
-    kept = {"model": trained.model, "data": prepared_as(config.data, trained.data), "augment": trained.augment}
-    return config.model_copy(update={**kept, "predict": predict})
 
 
 def models_of(run: RunDir, trained: ImageConfig) -> Models:

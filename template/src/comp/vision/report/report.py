@@ -23,6 +23,7 @@ from comp.vision.report.classes import class_table
 from comp.vision.report.confidence import confidence_section
 from comp.vision.report.confusion import MOST_CLASSES, confused_pairs, confusion
 from comp.vision.report.folds import folds_section, of_folds
+from comp.vision.report.gallery import gallery_sections
 from comp.vision.report.grades import grades_section
 from comp.vision.report.labels import labels_sections
 from comp.vision.report.members import parts_section
@@ -57,7 +58,7 @@ def report(config: ImageConfig) -> Path:
         *_between(run, trained, metrics),
         training_section(run, trained, epochs_measured_on(metrics.get("views", []))),
         *_of_kind(config, run, rows),
-        # The gallery joins here: *gallery_sections(config, run, oof, targets)
+        *gallery_sections(config, run, oof, targets),
         parts_section(run, trained, metrics, rows),
         *drift,
         priors_section(rows, read_predictions(run.test)[0]),
