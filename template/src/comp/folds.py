@@ -111,6 +111,21 @@ def load_split(config: Experiment, tables: Tables) -> Split:
     return result
 
 
+def units_of(config: Experiment, digest: str, ids: pd.Series) -> np.ndarray:
+    """(N,) the group of each of the rows `ids`, for what draws rows; their ids where folds.csv is not that of `digest`."""
+    path = folds_path(config)
+    try:
+        if path.exists() and _read_header(path)["digest"] == digest:
+            with reading(path, WAY_OUT):
+                table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
+                groups = ids.map(dict(zip(table["id"], table["group"], strict=True)))
+            if groups.notna().all() and groups.nunique() > 1:
+                return groups.to_numpy(dtype=object)
+    except CompError:  # it was changed by hand, or is another repository's
+        pass
+    return ids.to_numpy(dtype=object)
+
+
 def folds_to_train(config: Experiment, split: Split) -> list[int]:
     """The folds that `folds.use` names.
 
