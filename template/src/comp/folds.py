@@ -112,7 +112,7 @@ def load_split(config: Experiment, tables: Tables) -> Split:
 
 
 def units_of(config: Experiment, digest: str, ids: pd.Series) -> np.ndarray:
-    """(N,) the group of each of the rows `ids`, for what draws rows; their ids where folds.csv is not that of `digest`."""
+    """(N,) the group of each of the rows `ids`, which are drawn together; the ids, where folds.csv is another."""
     path = folds_path(config)
     try:
         if path.exists() and _read_header(path)["digest"] == digest:

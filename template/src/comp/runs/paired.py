@@ -2,10 +2,10 @@
 
 "real" takes two things. Over rows: the difference, by its bootstrap standard error, would be so far from 0 by chance
 with a probability below `level`. Both runs meet the same drawn rows; rows of one group are drawn together; Student's t
-has as many degrees of freedom as groups differ, less one, so that two runs which differ in four rows are told apart by
-those four. Over folds, from three on: the mean of the folds' differences leaves 0 out of its interval of 90 %, on the same
+has as many degrees of freedom as groups differ, less one, so that two runs which differ in four rows are judged by
+four. Over folds, from three on: the mean of the folds' differences leaves 0 out of its interval of 90 %, on the same
 side. A bootstrap over rows takes the models as given, and knows nothing of what another seed would have made of them:
-the folds do, each has models of its own.
+the folds do, each has a model of its own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,7 +118,7 @@ def value_of(measure: Measure, n: int) -> float:
 
 
 def drawn(measures: Sequence[Measure], units: np.ndarray, draws: int | None = None) -> list[np.ndarray]:
-    """The scores (draws,) of each of `measures` under the very same draws of the rows, whose `units` (N,) are groups."""
+    """The scores (draws,) of each of `measures` under the same draws of rows, whose groups are `units` (N,)."""
     counts = [min(measure.draws(), draws or DRAWS) for measure in measures]
     found: list[list[np.ndarray]] = [[] for _ in measures]
     done = 0

@@ -1,7 +1,7 @@
 """Metrics as functions of sums over rows: so a bootstrap of 100,000 rows is one product of matrices.
 
-Each function gets `y` and `p` (N, K), as the metric does. The area under the ROC curve is no such function; its first-order
-part is, which is what DeLong's variance is made of: what each row adds by its own place among the other class's.
+Each function gets `y` and `p` (N, K), as the metric does. The area under the ROC curve is no such function. Its first
+order is, which DeLong's variance is made of: what each row adds by its own place among those of the other class.
 """
 
 from collections.abc import Callable, Mapping, Sequence
