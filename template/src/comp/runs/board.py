@@ -57,7 +57,7 @@ def _note_public(words: Sequence[str]) -> None:
 
 def _lines(standing: Standing) -> list[str]:
     """The table of one metric, cut to the terminal."""
-    cells = [COLUMNS, *(_cells(standing, entry) for entry in standing.entries)]
+    cells = [COLUMNS, *(_cells(entry) for entry in standing.entries)]
     width = shutil.get_terminal_size((WIDTH, 24)).columns
     kept = [n for n in range(len(COLUMNS)) if any(row[n] for row in cells[1:])]
     widths = [max(len(row[n]) for row in cells) for n in range(len(COLUMNS))]
@@ -80,7 +80,7 @@ def _cut(text: str, width: int) -> str:
     return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _cells(standing: Standing, entry: Entry) -> tuple[str, ...]:
+def _cells(entry: Entry) -> tuple[str, ...]:
     line = entry.line
     between = f"{number(line.get('low')):.4f} to {number(line.get('high')):.4f}" if _has_interval(entry) else ""
     parent = str(line.get("parent", ""))
@@ -100,6 +100,10 @@ def _told(difference: Difference | str) -> str:
     if isinstance(difference, str):
         return difference and f"– {difference}"
     return f"{difference.value:+.4f} {difference.verdict}"
+
+
+def _between(difference: Difference | str) -> str:
+    return "" if isinstance(difference, str) else f"{difference.low:+.4f} to {difference.high:+.4f}"
 
 
 def _sentence(standing: Standing) -> str:
@@ -139,8 +143,8 @@ def _scored_twice(standing: Standing) -> list[Entry]:
 def _page(found: Sequence[Standing]) -> Page:
     sentence = "; ".join(f"{standing.metric}: {_sentence(standing)}" for standing in found)
     facts = [
-        "real: a paired bootstrap over rows leaves 0 out, and so does, from three on, a paired t-test over folds, "
-        "at 10 %; noise (folds): the folds do not agree. What another seed changes is only seen by the folds",
+        "real: a paired bootstrap over rows leaves 0 out, and so does, from three on, a paired t-test over folds; "
+        "noise (folds): the folds do not agree. What another seed changes is only seen by the folds",
         "to the best: at 5 % over all pairs of runs of a metric together, as the best was chosen among them "
         "(Bonferroni); to the parent: at 5 % each",
     ]
@@ -148,11 +152,11 @@ def _page(found: Sequence[Standing]) -> Page:
 
 
 def _section(standing: Standing) -> Section:
-    table = Table("", list(COLUMNS), text=frozenset({0, 3, 4, 5, 8, 9, 10}))
+    table = Table("", [*COLUMNS, "to best, 95 %", "to parent, 95 %"], text=frozenset({0, 3, 4, 5, 8, 9, 10}))
     for entry in standing.entries:
-        cells = list(_cells(standing, entry))
+        cells = list(_cells(entry))
         cells[COLUMNS.index("flags")] = entry.flags
-        table.rows.append(cells)
+        table.rows.append([*cells, _between(entry.to_best), _between(entry.to_parent)])
     others = _others(standing.entries)
     blocks: list[Any] = [table, *([others] if others.rows else [])]
     told = " ".join(_correlation(standing))

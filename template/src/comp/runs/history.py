@@ -58,9 +58,14 @@ def parent_of(config: Experiment, metrics: Mapping[str, Any], lines: Sequence[Ma
 def changed_keys(name: str, parent: str) -> str:
     """The keys that the runs' configurations differ in, such as "model.backbone, train.lr"; "" where one is gone."""
     try:
-        now, before = (flat(RunDir.of_name(each).trained_config().model_dump(mode="json")) for each in (name, parent))
+        return keys_between(*(RunDir.of_name(each).trained_config() for each in (name, parent)))
     except CompError:
         return ""
+
+
+def keys_between(one: Experiment, other: Experiment) -> str:
+    """The keys that two configurations differ in, as above."""
+    now, before = (flat(each.model_dump(mode="json")) for each in (one, other))
     keys = [key for key in now | before if key not in ABOUT and key.partition(".")[0] not in SECTIONS]
     found = [key for key in keys if now.get(key) != before.get(key)]
     more = f", and {len(found) - MOST_KEYS} more" if len(found) > MOST_KEYS else ""

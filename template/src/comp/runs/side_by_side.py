@@ -11,7 +11,7 @@ from comp.errors import CompError, shown
 from comp.folds import units_of
 from comp.registry import metrics_for
 from comp.runs.comparable import Opened, opened, shared_rows, sign_of, why_not
-from comp.runs.history import changed_keys
+from comp.runs.history import keys_between
 from comp.runs.page import Page, Section, Table, Text
 from comp.runs.paired import LEVEL, Difference, Measure, MeasuresOf, Side, difference, drawn, interval, value_of
 from comp.runs.rundir import RUNS, RunDir
@@ -213,7 +213,7 @@ def _table(runs: Sequence[Opened], scores: Scores) -> Table:
 
 def _changed(runs: Sequence[Opened]) -> Section:
     table = Table("", ["run", f"keys that differ from {runs[0].name}"], text=frozenset({0, 1}))
-    table.rows = [[run.name, changed_keys(run.name, runs[0].name) or "none"] for run in runs[1:]]
+    table.rows = [[run.name, keys_between(run.config, runs[0].config) or "none"] for run in runs[1:]]
     return Section("Configuration", [table])
 
 
