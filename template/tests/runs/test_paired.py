@@ -21,7 +21,7 @@ def between(one, other, folds=None, units=None, level=0.05):
         Side(measure, draws, [np.mean(np.asarray(values)[folds == k]) for k in np.unique(folds)])
         for measure, draws, values in zip(measures, drawn(measures, units), (one, other), strict=True)
     ]
-    return difference(*sides, units, 1, level)
+    return difference(sides, units, 1, level)
 
 
 def test_the_interval_is_that_of_the_mean():

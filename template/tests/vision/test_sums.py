@@ -78,8 +78,8 @@ def verdicts(name: str, kind: str, skill: float, trials: int, n: int = 400, fold
         measures = [measure_of(name, y, p, targets) for p in pair]
         each = [[score(name, y[fold == k], p[fold == k], targets) for k in range(folds)] for p in pair]
         draws = drawn(measures, np.arange(n), 300)
-        one, other = (Side(*values) for values in zip(measures, draws, each, strict=True))
-        real += difference(one, other, np.arange(n), 1 if greater_is_better(name) else -1).is_real
+        sides = [Side(*values) for values in zip(measures, draws, each, strict=True)]
+        real += difference(sides, np.arange(n), 1 if greater_is_better(name) else -1).is_real
     return real / trials
 
 

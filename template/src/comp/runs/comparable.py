@@ -94,7 +94,7 @@ def compared(one: Opened, other: Opened, metric: str, measures_of: MeasuresOf, l
         side(each, measure, values, metric, folds)
         for each, measure, values in zip((one, other), measures, draws, strict=True)
     ]
-    return difference(*sides, units, sign_of(metric), level)
+    return difference(sides, units, sign_of(metric), level)
 
 
 def measured(run: Opened, metric: str, measures_of: MeasuresOf) -> Measure:

@@ -64,7 +64,8 @@ class Sums:
 
     def unlike(self, other: "Sums") -> np.ndarray:
         apart = self.rows != other.rows
-        return apart.any(axis=1) if isinstance(apart, np.ndarray) else np.diff(apart.tocsr().indptr) > 0
+        found = apart.any(axis=1) if isinstance(apart, np.ndarray) else np.diff(apart.tocsr().indptr) > 0
+        return np.asarray(found, dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,9 @@ class Side:
     folds: Sequence[float]  # the score of each fold
 
 
-def difference(one: Side, other: Side, units: np.ndarray, better: int, level: float = LEVEL) -> Difference:
-    """How far `one` is above `other`, and whether that is more than chance."""
+def difference(sides: Sequence[Side], units: np.ndarray, better: int, level: float = LEVEL) -> Difference:
+    """How far the first of two sides is above the other, and whether that is more than chance."""
+    one, other = sides
     n = len(units)
     value = value_of(one.measure, n) - value_of(other.measure, n)
     count = min(len(one.draws), len(other.draws))

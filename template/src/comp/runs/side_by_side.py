@@ -144,7 +144,7 @@ def _of_metric(
     sides = [Side(*each) for each in zip(measures, draws, folds, strict=True)]
     scores = []
     for number, each in enumerate(sides):
-        apart = difference(each, sides[0], units, better, level) if number else None
+        apart = difference([each, sides[0]], units, better, level) if number else None
         low, high = interval(each.measure, units, each.draws)
         scores.append(Score(value_of(each.measure, len(units)), low, high, apart))
     return scores

@@ -82,7 +82,7 @@ def number(text: object) -> float | None:
 
 def standings(lines: Sequence[Line], measures_of: MeasuresOf) -> list[Standing]:
     """One for each metric; the best of a metric is the best run without a flag, or of flagged ones, if all are."""
-    found = {}
+    found: dict[str, Standing] = {}
     for line in lines:
         found.setdefault(line["metric"], Standing(line["metric"])).entries.append(Entry(line))
     for standing in found.values():
@@ -153,4 +153,4 @@ def _difference(
         return compared(whole[0], whole[1], standing.metric, measures_of, level)
     folds = sorted(one.run.of_folds(standing.metric).keys() & two.run.of_folds(standing.metric).keys())
     sides = [side(each.run, each.measure, each.draws, standing.metric, folds) for each in (one, two)]
-    return difference(*sides, one.units, sign_of(standing.metric), level)
+    return difference(sides, one.units, sign_of(standing.metric), level)

@@ -120,7 +120,9 @@ def test_other_targets_are_compared(kind, competition, configure, comp):
     table[["id"]].assign(**columns).to_csv(competition / "train.csv", index=False)
     (competition / "sample_submission.csv").unlink()
     metric, others = ("rmse", ["mae", "spearman"]) if kind == "regression" else ("roc_auc", ["log_loss", "macro_f1"])
-    config = configure(folds={"n": 3}, metric=metric, metrics=others, data={"test": None, "kind": kind, "target": list(columns)})
+    config = configure(
+        folds={"n": 3}, metric=metric, metrics=others, data={"test": None, "kind": kind, "target": list(columns)}
+    )
     split(config)
     make_run(config, "a", seed=1, skill=0.5)
     make_run(config, "b", seed=2, skill=2.5)

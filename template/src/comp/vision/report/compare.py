@@ -79,7 +79,8 @@ def _classes(pair: Pair, y: np.ndarray, p: np.ndarray, q: np.ndarray) -> Table:
             hits = [(each[:, k] >= 0.5) == (y[:, k] >= 0.5) for each in (q, p)]
         measures, units = [mean(each) for each in hits], pair.units[rows]
         draws = drawn_scores(measures, units)
-        apart = difference(*(Side(*each, ()) for each in zip(measures, draws, strict=True)), units, 1, level)
+        sides = [Side(*each, ()) for each in zip(measures, draws, strict=True)]
+        apart = difference(sides, units, 1, level)
         after, before = (value_of(each, len(rows)) for each in measures)
         between = f"{apart.low:+.4f} to {apart.high:+.4f}"
         cells = [f"{before:.4f}", f"{after:.4f}", f"{apart.value:+.4f}", between, apart.verdict]
