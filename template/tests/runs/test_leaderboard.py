@@ -156,6 +156,14 @@ def test_the_board_says_what_is_real(ledger, capsys):
     assert "CV and public score" not in page
 
 
+def test_a_damaged_run_does_not_end_the_board(ledger, capsys):
+    RunDir.of_name("twin").oof.write_bytes(b"?")
+    out = shown(capsys)
+    assert "– cannot be measured" in out["twin"]
+    assert "runs/twin/oof.parquet is damaged" in out["note"]
+    assert "real (twin)" not in out["better"]
+
+
 def test_public_scores_are_set_against_cv(ledger, capsys):
     first = shown(capsys, public=["base", "0.68", "better", "0.88"])
     assert "2 of 3 scores" in first["public:"]

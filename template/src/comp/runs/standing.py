@@ -57,8 +57,8 @@ class Standing:
     @property
     def level(self) -> float:
         """Of a difference to the best: as it was chosen among all, any two of them might be compared (Bonferroni)."""
-        honest = sum(entry.cv is not None for entry in self.entries)
-        return LEVEL / max(1, honest * (honest - 1) // 2)
+        scored = sum(entry.cv is not None for entry in self.entries)
+        return LEVEL / max(1, scored * (scored - 1) // 2)
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,16 @@ def _measured(standing: Standing, measures_of: MeasuresOf) -> dict[str, Drawn]:
     left: dict[str, tuple[Opened, Measure]] = {}
     for entry in standing.entries:
         run = RunDir.of_name(entry.name)
-        entry.missing = "gone" if not run.path.is_dir() else UNSCORED if entry.cv is None else ""
+        without = UNSCORED if entry.line["cv"] == UNSCORED else "no score"
+        entry.missing = "gone" if not run.path.is_dir() else without if entry.cv is None else ""
         if entry.missing:
             continue
         try:
             one = opened(run)
             left[entry.name] = replace(one, oof=one.oof[["id"]]), measured(one, standing.metric, measures_of)
         except CompError as error:
-            entry.missing = one_line(error)
+            entry.missing = "cannot be measured"
+            print(f"note    {entry.name}: {one_line(error)}")
     found: dict[str, Drawn] = {}
     while left:
         first = next(iter(left.values()))[0]
