@@ -111,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in commands_here().items():
         about = commands.add_parser(name, help=command.help, description=command.help)
         if command.config is None:
-            about.add_argument("words", nargs="*", metavar=command.words)
+            about.add_argument(
+                "words", nargs="*", metavar=command.words, help=None if command.words else argparse.SUPPRESS
+            )
         else:
             default = f"CONFIG defaults to {command.config}; key=value overrides a key of it"
             about.add_argument("words", nargs="*", metavar="[CONFIG] key=value", help=default)

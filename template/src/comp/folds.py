@@ -111,15 +111,19 @@ def load_split(config: Experiment, tables: Tables) -> Split:
     return result
 
 
-def groups_of(config: Experiment, ids: pd.Series, digest: str) -> np.ndarray | None:
-    """The groups (N,), numbered from 0, of rows in the folds `digest`; None where no `folds.csv` tells them."""
+def units_of(config: Experiment, digest: str, ids: pd.Series) -> np.ndarray:
+    """(N,) the group of each of the rows `ids`, which are drawn together; the ids, where folds.csv is another."""
     path = folds_path(config)
-    if not path.is_file() or _read_header(path)["digest"] != digest:
-        return None
-    with reading(path, WAY_OUT):
-        table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
-        group = ids.map(table.set_index("id")["group"])
-    return None if group.isna().any() else pd.factorize(group)[0]
+    try:
+        if path.exists() and _read_header(path)["digest"] == digest:
+            with reading(path, WAY_OUT):
+                table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
+                groups = ids.map(dict(zip(table["id"], table["group"], strict=True)))
+            if groups.notna().all() and groups.nunique() > 1:
+                return groups.to_numpy(dtype=object)
+    except CompError:  # it was changed by hand, or is another repository's
+        pass
+    return ids.to_numpy(dtype=object)
 
 
 def folds_to_train(config: Experiment, split: Split) -> list[int]:

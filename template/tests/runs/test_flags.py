@@ -11,7 +11,7 @@ from comp.runs import predictions
 from comp.runs.flags import Flags, flags_of, flags_of_members, flags_of_teachers, flags_of_training
 from comp.runs.leaderboard import note_in_leaderboard
 from comp.runs.predictions import oof_table, write_predictions
-from comp.runs.results import join_folds
+from comp.runs.results import Scoring, join_folds
 from comp.runs.rundir import RunDir
 from comp.runs.summary import print_summary
 from comp.tables import Targets
@@ -39,7 +39,7 @@ def finished(config, values=(0.7, 0.9), **facts: object) -> dict:
         test = predictions.test_table(train[:2], [[value]] * 2, TARGETS)
         write_predictions(run.fold(k) / "test.parquet", test, TARGETS, "digest")
         write_json(run.fold(k) / "metrics.json", {"rows": len(rows), "seconds": 1.0})
-    return join_folds(config, IDS, run, lambda name, oof, targets: float(oof["p_yes"].mean()), facts)
+    return join_folds(config, IDS, run, Scoring(lambda name, oof, targets: float(oof["p_yes"].mean())), facts)
 
 
 def board() -> pd.DataFrame:

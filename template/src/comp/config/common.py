@@ -149,6 +149,7 @@ class Experiment(Section):
     """The keys of every task. `members` are overrides of the experiment, one model each."""
 
     name: str = "baseline"  # → runs/<name>/
+    parent: str | None = None  # the run that comp board measures it against; null: the one before it, of these folds
     task: str
     recipe: Recipe | None = None
     seed: Count = 42

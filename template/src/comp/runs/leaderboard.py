@@ -12,20 +12,28 @@ from comp.files import write_text
 from comp.readback import read_rows, reading
 from comp.registry import greater_is_better, names
 from comp.runs.flags import flags_of_metrics
+from comp.runs.history import changed_keys, parent_of, stamp
 from comp.runs.rundir import RUNS
 
 UNSCORED = "unscored"  # instead of a score that would flatter
+PATH = RUNS / "leaderboard.csv"
+WRITTEN_BY_HAND = ("public",)  # columns that stay when a run is scored again
 
 
 def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of one experiment, from what its `metrics.json` says."""
     scores, hidden = metrics["scores"][config.metric], bool(metrics.get("unscored"))
+    low, high = scores.get("interval") or (None, None)
+    lines = read_leaderboard()
+    parent = parent_of(config, metrics, lines)
     combines = metrics.get("combines")
     model = f"{combines['kind']} of {', '.join(combines['members'])}" if combines else config.about_model
     return {
         "name": config.name,
         "metric": config.metric,
         "cv": UNSCORED if hidden else f"{scores['oof']:.5f}",
+        "low": "" if hidden or low is None else f"{low:.5f}",
+        "high": "" if hidden or high is None else f"{high:.5f}",
         "mean": UNSCORED if hidden else f"{scores['mean']:.5f}",
         "std": UNSCORED if hidden else "" if scores["std"] is None else f"{scores['std']:.5f}",
         **({"views": " ".join(metrics["views"])} if metrics.get("views") else {}),
@@ -34,22 +42,36 @@ def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str
         "flags": str(flags_of_metrics(metrics)),
         "minutes": f"{metrics['seconds'] / 60:.1f}",
         "model": model,
+        "n_rows": metrics["rows"],
+        "parent": parent,
+        "changed": changed_keys(config.name, parent) if parent and not combines else "",
+        **stamp(),
+        "public": "",
     }
 
 
 def note_in_leaderboard(line: dict[str, Any]) -> Path:
-    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first."""
-    path = RUNS / "leaderboard.csv"
-    lines = [line]
-    lines += [old for old in read_leaderboard() if old["name"] != line["name"]]
-    lines.sort(key=lambda each: (each["metric"], _rank(each)))
+    """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first.
+
+    Columns that this version does not write stay as they are, and so does a public score.
+    """
+    lines = read_leaderboard()
+    before = next((old for old in lines if old["name"] == line["name"]), {})
+    own = {key for key in before if key not in line} | {key for key in WRITTEN_BY_HAND if before.get(key)}
+    kept = {key: value for key, value in before.items() if key in own}
+    return write_leaderboard([{**line, **kept}, *(old for old in lines if old["name"] != line["name"])])
+
+
+def write_leaderboard(lines: list[dict[str, Any]]) -> Path:
+    """All lines, best first, with all columns that any of them has."""
+    lines = sorted(lines, key=lambda each: (each["metric"], _rank(each)))
     columns = list(dict.fromkeys(key for each in lines for key in each))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    write_text(path, text.getvalue())
-    return path
+    write_text(PATH, text.getvalue())
+    return PATH
 
 
 def read_leaderboard() -> list[dict[str, Any]]:
@@ -58,7 +80,7 @@ def read_leaderboard() -> list[dict[str, Any]]:
     Raises:
         CompError: the file is damaged.
     """
-    path = RUNS / "leaderboard.csv"
+    path = PATH
     if not path.exists():
         return []
     way_out = "move it away and run comp train for each run again: no finished fold is trained again"

@@ -122,6 +122,16 @@ def read_oof(path: Path, way_out: str = WAY_OUT) -> tuple[pd.DataFrame, Targets,
     return table, targets, folds
 
 
+def folds_of(path: Path) -> str:
+    """The hash of the folds that the predictions were made with; "" where they are not there or cannot be read."""
+    try:
+        with reading(path, WAY_OUT):
+            facts = json.loads((pq.read_schema(path).metadata or {})[b"comp"])
+            return str(facts["folds"])
+    except CompError:
+        return ""
+
+
 def _refuse_without(table: pd.DataFrame, columns: list[str]) -> None:
     missing = [name for name in columns if name not in table]
     if missing:

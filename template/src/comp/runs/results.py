@@ -1,6 +1,7 @@
 """Joins the folds' predictions into the run's two tables, scores them and notes them in the leaderboard."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json
+from comp.folds import units_of
 from comp.registry import metric_label, metrics_for
 from comp.runs.flags import flags_of_metrics, flags_of_training
 from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
-from comp.runs.predictions import read_oof, read_predictions, values_of, with_values, write_predictions
+from comp.runs.paired import MeasuresOf, interval
+from comp.runs.predictions import folds_of, read_oof, read_predictions, values_of, with_values, write_predictions
 from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.tables import Targets
 
@@ -20,11 +23,19 @@ Score = Callable[[str, pd.DataFrame, Targets], float]  # of a metric's name and 
 LASTING = ("combines", "flatters", "unscored")  # facts of `metrics.json` that are not scores
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How a task scores out-of-fold rows, and how it measures them for an interval."""
+
+    score: Score
+    measures: MeasuresOf | None = None
+
+
 def join_folds(
     config: Experiment,
     train_ids: pd.Series,
     run: RunDir,
-    score: Score,
+    scoring: Scoring,
     facts: Mapping[str, Any] | None = None,
     views: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -60,7 +71,7 @@ def join_folds(
     if "combines" not in facts:
         flags = flags.or_else(flags_of_metrics(before)).or_else(flags_of_training(run.trained_config()))
     measured_on = {"views": list(views)} if views else {}
-    metrics = {**_scores(config, oof, targets, score, run, done), **measured_on, **facts, **vars(flags)}
+    metrics = {**_scores(config, oof, targets, scoring, run, done), **measured_on, **facts, **vars(flags)}
     write_json(run.metrics, metrics)
     _record(config, metrics, run, len(train_ids), targets.kind)
     return metrics
@@ -86,14 +97,18 @@ def _facts_of(run: RunDir) -> dict[str, Any]:
 
 
 def _scores(
-    config: Experiment, oof: pd.DataFrame, targets: Targets, score: Score, run: RunDir, done: list[int]
+    config: Experiment, oof: pd.DataFrame, targets: Targets, scoring: Scoring, run: RunDir, done: list[int]
 ) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for name in metrics_for([config.metric, *config.metrics], targets.kind):
-        each = [score(name, oof[oof["fold"] == number], targets) for number in done]
+        each = [scoring.score(name, oof[oof["fold"] == number], targets) for number in done]
         std = float(np.std(each, ddof=1)) if len(each) > 1 else None  # of one fold nothing is known
-        scores[name] = {"oof": score(name, oof, targets), "mean": float(np.mean(each)), "std": std}
+        scores[name] = {"oof": scoring.score(name, oof, targets), "mean": float(np.mean(each)), "std": std}
         scores[name]["folds"] = dict(zip(map(str, done), each, strict=True))
+    measure = None if scoring.measures is None else scoring.measures(config, [config.metric], oof, targets)
+    if measure:
+        low, high = interval(measure[config.metric], units_of(config, folds_of(run.oof), oof["id"]))
+        scores[config.metric] |= {"interval": [low, high]} if np.isfinite([low, high]).all() else {}
     files = [*(run.fold(number) / "metrics.json" for number in done), *run.path.glob("fold*+*/metrics.json")]
     seconds = round(sum(read_fold_metrics(path)["seconds"] for path in files), 1)
     facts = {"metric": config.metric, "rows": len(oof), "folds": len(done), "seconds": seconds}
@@ -111,6 +126,9 @@ def _record(config: Experiment, metrics: dict[str, Any], run: RunDir, n_rows: in
         measured = f"{values['oof']:.4f} out of fold; folds {each}; mean {values['mean']:.4f}"
         spread = "" if values["std"] is None else f", std {values['std']:.4f}"
         print(f"cv      {metric_label(name, kind)} {measured}{spread}")
+        if "interval" in values:
+            low, high = values["interval"]
+            print(f"        95 % interval over rows: {low:.4f} to {high:.4f}")
     if views:
         print(f"        predicted with the views {', '.join(views)}")
     if flatters and not unscored:

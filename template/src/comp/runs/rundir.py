@@ -54,6 +54,7 @@ class Score(TypedDict):
     mean: float
     std: float | None  # of one fold nothing is known
     folds: dict[str, float]
+    interval: NotRequired[list[float]]  # of 95 %, over rows; of the metric that ranks
 
 
 class RunMetrics(TypedDict):
@@ -179,8 +180,8 @@ class RunDir:
         started = self._trained() or any(self.path.glob("pretrain/*"))
         if self.config.is_file() and started:  # else nothing was trained with it
             # Read by today's schema: what a newer template added has its default there, which keeps the old behavior.
-            before = _flat(yaml.safe_load(to_yaml(self.trained_config())))
-            now = _flat(yaml.safe_load(to_yaml(config)))
+            before = flat(yaml.safe_load(to_yaml(self.trained_config())))
+            now = flat(yaml.safe_load(to_yaml(config)))
             changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
             if changed:
                 what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
@@ -246,7 +247,7 @@ def _matters(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
     return of_training and before.get(key) != now.get(key)
 
 
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
+def flat(values: dict[str, Any]) -> dict[str, Any]:
     """`section.key` → value. What is nested deeper, such as `model.head_args`, is one value."""
     flat: dict[str, Any] = {}
     for section, value in values.items():

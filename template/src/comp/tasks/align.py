@@ -26,6 +26,10 @@ COMMANDS = {
         next="submit",
         step="combination",
     ),
+    "compare": usual.compare(
+        "comp.align.report.compare:compare", "two runs or more side by side, out of fold: what is real?"
+    ),
+    "board": usual.board("comp.align.report.compare:board"),
     "submit": usual.submit("comp.align.submission.submit:submit"),
     "score": usual.score("comp.align.submission.score:score_submission", "solution.npz"),
     "report": usual.report("comp.align.report.report:report"),

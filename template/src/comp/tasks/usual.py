@@ -47,3 +47,13 @@ def score(run: str, solution: str) -> Command:
 
 def report(run: str) -> Command:
     return Command(run, "write one HTML page about the run, its plots beside it", step="result")
+
+
+def compare(run: str, about: str) -> Command:
+    return Command(run, about, step="comparison", config=None, words="RUN")
+
+
+def board(run: str) -> Command:
+    about = "the leaderboard with intervals, and what is real of its differences; a table, and runs/board.html"
+    options = {"public": "RUN SCORE …: note the public scores of submissions first"}
+    return Command(run, about, options=options, step=None, config=None, words="")

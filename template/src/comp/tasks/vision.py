@@ -105,13 +105,11 @@ COMMANDS = {
         "score the run on the golden test set; golden_log.csv notes each look",
         step="result",
     ),
-    "compare": Command(
-        "comp.vision.golden.compare:compare",
-        "two runs on the golden test set, side by side: is their difference real?",
-        step="comparison",
-        config=None,
-        words="RUN",
+    "compare": usual.compare(
+        "comp.vision.report.compare:compare",
+        "two runs or more side by side, out of fold and on the golden test set: what is real?",
     ),
+    "board": usual.board("comp.vision.report.board:board"),
     "submit": usual.submit("comp.vision.submission.submit:submit"),
     "score": usual.score("comp.vision.submission.score:score_submission", "solution.csv"),
     "report": usual.report("comp.vision.report.report:report"),

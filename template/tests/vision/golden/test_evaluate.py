@@ -107,7 +107,15 @@ def test_a_run_of_another_golden_set_is_refused(golden_run, comp, competition):
     (competition / "golden.csv").unlink()
     comp("golden", "golden.seed=7")
     assert re.search(r"runs/small has predicted another golden test set than \w{16}", comp("evaluate")[2])
-    assert "has predicted another golden test set" in comp("compare", "small", "runs/small")[2]
+    digest = read_tables(golden_run.data).golden.digest
+    assert comp("split", "--force")[0] == comp("train", "name=other")[0] == 0
+    status, out, err = comp("compare", "small", "other")
+    assert status == 1
+    assert f"golden  not compared: runs/small has predicted another golden test set than {digest}" in out
+    assert err == (
+        "error: small and other cannot be compared out of fold: other folds: train one of them again with today's "
+        "folds.csv, under another name\n"
+    )
 
 
 def test_two_runs_side_by_side(golden_run, comp, competition):

@@ -102,6 +102,13 @@ def retrieval_scores(ranking: Ranking, gallery_size: int | None = None) -> dict[
     return scores
 
 
+def of_queries(ranking: Ranking) -> dict[str, np.ndarray]:
+    """What the scores that are means over queries are means of, (N,) each, in the whole gallery."""
+    place = np.arange(len(ranking.occurrences))
+    values = {"mrr": _over_ties(1 / (place + 1), ranking), "cosine": ranking.cosine.astype(np.float64)}
+    return values | {f"r@{k}": _over_ties((place < k).astype(np.float64), ranking) for k in RECALL_AT}
+
+
 def nearest(
     predictions: np.ndarray,
     gallery: np.ndarray,
@@ -220,9 +227,14 @@ def _skewness(ranking: Ranking) -> float:
 
 
 def _mean_over_ties(value: np.ndarray, ranking: Ranking) -> float:
-    """The mean over queries of `value` (M,) of a place, itself a mean over the places that the right image can have."""
+    """The mean over queries of `value` (M,) of a place."""
+    return float(np.mean(_over_ties(value, ranking)))
+
+
+def _over_ties(value: np.ndarray, ranking: Ranking) -> np.ndarray:
+    """(N,) `value` (M,) of each query's place: a mean over the places that the right image can have."""
     until = np.concatenate([[0.0], np.cumsum(value, dtype=np.float64)])
-    return float(np.mean((until[ranking.above + ranking.equal] - until[ranking.above]) / ranking.equal))
+    return np.asarray((until[ranking.above + ranking.equal] - until[ranking.above]) / ranking.equal)
 
 
 def _log_ways(n: np.ndarray, k: np.ndarray | int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from comp.align.baselines.compare import print_table, with_baselines
 from comp.align.data.fold import open_fold, unit_images
 from comp.align.data.pairs import EMBEDDING, Competition, open_competition
+from comp.align.ranking.measures import measures_of
 from comp.align.ranking.metrics import scores
 from comp.align.schema import AlignConfig
 from comp.align.training.fit import batches_of, fit
@@ -23,8 +24,9 @@ from comp.folds import folds_to_train
 from comp.loop.trackers import check_tracker, start_tracker
 from comp.registry import find
 from comp.runs.members import for_each_member
+from comp.runs.paired import Measure
 from comp.runs.predictions import oof_table, test_table, write_predictions
-from comp.runs.results import join_folds
+from comp.runs.results import Scoring, join_folds
 from comp.runs.rundir import RunDir
 
 
@@ -83,6 +85,9 @@ def collect(
     rows = {name: row for row, name in enumerate(competition.pairs.names)}
     of_fold: dict[int, dict[str, float]] = {}
 
+    def measures(_: object, names: Sequence[str], oof: pd.DataFrame, __: object) -> dict[str, Measure]:
+        return measures_of(names, oof, images, rows)
+
     def measured(name: str, oof: pd.DataFrame, _: object) -> float:
         total = 0.0
         for k in oof["fold"].unique():
@@ -93,7 +98,7 @@ def collect(
             total += of_fold[k][name] * len(own) / len(oof)
         return total
 
-    join_folds(config, competition.pairs.tables.train["id"], run, measured, facts)
+    join_folds(config, competition.pairs.tables.train["id"], run, Scoring(measured, measures), facts)
     print_table(config, with_baselines(config, competition, run))
 
 

@@ -1,58 +1,68 @@
-"""`comp compare RUN OTHER`: two runs on the same golden images, side by side: is the difference real, or noise?"""
+"""Runs on the same golden images, side by side: is the difference real, or noise?"""
 
-import os
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from comp.errors import CompError
-from comp.runs.page import saved
+from comp.runs.page import Plot, Section, Table, saved
+from comp.runs.page.figures import drawn
 from comp.runs.rundir import RUNS, RunDir
 from comp.vision.data.read import read_tables
 from comp.vision.golden.evaluate import SHOWN, OnGolden, about_looks, draws, note_look, on_golden, recalls
 from comp.vision.kinds import refuse_kind
 from comp.vision.metrics import score
-from comp.vision.schema import ImageConfig
+from comp.vision.schema import Data
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 SURE = 0.05
 
 
-def compare(words: list[str]) -> None:
-    """Prints both runs' scores, their difference with paired intervals, and one sentence; draws the confusion matrices.
+def golden_side_by_side(runs: Sequence[RunDir], data: Data) -> tuple[list[Section], str]:
+    """Prints each run's scores beside the first one's, their difference with paired intervals, and one sentence.
+
+    Each run's score is a look that is noted. Returns the same for a page, and the sentences.
 
     Raises:
-        CompError: these are not two runs that predicted the same golden test set.
+        CompError: they have not predicted the same golden test set.
     """
-    if len(words) != 2:
-        raise CompError("name two runs: comp compare runs/baseline runs/augmented")
-    runs = [_run(word) for word in words]
-    configs: list[ImageConfig] = [run.trained_config() for run in runs]
-    tables = read_tables(configs[1].data)
-    one, other = (on_golden(run, tables) for run in runs)
-    refuse_kind("comp compare", one.targets)
+    tables = read_tables(data)
+    found = [on_golden(run, tables) for run in runs]
+    refuse_kind("comp compare", found[0].targets)
     names = [run.path.name for run in runs]
+    sections, told = [], []
+    print(f"golden  {len(found[0].y)} images, golden.csv {found[0].digest}")
+    for other, name in zip(found[1:], names[1:], strict=True):
+        table = _scores_beside(found[0], other, [names[0], name])
+        told.append(verdict(found[0], other, names[0], name))
+        print(f"        {told[-1]}")
+        figure = _confusions(found[0], other, [names[0], name])
+        saved(figure, RUNS / f"compare-{names[0]}-{name}.png")
+        title = f"Golden test set: {names[0]} and {name}"
+        sections.append(Section(title, [table, Plot("Confusion", figure)], told[-1]))
+    log = None
+    for run, name, golden in zip(runs, names, found, strict=True):
+        metric = run.trained_config().metric
+        log = note_look(data, name, golden, metric, score(metric, golden.y, golden.p, golden.targets))
+    if log is not None:
+        print(f"        {about_looks(log, found[0])}")
+    print(f"wrote   {', '.join(str(RUNS / f'compare-{names[0]}-{name}.png') for name in names[1:])}")
+    return sections, "; ".join(told)
+
+
+def _scores_beside(one: OnGolden, other: OnGolden, names: list[str]) -> Table:
+    """Prints the lines of two runs, and returns them as a table."""
     lines = _metric_lines(one, other) + _recall_lines(one, other)
-    width = max(len(line[0]) for line in lines)
-    columns = max(10, *map(len, names))
-    print(f"golden  {len(one.y)} images, golden.csv {one.digest}")
+    width, columns = max(len(line[0]) for line in lines), max(10, *map(len, names))
+    table = Table("", ["", *names, "difference", "95 %"])
     print(f"        {'':{width}}  {names[0]:>{columns}}  {names[1]:>{columns}}  difference, 95 % interval")
     for label, before, after, low, high in lines:
-        change = f"{after - before:+.4f}  {low:+.4f} to {high:+.4f}"
-        print(f"        {label:{width}}  {before:{columns}.4f}  {after:{columns}.4f}  {change}")
-    print(f"        {verdict(one, other, *names)}")
-    log = None
-    for config, name, golden in zip(configs, names, (one, other), strict=True):
-        value = score(config.metric, golden.y, golden.p, golden.targets)
-        log = note_look(configs[1].data, name, golden, config.metric, value)
-    if log is not None:
-        print(f"        {about_looks(log, one)}")
-    path = RUNS / f"compare-{names[0]}-{names[1]}.png"
-    saved(_confusions(one, other, names), path)
-    print(f"wrote   {path}")
+        change, between = f"{after - before:+.4f}", f"{low:+.4f} to {high:+.4f}"
+        print(f"        {label:{width}}  {before:{columns}.4f}  {after:{columns}.4f}  {change}  {between}")
+        table.rows.append([label, f"{before:.4f}", f"{after:.4f}", change, between])
+    return table
 
 
 def verdict(one: OnGolden, other: OnGolden, name: str, second: str) -> str:
@@ -64,13 +74,6 @@ def verdict(one: OnGolden, other: OnGolden, name: str, second: str) -> str:
     if p >= SURE:
         return f"noise: no difference in accuracy is shown: {counts}"
     return f"real: {second if won > lost else name} is better: {counts}"
-
-
-def _run(word: str) -> RunDir:
-    run = RunDir(Path(word)) if os.sep in word or "/" in word else RunDir.of_name(word)
-    if not run.path.is_dir():
-        raise CompError(f"there is no run {word}")
-    return run
 
 
 def _right(golden: OnGolden) -> np.ndarray:
@@ -134,8 +137,7 @@ def _confusions(one: OnGolden, other: OnGolden, names: list[str]) -> Figure:
     shares = [_shares(each) for each in (one, other)]
     classes = list(one.targets.classes) if one.targets.kind == "multiclass" else ["0", "1"]
     side = max(3.6, 0.45 * len(classes) + 1.6)
-    figure = Figure(figsize=(3 * side, side + 0.7), layout="constrained")
-    axes = figure.subplots(1, 3)
+    figure, [axes] = drawn(3 * side, side + 0.7, columns=3)
     for place, title, values in zip(axes, [*names, "difference"], [*shares, shares[1] - shares[0]], strict=True):
         _matrix(place, title, values, classes, difference=title == "difference" and place is axes[2])
     return figure

@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from comp.runs.results import join_folds
+from comp.runs.results import Scoring, join_folds
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.inference.predict_fold import views_of
 from comp.vision.metrics import score
+from comp.vision.metrics.sums import measures_of
 from comp.vision.schema import ImageConfig
 
 
@@ -21,4 +22,4 @@ def collect(
     def measured(name: str, oof: pd.DataFrame, targets: Targets) -> float:
         return score(name, targets.encode(oof), oof[targets.columns].to_numpy(), targets)
 
-    return join_folds(config, train_ids, run, measured, facts, views_of(run))
+    return join_folds(config, train_ids, run, Scoring(measured, measures_of), facts, views_of(run))

@@ -14,13 +14,13 @@ DEPTHS = (3, 5, 10)  # of map@k
 @register("metric", "samples_f1", kinds=("multilabel",))
 def samples_f1(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """Mean over rows of the F1 of their labels; 1 where a row has none and none is given."""
-    return _of_rows(y, p, beta=1)
+    return float(f_of_rows(y, p, beta=1).mean())
 
 
 @register("metric", "samples_f2", kinds=("multilabel",))
 def samples_f2(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
     """As `samples_f1`, but recall counts four times as much as precision."""
-    return _of_rows(y, p, beta=2)
+    return float(f_of_rows(y, p, beta=2).mean())
 
 
 @register("metric", "micro_f1", kinds=("multilabel",))
@@ -38,19 +38,24 @@ def average_precision(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
 
 def _map_at(depth: int) -> Callable[[np.ndarray, np.ndarray, Targets], float]:
     def map_at(y: np.ndarray, p: np.ndarray, targets: Targets) -> float:
-        truth = p[np.arange(len(y)), y.argmax(axis=1)][:, None]
-        place = (p > truth).sum(axis=1) + ((p == truth).sum(axis=1) - 1) / 2  # of ties, the middle
-        return float(np.where(place < depth, 1 / (place + 1), 0.0).mean())
+        return float(reciprocal_places(y, p, depth).mean())
 
     map_at.__doc__ = f"Mean of 1 / place of the true class among the {depth} likeliest; 0 where it is not among them."
     return map_at
 
 
-for depth in DEPTHS:
-    register("metric", f"map@{depth}", kinds=("multiclass",), depth=depth)(_map_at(depth))
+MAP = tuple(register("metric", f"map@{k}", kinds=("multiclass",), depth=k)(_map_at(k)) for k in DEPTHS)
 
 
-def _of_rows(y: np.ndarray, p: np.ndarray, beta: float) -> float:
+def reciprocal_places(y: np.ndarray, p: np.ndarray, depth: int) -> np.ndarray:
+    """(N,) 1 / place of each row's true class; 0 beyond `depth`."""
+    truth = p[np.arange(len(y)), y.argmax(axis=1)][:, None]
+    place = (p > truth).sum(axis=1) + ((p == truth).sum(axis=1) - 1) / 2  # of ties, the middle
+    return np.where(place < depth, 1 / (place + 1), 0.0)
+
+
+def f_of_rows(y: np.ndarray, p: np.ndarray, beta: float) -> np.ndarray:
+    """(N,) the F score of each row's labels; 1 where it has none and none is given."""
     truth, given = y >= 0.5, p >= 0.5
     right, either = (truth & given).sum(axis=1), beta**2 * truth.sum(axis=1) + given.sum(axis=1)
-    return float(np.where(either > 0, (1 + beta**2) * right / np.maximum(either, 1e-12), 1.0).mean())
+    return np.where(either > 0, (1 + beta**2) * right / np.maximum(either, 1e-12), 1.0)

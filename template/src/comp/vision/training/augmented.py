@@ -28,6 +28,6 @@ def augmented(config: ImageConfig) -> list[ImageConfig]:
     judge = settings.classifier and judge_of(config, settings.classifier).path.name
     synthetic = {"combined": str(path), "digest": combined_digest(path), "run": judge}
     return [
-        changed(base, name=f"{base.name}-augmented", train=settings.train, synthetic=synthetic)
+        changed(base, name=f"{base.name}-augmented", parent=base.name, train=settings.train, synthetic=synthetic)
         for base in members_of(config) or [config]
     ]

@@ -32,6 +32,7 @@ def students(config: ImageConfig, number: int | None = None) -> list[ImageConfig
         changed(
             base,
             name=base.name + now,
+            parent=base.name + before,
             pretrain=None,
             train={**fine, **config.pseudo.train},
             student={**selection, "start": base.name + before, "teachers": teachers},
