@@ -1,7 +1,7 @@
 """How far `comp forecast` is off: `python ci/bench/forecast.py CONFIG …`, in a generated repository.
 
-For each configuration the forecast is made, then the run is trained, and both are compared: seconds of CPU time, since on
-a machine that others use too, the time on the clock is theirs as well, and the most memory. One thread.
+For each configuration the forecast is made, then the run is trained, and both are compared: seconds of CPU time, since
+on a machine that others use too, the time on the clock is theirs as well, and the most memory. One thread.
 """
 
 import os

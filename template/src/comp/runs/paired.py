@@ -124,7 +124,7 @@ def drawn(measures: Sequence[Measure], units: np.ndarray, draws: int | None = No
     counts = [min(measure.draws(), draws or DRAWS) for measure in measures]
     found: list[list[np.ndarray]] = [[] for _ in measures]
     done = 0
-    for weights in _weights(units, max(counts, default=0)):
+    for weights in weights_of(units, max(counts, default=0)):
         for measure, count, each in zip(measures, counts, found, strict=True):
             if done < count:
                 each.append(measure.under(weights[: count - done]))
@@ -184,7 +184,7 @@ def _over_folds(value: float, one: Side, other: Side) -> float | None:
     return _by_chance(mean, float(error), len(apart) - 1) if mean * value > 0 else 1.0
 
 
-def _weights(units: np.ndarray, draws: int) -> Iterator[np.ndarray]:
+def weights_of(units: np.ndarray, draws: int) -> Iterator[np.ndarray]:
     """How often each row (N,) is in a draw, some draws at a time: (d, N). The same units give the same weights."""
     names, unit = np.unique(units, return_inverse=True)
     each_alone = len(names) == len(units)

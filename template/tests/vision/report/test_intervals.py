@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from vision.report.stored import METRIC, TARGETS, said_of, train_table, truth_of
 
-from comp import registry
-from comp.runs.bootstrap import draws_of, interval
+from comp.runs.bootstrap import interval_of_drawn
 from comp.runs.page.drift import compared, in_words, unlike
+from comp.runs.paired import weights_of
 from comp.runs.predictions import oof_table
 from comp.vision.metrics import score
 from comp.vision.report.folds import of_folds
@@ -41,37 +41,18 @@ def test_an_interval_is_that_of_resampled_rows(kind, name):
     assert (low, high) == pytest.approx(np.quantile(plain, (0.025, 0.975)), abs=0.8 * plain.std())
 
 
-def test_the_score_of_many_rows_by_an_unknown_metric_has_the_spread_of_all_of_them(monkeypatch):
-    def of_p(y, p, targets):
-        return float(np.log(1 + p.astype(np.float64)).mean() ** 2)
-
-    monkeypatch.setitem(registry._parts["metric"], "spread of p", of_p)
-    rows = rows_of("binary", 40_000)
-    values = np.log(1 + rows.p.astype(np.float64))
-    expected = 2 * values.mean() * values.std() / np.sqrt(len(values))  # by the delta method
-    assert np.std(drawn_scores("spread of p", rows)) == pytest.approx(expected, rel=0.25)
-
-
-def test_a_metric_of_custom_py_with_the_name_of_ours_is_measured_itself(monkeypatch):
-    rows = rows_of("multiclass")
-    monkeypatch.setattr(Rows, "score", lambda self, name: float(np.median(self.p)))
-    monkeypatch.setattr("comp.vision.report.intervals.score", lambda name, y, p, targets: float(np.median(p)))
-    low, high = interval_of("accuracy", rows)
-    assert low <= float(np.median(rows.p)) <= high < 0.5
-
-
 def test_rows_of_a_group_are_drawn_together_so_that_copies_do_not_narrow_the_interval():
     one = rows_of("multiclass", 200)
     copied = one.where(np.ones(200, dtype=bool))
     many = Rows(*(np.repeat(each, 25, axis=0) for each in (one.ids, one.fold, one.unit, one.y, one.p)), one.targets)
     assert np.std(drawn_scores("accuracy", many)) == pytest.approx(np.std(drawn_scores("accuracy", copied)), rel=0.05)
-    for times in draws_of(many.unit, 5):
+    for times in weights_of(many.unit, 5):
         assert (times.reshape(5, 200, 25) == times.reshape(5, 200, 25)[:, :, :1]).all()
         assert (times.sum(axis=1) == 5000).all()
 
 
 def test_nothing_measurable_has_no_interval():
-    assert np.isnan(interval(np.array([np.nan, np.nan]))).all()
+    assert np.isnan(interval_of_drawn(np.array([np.nan, np.nan]))).all()
 
 
 @pytest.mark.parametrize("kind", TARGETS)

@@ -10,7 +10,7 @@ from comp.align.data.pairs import EMBEDDING, Competition
 from comp.align.ranking.retrieval import unit
 from comp.align.report.queries import Queries, queries_of
 from comp.readback import remembered
-from comp.runs.bootstrap import interval, spread
+from comp.runs.bootstrap import interval_of_drawn, spread
 from comp.runs.page import Table
 from comp.runs.predictions import read_oof, values_of, with_values
 from comp.runs.rundir import RUNS, RunDir
@@ -35,7 +35,7 @@ def members_table(names: Sequence[str], competition: Competition, oof: pd.DataFr
         if without is not None:
             change = every.drawn(metric) - without.drawn(metric)  # type: ignore[operator]  # of the same draws
             others = _mean(without, metric)
-            line += [f"{others:.4f}", f"{_mean(every, metric) - others:+.4f}", spread(*interval(change))]
+            line += [f"{others:.4f}", f"{_mean(every, metric) - others:+.4f}", spread(*interval_of_drawn(change))]
         table.rows.append([*line, *["–"] * (len(table.columns) - len(line))])
     return [table]
 

@@ -13,11 +13,12 @@ from comp.align.report.queries import Queries, queries_of
 from comp.align.report.ranks import folds_section, hubs_section, of_folds, ranks_section, worst_section
 from comp.align.schema import AlignConfig
 from comp.errors import CompError
-from comp.runs.bootstrap import draws_for, interval, spread
+from comp.runs.bootstrap import interval_of_drawn, spread
 from comp.runs.page import Picture, Section, Table
 from comp.runs.page.configuration import configuration_section
 from comp.runs.page.drift import OfFold, unlike
 from comp.runs.page.of_run import facts_of, opening, scores, timings_section, training_section, write_page
+from comp.runs.paired import DRAWS
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 
@@ -46,7 +47,7 @@ def report(config: AlignConfig) -> Path:
         facts.append(f"without ranks, worst captions and hubs: {error}")
     queries = seen[1] if seen else None
     drawn = {} if queries is None else {name: queries.drawn(name) for name in metrics["scores"]}
-    intervals = {name: interval(each) for name, each in drawn.items() if each is not None}
+    intervals = {name: interval_of_drawn(each) for name, each in drawn.items() if each is not None}
     stored = {name: each["interval"] for name, each in metrics["scores"].items() if "interval" in each}
     intervals |= {name: (low, high) for name, (low, high) in stored.items()}
     folds = of_folds(queries, metrics["metric"], metrics["scores"][metrics["metric"]]["folds"]) if queries else []
@@ -81,8 +82,7 @@ def _scores(
     table = scores(metrics, {name: spread(*each) for name, each in intervals.items()}, {})
     if queries is None:
         return Section("Scores", [table])
-    draws = draws_for(len(queries.rows))
-    note = f"The interval is where the score would lie with other captions: their groups are drawn anew {draws} times. "
+    note = f"The interval is where the score would lie with other captions: their groups are drawn anew {DRAWS} times. "
     return Section("Scores", [table], note=note + "Its models stay as they are: another training moves it further.")
 
 

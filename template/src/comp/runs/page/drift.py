@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from comp.runs.bootstrap import interval
+from comp.runs.bootstrap import interval_of_drawn
 
 SURE = 0.05  # chance that any fold of alike ones stands out
 
@@ -35,7 +35,7 @@ def compared(
         error = float(np.hypot(errors[place], np.sqrt((share**2 * errors**2).sum())))
         apart = float(score[place] - (share * score).sum()) if len(size) > 1 else 0.0
         deviations = apart / error if error > 0 else 0.0
-        found.append(OfFold(number, int(size[place]), float(score[place]), interval(drawn[place]), deviations))
+        found.append(OfFold(number, int(size[place]), float(score[place]), interval_of_drawn(drawn[place]), deviations))
     return found
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from comp.errors import CompError
 from comp.readback import reading, remembered
 from comp.registry import greater_is_better
-from comp.runs.bootstrap import interval, spread
+from comp.runs.bootstrap import interval_of_drawn, spread
 from comp.runs.page import Section, Table
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RUNS, RunDir
@@ -58,7 +58,11 @@ def members_table(combines: Mapping[str, Any], rows: Rows, metric: str) -> list[
         if len(found) > 1:
             without = rows.saying(np.mean([other for each, other in found.items() if each != name], axis=0))
             change = drawn - drawn_scores(metric, without)  # of the same draws
-            line += [f"{without.score(metric):.4f}", f"{score - without.score(metric):+.4f}", spread(*interval(change))]
+            line += [
+                f"{without.score(metric):.4f}",
+                f"{score - without.score(metric):+.4f}",
+                spread(*interval_of_drawn(change)),
+            ]
         table.rows.append([*line, *["–"] * (len(table.columns) - len(line))])
     return [table]
 

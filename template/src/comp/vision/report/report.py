@@ -7,8 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from comp.errors import CompError
-from comp.folds import groups_of
-from comp.readback import remembered
+from comp.folds import units_of
 from comp.runs.page import Block, Plot, Section, saved
 from comp.runs.page.configuration import configuration_section
 from comp.runs.page.figures import drawn
@@ -48,7 +47,7 @@ def report(config: ImageConfig) -> Path:
     trained: ImageConfig = run.trained_config()
     oof, targets, folds = read_oof(run.oof)
     metrics = run.read_metrics()
-    groups = remembered(run.oof, lambda: groups_of(config, oof["id"], folds))
+    groups = pd.factorize(units_of(config, folds, oof["id"]))[0]
     rows = Rows.of(oof, targets, groups)
     intervals = intervals_of(metrics, rows)
     by_fold = of_folds(metrics["metric"], rows)

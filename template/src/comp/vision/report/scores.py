@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from comp.registry import metric_label
-from comp.runs.bootstrap import draws_for, spread
+from comp.runs.bootstrap import spread
 from comp.runs.page import Section, Table
 from comp.runs.page.of_run import scores
+from comp.runs.paired import DRAWS
 from comp.runs.rundir import RunDir
 from comp.vision.golden.evaluate import golden_scores
 from comp.vision.report.intervals import interval_of
@@ -33,7 +34,7 @@ def scores_section(
         groups = "" if rows.unit.max() + 1 == len(rows.unit) else ", groups and duplicates together"
         section.note = (
             f"{len(rows.y)} out-of-fold rows. The interval is where the score would lie with other such rows: they "
-            f"are drawn anew {draws_for(len(rows.y))} times{groups}. Its models stay as they are: another training "
+            f"are drawn anew up to {DRAWS} times{groups}. Its models stay as they are: another training "
             "moves it further."
         )
     section.blocks += golden_table(run)
