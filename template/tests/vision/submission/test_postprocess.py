@@ -184,7 +184,7 @@ def test_comp_submit_tells_each_with_and_without_and_keeps_it(competition, confi
     assert (status, err) == (0, "")
     assert "post    temperature: log_loss " in out
     assert "cannot be measured on out-of-fold rows" in out
-    steps = json.loads(Path("runs/small/postprocess.json").read_text())
+    steps = json.loads(Path("runs/small/postprocess.json").read_text())["steps"]
     assert [step["name"] for step in steps] == ["temperature", "of two rows"]
     assert steps[0]["used"] == (steps[0]["after"] < steps[0]["before"] - 1e-9)
     assert steps[1]["used"]

@@ -109,7 +109,12 @@ def _short(config: ImageConfig) -> ImageConfig:
     settings = config.train
     frozen = EPOCHS * bool(settings.freeze_epochs)
     epochs = frozen + EPOCHS * (settings.freeze_epochs < settings.epochs)
-    changes = {"epochs": epochs, "freeze_epochs": frozen, "warmup_epochs": 0.0, "schedule_epochs": None}
+    changes: dict[str, object] = {
+        "epochs": epochs,
+        "freeze_epochs": frozen,
+        "warmup_epochs": 0.0,
+        "schedule_epochs": None,
+    }
     changes |= {"early_stop": None, "checkpoint_epochs": 0, "save_every": "1000000 minutes"}
     return config.model_copy(update={"train": settings.model_copy(update=changes), "tracker": "none"})
 

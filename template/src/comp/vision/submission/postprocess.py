@@ -99,7 +99,7 @@ def postprocessed(
                 predictions = _with(predictions, correction(test), targets)
                 held = held.with_p(_on_fitted_rows(correction, held.p))
         steps.append(step)
-    write_json(path, [asdict(step) for step in steps])
+    write_json(path, {"steps": [asdict(step) for step in steps]})
     return predictions, None if held is None else held.oof, steps
 
 
