@@ -50,10 +50,10 @@ def details(pair: Pair) -> list[Section]:
     p, q = (run.oof[targets.columns].to_numpy() for run in (pair.first, pair.other))
     title = f"{pair.first.name} and {pair.other.name}"
     if targets.kind == "regression":
-        errors = [np.abs(y - each.astype(np.float64)).mean(axis=1) for each in (p, q)]
-        return [Section(title, [moved_most(pair, *errors, "absolute error")])]
-    right = [all_right_of_rows(y, each, targets) for each in (p, q)]
-    blocks: list[Table | Plot] = [_classes(pair, y, p, q), right_only(pair, *right)]
+        before, after = (np.abs(y - each.astype(np.float64)).mean(axis=1) for each in (p, q))
+        return [Section(title, [moved_most(pair, before, after, "absolute error")])]
+    right, also = (all_right_of_rows(y, each, targets) for each in (p, q))
+    blocks: list[Table | Plot] = [_classes(pair, y, p, q), right_only(pair, right, also)]
     if targets.kind == "multiclass" and len(targets.classes) <= MOST_CLASSES:
         blocks.insert(1, Plot("Confusion, the second less the first", _moved(pair, y, p, q)))
     return [Section(title, list(blocks))]
