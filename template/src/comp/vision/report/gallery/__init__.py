@@ -63,6 +63,7 @@ def _gallery(title: str, note: str, cases: Sequence[Case], pictures: Pictures) -
 
 def _of_rows(count: int, targets: Targets) -> str:
     if targets.kind == "regression":
-        return f"{count} numbers are far from what was predicted, by the spread of all errors"
+        number = "1 number is" if count == 1 else f"{count} numbers are"
+        return f"{number} far from what was predicted, by the spread of all errors"
     what = "labels" if targets.kind == "multilabel" else "rows"
     return f"{count} {what} of which another class was likelier out of fold, ranked by how unlikely their own is"

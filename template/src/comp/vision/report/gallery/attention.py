@@ -18,7 +18,7 @@ from comp.vision.model.link import Link, link_of
 from comp.vision.pixels import Evaluation
 from comp.vision.report.gallery.cases import Answers, Case
 from comp.vision.report.gallery.heat import feature_maps, heat_of
-from comp.vision.report.gallery.pictures import Shown
+from comp.vision.report.gallery.rows import Shown
 from comp.vision.report.gallery.thumbnails import overlaid
 
 AT_ONCE = 4  # images: with gradients, each takes the memory of a training image
