@@ -16,6 +16,7 @@ FLOORS = (
     ("config", "registry", "tables"),
     ("folds",),
     ("runs",),
+    ("kaggle",),
     ("distributed",),
     ("loop",),
     ("vision", "align"),

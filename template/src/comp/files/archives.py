@@ -29,6 +29,14 @@ DRIVE = re.compile("[A-Za-z]:")
 SYSTEM = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
+class Damaged(CompError):
+    """The archive of this name cannot be read to its end."""
+
+    def __init__(self, archive: Path, why: str) -> None:
+        super().__init__(f"{archive} is damaged ({why}): download it again")
+        self.archive = archive
+
+
 @dataclass(frozen=True)
 class Member:
     """A file in an archive."""
@@ -92,7 +100,7 @@ def _unpack_one(path: Path) -> None:
         n_files, n_bytes = _extract(path, temporary)
         _inner(temporary, folder.name).replace(folder)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        raise CompError(f"{path} is damaged ({one_line(error)}): download it again") from None
+        raise Damaged(path, one_line(error)) from None
     except OSError as error:
         if error.errno in NO_SPACE:
             raise CompError(f"no space left on the disk while unpacking {path}: free some and run again") from None

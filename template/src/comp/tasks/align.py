@@ -8,6 +8,7 @@ OTHERS = {
 }
 COMMANDS = {
     "demo-data": usual.demo_data("comp.align.demo:write_demo"),
+    "download": usual.download(),
     "unpack": usual.unpack(),
     "split": usual.split("comp.align.data.pairs:split"),
     "train": usual.train("comp.align.training.train:train"),

@@ -9,6 +9,7 @@ OTHERS = {
 }
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
+    "download": usual.download(),
     "unpack": usual.unpack(),
     "golden": Command(
         "comp.vision.golden.take:golden",
