@@ -25,8 +25,10 @@ def state(
     """What the server will answer. The user is logged in, and the client may print all it can."""
     if find_spec("kagglesdk") is None:
         pytest.skip("kaggle is not installed")
+    home = str(tmp_path_factory.mktemp("home"))
     for name, value in {
-        "HOME": str(tmp_path_factory.mktemp("home")),
+        "HOME": home,
+        "USERPROFILE": home,
         "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
         "http_proxy": server.address,
         "no_proxy": "127.0.0.1",

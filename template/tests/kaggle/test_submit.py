@@ -76,7 +76,7 @@ def test_what_was_sent_is_fetched_later(state, output):
 
 
 def test_several_submissions_keep_their_order_and_their_messages(state):
-    messages = ['with "quotes", and a comma\nin two lines', "Ünïcødé 漢字"]
+    messages = ['--with "quotes", and a comma\nin two lines', "Ünïcødé 漢字"]
     for message in messages:
         send(message)
     assert [each.message for each in read_sent()] == messages

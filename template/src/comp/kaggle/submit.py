@@ -76,7 +76,7 @@ def submit(write: Callable[[Experiment], Path | None], config: Experiment, **ask
     ledger.note_sent(Sent(**{**vars(draft), "ref": ref}))
     print(f"sent    {draft.file} to {slug}: submission {ref}", flush=True)
     if wish.wait:
-        return _follow(config, until_scored=True)
+        return _follow(config, until_scored=True, only=ref)
     print("sent    comp submit --fetch asks for its score")
     return 0
 
@@ -85,7 +85,7 @@ def _send(draft: Sent, words: list[str]) -> str:
     """Kaggle's number of the submission. Where an answer was lost, Kaggle is asked first whether it has it."""
     slug = draft.competition
     _tell_what_is_left(slug)
-    words = ["competitions", "submit", slug, *words, "-m", draft.message, "-q"]
+    words = ["competitions", "submit", slug, *words, f"--message={draft.message}", "-q"]
     for pause in (*client.PAUSES, None):
         try:
             return _number(ask_once(slug, *words)) or _found(draft, "its client has named no number")
@@ -148,11 +148,15 @@ def _tomorrow() -> str:
     return f"the next day begins at 0:00 UTC, in {minutes // 60} h {minutes % 60} min"
 
 
-def _follow(config: Experiment, until_scored: bool) -> int:
-    """Fetches scores, again and again until all are there if wished; status 1 if some are not, or failed."""
+def _follow(config: Experiment, until_scored: bool, only: str = "") -> int:
+    """Fetches scores, again and again until all are there if wished, or that of one submission.
+
+    Raises:
+        CompError: they are not there after `kaggle.wait` minutes.
+    """
     deadline, pause = time.monotonic() + 60 * config.kaggle.wait, FIRST_LOOK
     while True:
-        every = ledger.fetch_scores()
+        every = [each for each in ledger.fetch_scores() if only in {"", each.ref}]
         waiting = [each.ref for each in every if each.status == PENDING]
         if not (until_scored and waiting):
             break
