@@ -31,6 +31,7 @@ class State:
     limit_is_told: bool = True  # before a submission; else only as its refusal
     faults: dict[str, list[int]] = field(default_factory=dict)  # call → what it answers at first
     loses_answers: int = 0  # submissions that are taken, and answered by 502
+    says: str = ""  # as the sentence of a refusal of anything
     quiet: bool = False  # takes submissions, and names no number
     looks: int = 2  # at a submission until it has its score
     fails: bool = False  # as the score of a submission
@@ -71,6 +72,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(state.faults[name].pop(0), b"<html>an error page</html>", "text/html")
         elif body.get("competitionName") not in {SLUG, None}:
             self._json({"code": 404, "message": "Competition not found"}, 404)
+        elif state.says:
+            self._json({"code": 400, "message": state.says}, 400)
         elif not state.joined:
             self._json({"code": 403, "message": RULES}, 403)
         else:

@@ -10,7 +10,7 @@ from kaggle_server import KEY, SIGNED, SLUG, USED_UP
 from comp.cli import main
 from comp.config.common import Kaggle
 from comp.errors import CompError
-from comp.kaggle import client, sent
+from comp.kaggle import sent
 from comp.kaggle import submit as room
 from comp.kaggle.secrets import scrubbed
 from comp.kaggle.sent import fetch_scores, read_sent
@@ -202,9 +202,8 @@ def test_credentials_are_scrubbed_wherever_they_are_kept(state, monkeypatch):
 
 
 def test_what_the_server_says_back_is_scrubbed(state):
-    with pytest.raises(CompError) as refused:
-        raise client.refusal(SLUG, "", scrubbed(f"the key {KEY} is no good"))
-    assert "the key *** is no good" in str(refused.value)
+    state.says = f"the key {KEY} is no good at http://storage/x?{SIGNED}"
+    assert "the key *** is no good at http://storage/x?***" in refusal(send=True, message="a first try")
 
 
 def test_a_trained_run_is_sent_from_the_command_line(state, small, output, at_once):
