@@ -36,7 +36,7 @@ def test_with_defaults_nothing_is_asked(template, tmp_path, task):
     told = done.stderr + done.stdout
     assert f"cd '{tmp_path / 'new comp'}' && " in told
     assert "comp demo-data && comp run conf/demo.yaml" in told
-    assert "kaggle competitions download -c my-competition -p data" in told
+    assert "comp download    # my-competition" in told
     assert "\n    comp run\n" in told
 
 

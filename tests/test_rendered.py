@@ -91,6 +91,7 @@ def test_the_baseline_holds_only_what_the_prompts_changed(repo):
     written = yaml.safe_load((repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
     assert written.pop("base") == f"recipes/{answers(repo)['recipe']}.yaml"
     assert written.pop("name") == "baseline"
+    assert written.pop("kaggle") == {"competition": answers(repo)["slug"]}
     inherited = recipe(answers(repo)["recipe"])
     for section, values in written.items():
         before = inherited.get(section)
@@ -104,8 +105,10 @@ def test_the_baseline_holds_only_what_the_prompts_changed(repo):
 
 @pytest.mark.parametrize(("task", "name"), APPROACHES)
 def test_with_the_defaults_the_baseline_changes_nothing(render, task, name):
-    written = yaml.safe_load((render(task=task, recipe=name) / "conf/baseline.yaml").read_text(encoding="utf-8"))
-    assert written == {"base": f"recipes/{name}.yaml", "name": "baseline"}
+    made = render(task=task, recipe=name)
+    written = yaml.safe_load((made / "conf/baseline.yaml").read_text(encoding="utf-8"))
+    named = {"competition": answers(made)["slug"]}
+    assert written == {"base": f"recipes/{name}.yaml", "name": "baseline", "kaggle": named}
 
 
 def test_all_recipes_of_the_task_come_along_comments_and_all(repo):

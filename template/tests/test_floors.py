@@ -16,6 +16,7 @@ FLOORS = (
     ("config", "registry", "tables"),
     ("folds",),
     ("runs",),
+    ("kaggle",),
     ("distributed",),
     ("loop",),
     ("vision", "align"),
@@ -115,8 +116,8 @@ def test_the_rooms_and_the_arrows_between_them_are_few():
     between = {(a.partition(".")[0], b.partition(".")[0]) for a, b in arrows()}
     between = {(a, b) for a, b in between if a != b}
     print(f"{len(rooms)} rooms, {len(between)} arrows")
-    assert len(rooms) <= 20
-    assert len(between) <= 80
+    assert len(rooms) <= 22
+    assert len(between) <= 84
     # Task entries stand in a folder with the records that lower floors read: what they import leads down from them.
     assert circles({(a, b) for a, b in between if a != "tasks"}) == set()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from comp.config import Experiment
 
 BASELINE = Path("conf/baseline.yaml")
+SHORT = {"message": "-m"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -122,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         for option, meaning in command.options.items():
             value, _, help_ = meaning.partition(": ")
             several = "+" if value.endswith("…") else None
-            about.add_argument(f"--{option}", nargs=several, metavar=value.removesuffix(" …"), help=help_)
+            names = [f"--{option}", *([SHORT[option]] if option in SHORT else [])]
+            about.add_argument(*names, nargs=several, metavar=value.removesuffix(" …"), help=help_)
     return parser
 
 

@@ -145,6 +145,13 @@ class Submission(Section):
     digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
 
 
+class Kaggle(Section):
+    competition: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")] | None = (
+        None  # its slug, the last part of its address
+    )
+    wait: Positive = 60  # minutes that comp submit --wait waits for a score
+
+
 class Experiment(Section):
     """The keys of every task. `members` are overrides of the experiment, one model each."""
 
@@ -162,6 +169,7 @@ class Experiment(Section):
     member: str | None = None  # only this one of them
     submit: Submission = Submission()
     tuned: Tuned | None = None  # its values were chosen by validated rows: a score on these folds flatters
+    kaggle: Kaggle = Kaggle()  # for comp download and comp submit --send
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     steps: list[str] = ["split", "train", "submit"]
 

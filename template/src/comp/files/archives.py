@@ -29,6 +29,14 @@ DRIVE = re.compile("[A-Za-z]:")
 SYSTEM = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
+class Damaged(CompError):
+    """The archive of this name cannot be read to its end."""
+
+    def __init__(self, archive: Path, why: str) -> None:
+        super().__init__(f"{archive} is damaged ({why}): download it again")
+        self.archive = archive
+
+
 @dataclass(frozen=True)
 class Member:
     """A file in an archive."""
@@ -61,7 +69,7 @@ def unpack(config: Any) -> None:
     """
     root = Path(config.data.root)
     if not root.is_dir():
-        raise CompError(f"data.root={root} is not a folder: put the competition's files there")
+        raise CompError(f"data.root={root} is not a folder: run comp download, or put the competition's files there")
     found = archives_in(root)
     if not found:
         raise CompError(f"there are no archives in {root}: nothing to unpack")
@@ -92,7 +100,7 @@ def _unpack_one(path: Path) -> None:
         n_files, n_bytes = _extract(path, temporary)
         _inner(temporary, folder.name).replace(folder)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        raise CompError(f"{path} is damaged ({one_line(error)}): download it again") from None
+        raise Damaged(path, one_line(error)) from None
     except OSError as error:
         if error.errno in NO_SPACE:
             raise CompError(f"no space left on the disk while unpacking {path}: free some and run again") from None
@@ -104,26 +112,32 @@ def _unpack_one(path: Path) -> None:
 
 def _extract(path: Path, folder: Path) -> tuple[int, int]:
     """How many files and bytes were written to `folder`."""
-    free, size = shutil.disk_usage(folder).free - KEPT_FREE, path.stat().st_size
+    free = shutil.disk_usage(folder).free - KEPT_FREE
     n_files = n_bytes = 0
+    if _suffix(path) in ZIPS:  # says at once how large all will be
+        with zipfile.ZipFile(path) as archive:
+            _refuse_too_large(path, sum(info.file_size for info in archive.infolist()), free, folder)
     for member in _members(path):
         parts = _parts(member, path)
         if SYSTEM.intersection(parts) or parts[-1].startswith("._"):
             continue
         n_files, n_bytes = n_files + 1, n_bytes + member.n_bytes
-        if n_bytes > LARGE and n_bytes > MOST_TIMES * size:
-            raise CompError(
-                f"{path} grows to more than {MOST_TIMES} times its size: if you trust it, unpack it yourself"
-            )
-        if n_bytes > free:
-            raise CompError(
-                f"{path} does not fit on the disk of {folder.parent}, which has {max(free, 0) / 1e9:.1f} GB"
-            )
+        _refuse_too_large(path, n_bytes, free, folder)
         place = folder.joinpath(*parts)
         _write(member, place, path)
     if not n_files:
         raise CompError(f"{path} holds no files")
     return n_files, n_bytes
+
+
+def _refuse_too_large(path: Path, n_bytes: int, free: int, folder: Path) -> None:
+    if n_bytes > LARGE and n_bytes > MOST_TIMES * path.stat().st_size:
+        raise CompError(f"{path} grows to more than {MOST_TIMES} times its size: if you trust it, unpack it yourself")
+    if n_bytes > free:
+        raise CompError(
+            f"{path} does not fit on the disk of {folder.parent}: it needs {n_bytes / 1e9:.1f} GB, there are "
+            f"{max(free, 0) / 1e9:.1f}"
+        )
 
 
 def _write(member: Member, place: Path, path: Path) -> None:

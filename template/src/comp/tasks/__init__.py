@@ -7,7 +7,7 @@ template has them all. Records name code as `module:name` and import it when it 
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, Literal
 
@@ -32,13 +32,17 @@ class Command:
     makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
     suffix: str = ""  # what their names end with
     beside: str = ""  # module:function that gives experiments which it makes for the table of results only
+    around: str = ""  # module:function that is called in its place, with the function first
     launches: bool = False  # the function also gets its command line: it may start it in further processes
     config: str | None = "conf/baseline.yaml"  # read unless another is named; None: it gets the words as they are
     words: str = "key=value"  # what help calls them then
 
     def __call__(self, first: Any, words: list[str], **flags: Any) -> int:
         """Carries it out; `first` is the configuration, or the words of a command that reads none."""
-        result = imported(self.run)(first, *([words] if self.launches else []), **flags)
+        function = imported(self.run)
+        if self.around:
+            function = partial(imported(self.around), function)
+        result = function(first, *([words] if self.launches else []), **flags)
         return result if isinstance(result, int) else 0
 
 

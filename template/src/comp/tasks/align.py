@@ -8,6 +8,7 @@ OTHERS = {
 }
 COMMANDS = {
     "demo-data": usual.demo_data("comp.align.demo:write_demo"),
+    "download": usual.download(),
     "unpack": usual.unpack(),
     "check": usual.check(
         "comp.align.check:check", "captions that repeat, images without, drift, what the submission wants"

@@ -10,6 +10,11 @@ def demo_data(run: str) -> Command:
     return Command(run, about, next="run", step=None, config="conf/demo.yaml")
 
 
+def download() -> Command:
+    about = "download the competition's files (kaggle.competition) into data.root and unpack them; goes on if cut off"
+    return Command("comp.kaggle.download:download", about, next="split")
+
+
 def unpack() -> Command:
     about = "unpack the archives in data.root (zip, tar), each into a folder of its name beside it"
     return Command("comp.files.archives:unpack", about, next="split")
@@ -38,7 +43,22 @@ def predict(run: str, such_as: str, options: Mapping[str, str] | None = None) ->
 
 
 def submit(run: str) -> Command:
-    return Command(run, "write the submission, checked against the sample submission", step="result")
+    return Command(
+        run,
+        "write the submission, checked against the sample submission",
+        flags={
+            "send": "send it to Kaggle, and note it in runs/sent.csv",
+            "wait": "wait for the scores of what was sent, up to kaggle.wait minutes",
+            "fetch": "only ask for the scores of what was sent",
+        },
+        options={
+            "message": "TEXT: what Kaggle shows beside it",
+            "kernel": "OWNER/SLUG: send the output of this notebook instead",
+            "version": "N: of the notebook",
+        },
+        step="result",
+        around="comp.kaggle.submit:submit",
+    )
 
 
 def score(run: str, solution: str) -> Command:

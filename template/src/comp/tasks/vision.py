@@ -14,6 +14,7 @@ OTHERS = {
 }
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
+    "download": usual.download(),
     "unpack": usual.unpack(),
     "check": usual.check(
         "comp.vision.check.check:check", "unreadable images, duplicates, label conflicts, leaks, drift of the test set"

@@ -84,7 +84,7 @@ def read_pairs(config: AlignConfig) -> Pairs:
     data, root = config.data, Path(config.data.root)
     if not root.is_dir():
         raise CompError(
-            f"data.root={data.root} is not a folder: put the competition's files there, or run comp demo-data"
+            f"data.root={data.root} is not a folder: run comp download, put the files there, or run comp demo-data"
         )
     train = Archive(_file(root, data.train, TRAIN, "data.train"))
     test = Archive(_file(root, data.test, TEST, "data.test"))

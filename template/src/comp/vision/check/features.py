@@ -53,13 +53,14 @@ def pixel_features(seen: Seen) -> list[Feature]:
 
 def file_features(seen: Seen) -> list[Feature]:
     """Sizes, and what kind of file each image is; how many images a row has, where that differs."""
+    pixels = seen.statistic("pixels")
     n_bytes = np.where(seen.readable, seen.n_bytes, np.nan)[seen.first]
     modes = np.array([*MODES, "another mode", ""], dtype=object)
     place = np.nan_to_num(seen.statistic("mode"), nan=len(modes) - 1).astype(int)
     features = [
         *(Feature(name, seen.statistic(name), "number") for name in ("width", "height", "aspect")),
         Feature("bytes", n_bytes, "number"),
-        Feature("bytes a pixel", n_bytes / seen.statistic("pixels"), "number"),
+        *([Feature("bytes a pixel", n_bytes / pixels, "number")] if len(set(pixels)) > 1 else []),
         Feature("mode", modes[place], "category"),
         Feature("format", seen.looks["format"][seen.first].astype(str).astype(object), "category"),
     ]

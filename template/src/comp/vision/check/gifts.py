@@ -11,9 +11,11 @@ from comp.tables import number_of
 from comp.vision.check.alone import Told, rows_to_look_at, told
 from comp.vision.check.features import Feature, columns, file_features
 from comp.vision.check.seen import Seen
+from comp.vision.pixels.statistics import STATISTICS
 
 TELLS, TELLS_ALL = 0.2, 0.8  # above chance, from 0 to 1: an AUC of 0.6 and of 0.9
 NAMED, LEAST_LETTERS = 0.9, 2  # the share of ids that hold their row's label, which has so many letters
+LOSSLESS = {b"PNG", b"GIF", b"BMP"}  # formats whose files' sizes follow from what they show
 LINES = 5  # that are printed
 MANY = 0.05  # values by rows: so many are rather groups than a category
 ROW_ORDER, ID_ORDER = "place in the table", "order of the ids"
@@ -75,8 +77,16 @@ def _tell(part: Part, seen: Seen, feature: Feature, result: Told, of_table: bool
         kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
         kept.append(f"{what}: a leak, or a gift (model.metadata=['{feature.name}'], stack.features)")
     else:
-        kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
-        kept.append(f"{what}: an artifact of the files, or a gift (stack.features=[image_statistics])")
+        _tell_of_files(part, seen, feature, result, what)
+
+
+def _tell_of_files(part: Part, seen: Seen, feature: Feature, result: Told, what: str) -> None:
+    if feature.name.startswith("bytes") and set(seen.looks["format"]) <= LOSSLESS:
+        part.notes.append(f"{what}: files without loss are the larger, the more there is in an image")
+        return
+    use = " (stack.features=[image_statistics])" if feature.name in STATISTICS else ""
+    kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
+    kept.append(f"{what}: an artifact of the files, or a gift{use}")
 
 
 def _without_gaps(bins: np.ndarray) -> np.ndarray:

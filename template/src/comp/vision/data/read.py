@@ -119,7 +119,7 @@ def _read_train(
     """The training table with `id` and `path`, its label columns, and what the id column was called."""
     if not root.is_dir():
         raise CompError(
-            f"data.root={data.root} is not a folder: put the competition's files there, or run comp demo-data"
+            f"data.root={data.root} is not a folder: run comp download, put the files there, or run comp demo-data"
         )
     source = train_source(data, root)
     if source.is_dir():

@@ -1,0 +1,1 @@
+"""Kaggle from the command line: the competition's files, and submissions with their scores."""

@@ -1,0 +1,44 @@
+"""What a line for the terminal or a file must never hold: the credentials of Kaggle's clients."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+FILES = ("kaggle.json", "access_token", "access_token.txt", "credentials.json")
+SHORTEST = 6  # letters: what is shorter is no secret, and hiding it would spoil other words
+# What a URL is signed with, what a header logs in with, and Kaggle's own tokens.
+FORMS = re.compile(r"(?<=\?)[\w%&=.~+/:;,-]{8,}|(?<=Bearer )\S+|(?<=Basic )\S+|\bKGAT_\w+")
+
+
+def scrubbed(text: str) -> str:
+    """`text` without the credentials of this user, and without what looks like one."""
+    for secret in sorted(_known(), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return FORMS.sub("***", text)
+
+
+def _known() -> set[str]:
+    """The credentials in the environment and in the files where Kaggle's clients keep them."""
+    found = {value for name, value in os.environ.items() if name.startswith("KAGGLE") and _tells(name)}
+    home, config = Path.home(), os.environ.get("XDG_CONFIG_HOME")
+    folders = [home / ".kaggle", Path(config or home / ".config") / "kaggle"]
+    folders += [Path(named)] if (named := os.environ.get("KAGGLE_CONFIG_DIR")) else []
+    places = [folder / name for folder in folders for name in FILES]
+    places += [Path(value) for value in found if "/" in value or "\\" in value]  # a token's file in place of the token
+    for path in places:
+        found |= _in_file(path)
+    return {each for each in found if len(each) >= SHORTEST}
+
+
+def _tells(name: str) -> bool:
+    return any(word in name.upper() for word in ("KEY", "TOKEN"))
+
+
+def _in_file(path: Path) -> set[str]:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        values = json.loads(text) if text.startswith("{") else {"token": text}
+    except (OSError, ValueError):
+        return set()
+    return {value for name, value in values.items() if isinstance(value, str) and _tells(name)}
