@@ -85,7 +85,7 @@ def test_a_run_that_is_not_collected_yet_is_known_by_its_configuration(small):
     config = small.configure(name="young", train={"keep": "best"})
     RunDir.of(config).start(config)
     assert flags_of(RunDir.of(config)).flatters
-    learner = SimpleNamespace(train=small.configure().train, learns_from=["young"])
+    learner = SimpleNamespace(train=small.configure().train, learns_from=["young"], tuned=None)
     assert flags_of_training(learner).flatters.startswith("it learned from a run that flatters: keep=best")
 
 

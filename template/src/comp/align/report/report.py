@@ -17,7 +17,7 @@ from comp.runs.bootstrap import interval_of_drawn, spread
 from comp.runs.page import Picture, Section, Table
 from comp.runs.page.configuration import configuration_section
 from comp.runs.page.drift import OfFold, unlike
-from comp.runs.page.of_run import facts_of, opening, scores, timings_section, training_section, write_page
+from comp.runs.page.of_run import facts_of, histories_of, opening, scores, timings_section, training_section, write_page
 from comp.runs.paired import DRAWS
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
@@ -52,14 +52,15 @@ def report(config: AlignConfig) -> Path:
     intervals |= {name: (low, high) for name, (low, high) in stored.items()}
     folds = of_folds(queries, metrics["metric"], metrics["scores"][metrics["metric"]]["folds"]) if queries else []
     pictures = [(title, run.path / name) for title, name in PICTURES.items() if (run.path / name).is_file()]
+    histories = histories_of(run, metrics["metric"])
     sections = [
         _scores(metrics, intervals, queries),
-        training_section(run, trained),
+        training_section(run, metrics["metric"], histories),
         *(Section(table.title, [_untitled(table)]) for table in _tables(config, metrics)),
         *(Section(title, [Picture("", path.read_bytes())]) for title, path in pictures),
         *(_looked_at(config, run, metrics, *seen) if seen else []),
         *([folds_section(folds, metrics["metric"])] if len(folds) > 1 else []),
-        timings_section(run, metrics),
+        timings_section(run, metrics, histories),
         configuration_section(trained),
     ]
     return write_page(run, metrics, _sentence(metrics, intervals, queries, folds), facts, sections)

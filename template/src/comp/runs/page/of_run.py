@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from comp.config import Experiment
 from comp.readback import reading, remembered
 from comp.runs.page import Mood, Page, Plot, Section, Table, saved
 from comp.runs.page.figures import drawn
 from comp.runs.rundir import RunDir, read_fold_metrics
+
+Histories = Mapping[int, pd.DataFrame]  # of each fold
 
 
 def write_page(
@@ -53,19 +54,18 @@ def scores(metrics: Mapping[str, Any], intervals: Mapping[str, str], names: Mapp
     return table
 
 
-def training_section(run: RunDir, config: Experiment, measured_on: str = "") -> Section:
+def training_section(run: RunDir, metric: str, histories: Histories, measured_on: str = "") -> Section:
     """Curves of every fold, also as `curves.png`; without blocks where nothing was trained."""
-    histories = histories_of(run, config.metric)
     if not any(run.path.glob("fold*/history.csv")):
         return Section("Training")
-    figure = curves(histories, config.metric, measured_on)
+    figure = curves(histories, metric, measured_on)
     saved(figure, run.path / "curves.png")
     with_rates = {k: each for k, each in histories.items() if "lr" in each}
     rates = [Plot("Learning rate", _rates(with_rates))] if with_rates else []
     return Section("Training", [Plot("Curves", figure), *rates])
 
 
-def curves(histories: Mapping[int, pd.DataFrame], metric: str, measured_on: str = "") -> Figure:
+def curves(histories: Histories, metric: str, measured_on: str = "") -> Figure:
     """Loss and metric after each epoch, of every fold; `measured_on` joins the title."""
     figure, axes = drawn(9, 3.4, columns=2)
     left, right = axes[0]
@@ -84,7 +84,7 @@ def curves(histories: Mapping[int, pd.DataFrame], metric: str, measured_on: str 
     return figure
 
 
-def histories_of(run: RunDir, metric: str) -> dict[int, pd.DataFrame]:
+def histories_of(run: RunDir, metric: str) -> Histories:
     """`history.csv` of each fold that is done, as numbers; a damaged one is left out, with a note."""
     found = {}
     for number in run.done_folds():
@@ -95,9 +95,8 @@ def histories_of(run: RunDir, metric: str) -> dict[int, pd.DataFrame]:
     return found
 
 
-def timings_section(run: RunDir, metrics: Mapping[str, Any]) -> Section:
+def timings_section(run: RunDir, metrics: Mapping[str, Any], histories: Histories) -> Section:
     """How long each model took, and how fast its epochs were where that is recorded."""
-    histories = histories_of(run, metrics["metric"])
     table = Table("", ["model", "minutes", "epochs", "s per epoch", "per second"])
     for path in sorted(run.path.glob("fold*/metrics.json")):
         name = path.parent.name.removeprefix("fold")
@@ -124,7 +123,7 @@ def _history(path: Path, metric: str) -> pd.DataFrame:
         return table.astype(float)
 
 
-def _rates(histories: Mapping[int, pd.DataFrame]) -> Figure:
+def _rates(histories: Histories) -> Figure:
     figure, [[axes]] = drawn(4.6, 2.6)
     for number, history in histories.items():
         axes.plot(history["epoch"], history["lr"], marker="o" if len(history) == 1 else "", label=f"fold {number}")

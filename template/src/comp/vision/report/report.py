@@ -12,7 +12,7 @@ from comp.folds import units_of
 from comp.runs.page import Block, Plot, Section, saved
 from comp.runs.page.configuration import configuration_section
 from comp.runs.page.figures import drawn
-from comp.runs.page.of_run import facts_of, timings_section, training_section, write_page
+from comp.runs.page.of_run import facts_of, histories_of, timings_section, training_section, write_page
 from comp.runs.predictions import read_oof, read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -53,16 +53,17 @@ def report(config: ImageConfig) -> Path:
     intervals = intervals_of(metrics, rows)
     by_fold = of_folds(metrics["metric"], rows)
     drift = [folds_section(metrics["metric"], rows, by_fold)] if len(by_fold) > 1 else []
+    histories = histories_of(run, metrics["metric"])
     sections = [
         scores_section(run, metrics, rows, intervals),
         *_between(run, trained, metrics),
-        training_section(run, trained, epochs_measured_on(metrics.get("views", []))),
+        training_section(run, metrics["metric"], histories, epochs_measured_on(metrics.get("views", []))),
         *_of_kind(config, run, rows),
         *gallery_sections(config, run, oof, targets),
         parts_section(run, trained, metrics, rows),
         *drift,
         priors_section(rows, read_predictions(run.test)[0]),
-        timings_section(run, metrics),
+        timings_section(run, metrics, histories),
         configuration_section(trained),
     ]
     what = " · ".join([_what(trained, metrics), *_submission(config, targets)])
