@@ -10,11 +10,12 @@ from scipy import stats
 from comp.errors import CompError, shown
 from comp.registry import greater_is_better, names
 from comp.runs.leaderboard import PATH, read_leaderboard, write_leaderboard
-from comp.runs.page import Page, Plot, Section, Table
+from comp.runs.page import Page, Plot, Section, Table, Text
 from comp.runs.page.figures import drawn
 from comp.runs.paired import Difference, MeasuresOf
 from comp.runs.rundir import RUNS
 from comp.runs.standing import Entry, Standing, number, standings
+from comp.runs.tunings import about, tunings
 
 COLUMNS = ("run", "cv", "95 %", "to best", "to parent", "flags", "public", "minutes", "date", "commit", "changed")
 FIRST_TO_GO = ("commit", "date", "minutes", "95 %", "changed")  # where the terminal is narrow
@@ -72,8 +73,9 @@ def _lines(standing: Standing) -> list[str]:
             kept.remove(COLUMNS.index(name))
     rows = ["  ".join(_cut(row[n], widths[n]) for n in kept).rstrip() for row in cells]
     head = f"{standing.metric}: {_sentence(standing)}"
+    tuned = [f"tuned: {about(each)}" for each in tunings(standing.metric)]
     flags = [f"! {entry.name}: {entry.flags}" for entry in standing.entries if entry.flags]
-    return [head, *rows, *flags, *_correlation(standing)]
+    return [head, *rows, *flags, *tuned, *_correlation(standing)]
 
 
 def _cut(text: str, width: int) -> str:
@@ -89,6 +91,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     best = "best" if entry.is_best else _told(entry.to_best)
     public = "" if entry.public is None else str(line["public"])
     others = [str(line.get(key, "") or "") for key in ("minutes", "date", "commit", "changed")]
+    others[1] = others[1].partition(".")[0]  # to the second
     return (entry.name, cv, between, best, to_parent, "!" if entry.flags else "", public, *others)
 
 
@@ -159,10 +162,12 @@ def _section(standing: Standing) -> Section:
         table.rows.append([*cells, _between(entry.to_best), _between(entry.to_parent)])
     others = _others(standing.entries)
     blocks: list[Any] = [table, *([others] if others.rows else [])]
+    if tuned := tunings(standing.metric):
+        blocks.append(Text([f"{about(each)}." for each in tuned], "Best of several trials"))
     told = " ".join(_correlation(standing))
     if len(_scored_twice(standing)) >= PLOTTED:
         blocks.append(_plot(standing, told))
-    return Section(standing.metric, blocks, told if len(blocks) < 2 else "")
+    return Section(standing.metric, blocks, "" if isinstance(blocks[-1], Plot) else told)
 
 
 def _others(entries: Sequence[Entry]) -> Table:

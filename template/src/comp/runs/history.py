@@ -21,7 +21,7 @@ PATIENCE_S = 10  # for git
 
 def stamp() -> dict[str, str]:
     """`commit`: of HEAD, with "+" where tracked files have changed since, blank without git; `date`: UTC."""
-    return {"commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")}
+    return {"commit": _commit(), "date": datetime.now(UTC).isoformat(" ", "milliseconds")[:-6]}
 
 
 def _commit() -> str:

@@ -1,5 +1,6 @@
-"""The page of a run as people see it: wide and narrow, light and dark. And that the browser finds what is wrong."""
+"""Pages as people see them: wide and narrow, light and dark. And that the browser finds what is wrong."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,20 @@ WIDTHS = (1280, 400)
 HEAD = '<!doctype html><link rel="icon" href="data:,">'
 
 
-def test_the_page_of_a_run(trained, comp):
-    assert comp("report")[0] == 0
-    page = Path("runs/small/report.html")
-    ways = [(width, dark) for width in WIDTHS for dark in (False, True)]
-    assert [(*way, problem) for way in ways for problem in problems(page, *way)] == []
+WAYS = [(width, dark) for width in WIDTHS for dark in (False, True)]
+
+
+def test_pages_of_the_data_of_a_run_of_two_and_of_all(trained, comp):
+    shutil.copytree("runs/small", "runs/twin")
+    pages = {
+        "data/check.html": ["check"],
+        "runs/small/report.html": ["report"],
+        "runs/compare-small-twin.html": ["compare", "small", "twin"],
+        "runs/board.html": ["board"],
+    }
+    for page, words in pages.items():
+        assert comp(*words)[0] == 0
+        assert (page, [(*way, problem) for way in WAYS for problem in problems(Path(page), *way)]) == (page, [])
 
 
 @pytest.mark.parametrize(

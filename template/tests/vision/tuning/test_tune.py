@@ -36,6 +36,11 @@ def test_a_grid_is_trained_told_and_not_trained_again(competition, configure, co
     expected = float(re.search(r"(\d\.\d+) is expected of it on other rows", out)[1])
     assert table["accuracy"].mean() - 1e-4 <= expected <= table["accuracy"].max() + 1e-4
 
+    out = comp("board")[1]
+    shown = f"it shows {table['accuracy'][0]:.4f}, and {expected:.4f} is expected"
+    assert f"tuned: {table['name'][0]} is the best of 4 trials: {shown}" in out
+    assert "Best of several trials" in Path("runs/board.html").read_text(encoding="utf-8")
+
     trained = {name: Path(f"runs/{name}/fold0/best.safetensors").stat().st_mtime_ns for name in names}
     assert comp("tune")[1].count("is already trained") == 4
     assert {n: Path(f"runs/{n}/fold0/best.safetensors").stat().st_mtime_ns for n in names} == trained

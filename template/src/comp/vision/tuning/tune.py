@@ -19,6 +19,7 @@ from comp.loop.saving import Diverged
 from comp.registry import greater_is_better
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RUNS, RunDir
+from comp.runs.tunings import Tuning, note_tuning
 from comp.tables import Targets
 from comp.vision.data.settle import settled
 from comp.vision.schema import ImageConfig, Tune
@@ -125,6 +126,10 @@ def _luck_lines(config: ImageConfig, names: list[str], scores: np.ndarray) -> li
     y, p, targets = _predicted(names)
     luck = luck_of(scores, paired_noise(config.metric, y, p, targets), greater_is_better(config.metric))
     n = len(names)
+    of_best = Tuning(
+        metric=config.metric, trials=n, best=names[0], score=luck.best, expected=luck.expected, alike=luck.alike
+    )
+    note_tuning(config.name, of_best)
     return [
         f"luck    the scores' mean is {luck.mean:.4f}, they spread by {luck.spread:.4f}, of which chance alone makes "
         f"{luck.noise:.4f} ({len(y)} rows, paired)",
