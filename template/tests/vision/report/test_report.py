@@ -4,6 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
+
+from comp.runs.predictions import read_oof
+
 
 def page_of(comp) -> str:
     status, out, err = comp("report")
@@ -59,3 +63,23 @@ def test_a_report_before_training_is_one_clear_line(competition, configure, comp
     status, _, err = comp("report")
     assert status == 1
     assert err.startswith("error: there is no run runs/small")
+
+
+def test_what_metadata_bring_is_told_by_the_same_models_without_them(competition, configure, comp):
+    table = pd.read_csv("data/train.csv", dtype=str)
+    table["hint"] = table["label"].str[0]
+    table.to_csv("data/train.csv", index=False)
+    test = pd.read_csv("data/sample_submission.csv", dtype=str)[["id"]].assign(hint="r")
+    test.to_csv("data/test.csv", index=False)
+    configure(data={"test": "test.csv"}, model={"metadata": ["hint"]})
+    assert comp("split")[0] == comp("train")[0] == 0
+    found = [read_oof(Path(f"runs/small/fold{k}/without_metadata.parquet")) for k in (0, 1)]
+    blind = pd.concat([oof for oof, _, _ in found])
+    targets = found[0][1]
+    assert not blind.set_index("id").equals(read_oof(Path("runs/small/oof.parquet"))[0].set_index("id"))
+    right = blind[targets.columns].to_numpy().argmax(axis=1) == targets.index(blind["target"])
+    page = page_of(comp)
+    assert f'<td class="text">hint</td><td>{right.mean():.4f}</td>' in page
+    for k in (0, 1):
+        Path(f"runs/small/fold{k}/without_metadata.parquet").unlink()  # as an older run has none
+    assert '<td class="text">hint</td>' not in page_of(comp)

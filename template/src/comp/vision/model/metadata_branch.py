@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+DROP = 0.15  # how often the whole vector of a training row is hidden
+
 
 class MetadataBranch(nn.Module):
     """Metadata (B, M), as `MetadataEncoder` gives it → (B, hidden).
@@ -14,7 +16,7 @@ class MetadataBranch(nn.Module):
     """
 
     def __init__(
-        self, n_numbers: int, category_sizes: Sequence[int], hidden: int = 64, dropout: float = 0.1, drop: float = 0.15
+        self, n_numbers: int, category_sizes: Sequence[int], hidden: int = 64, dropout: float = 0.1, drop: float = DROP
     ) -> None:
         super().__init__()
         self._n_numbers, self._drop = n_numbers, drop

@@ -1,4 +1,4 @@
-"""What each member and each view brings, from what is stored: nothing is trained or predicted again."""
+"""What each member, each view and the metadata bring, from what is stored: nothing is trained or predicted again."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +14,7 @@ from comp.runs.bootstrap import interval_of_drawn, spread
 from comp.runs.page import Section, Table
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RUNS, RunDir
+from comp.vision.inference import WITHOUT_METADATA
 from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.report.intervals import drawn_scores
 from comp.vision.report.rows import Rows
@@ -27,6 +28,7 @@ def parts_section(run: RunDir, trained: ImageConfig, metrics: Mapping[str, Any],
         section.blocks += members_table(metrics["combines"], rows, trained.metric)
     if metrics.get("views") and metrics["views"] != EPOCH_VIEWS:
         section.blocks += views_table(run, trained, metrics)
+    section.blocks += metadata_table(run, trained, rows)
     return section
 
 
@@ -102,6 +104,26 @@ def views_table(run: RunDir, trained: ImageConfig, metrics: Mapping[str, Any]) -
         error = np.std(changes, ddof=1) / np.sqrt(len(changes))
         table.rows.append(["mean", "", "", f"{np.mean(changes):+.4f} ± {error:.4f}"])
     return [table] if table.rows else []
+
+
+def metadata_table(run: RunDir, trained: ImageConfig, rows: Rows) -> list[Table]:
+    """The score beside that of the same models where nothing was known of a row but its image."""
+    paths = [run.fold(k) / WITHOUT_METADATA for k in rows.folds]
+    tables = [remembered(path, partial(read_oof, path, "the page is made without it")) for path in paths]
+    if any(table is None for table in tables):
+        return []
+    found = pd.concat([oof for oof, _, _ in filter(None, tables)]).set_index("id")
+    if not set(rows.ids) <= set(found.index):
+        return []
+    metric = trained.metric
+    blind = rows.saying(found.loc[rows.ids, rows.targets.columns].to_numpy(dtype=np.float32))
+    change = drawn_scores(metric, rows) - drawn_scores(metric, blind)  # of the same draws
+    names = ", ".join(trained.model.metadata)
+    line = [names, f"{blind.score(metric):.4f}", f"{rows.score(metric):.4f}"]
+    line += [f"{rows.score(metric) - blind.score(metric):+.4f}", spread(*interval_of_drawn(change))]
+    note = "Without: the same models, told nothing but the image, as in the training rows whose metadata was hidden."
+    columns = ["metadata", f"{metric} without", "with", "what it brings", "95 % interval"]
+    return [Table("Metadata", columns, [line], note)]
 
 
 def _of_kept_epoch(path: Any, trained: ImageConfig) -> float:
