@@ -75,7 +75,7 @@ def _tell(part: Part, seen: Seen, feature: Feature, result: Told, of_table: bool
         part.looks.append(f"{what}, and test ids stand between them: a leak, or a gift")
     elif of_table:
         kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
-        kept.append(f"{what}: a leak, or a gift (model.metadata=['{feature.name}'], stack.features)")
+        kept.append(f"{what}: a leak, or a gift ('model.metadata=["{feature.name}"]', stack.features)")
     else:
         _tell_of_files(part, seen, feature, result, what)
 
@@ -84,7 +84,7 @@ def _tell_of_files(part: Part, seen: Seen, feature: Feature, result: Told, what:
     if feature.name.startswith("bytes") and set(seen.looks["format"]) <= LOSSLESS:
         part.notes.append(f"{what}: files without loss are the larger, the more there is in an image")
         return
-    use = " (stack.features=[image_statistics])" if feature.name in STATISTICS else ""
+    use = " ('stack.features=[image_statistics]')" if feature.name in STATISTICS else ""
     kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
     kept.append(f"{what}: an artifact of the files, or a gift{use}")
 
