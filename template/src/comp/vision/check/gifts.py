@@ -75,7 +75,8 @@ def _tell(part: Part, seen: Seen, feature: Feature, result: Told, of_table: bool
         part.looks.append(f"{what}, and test ids stand between them: a leak, or a gift")
     elif of_table:
         kept = part.looks if result.above_chance >= TELLS_ALL else part.notes
-        kept.append(f"{what}: a leak, or a gift ('model.metadata=["{feature.name}"]', stack.features)")
+        use = f"model.metadata=[{feature.name}]"
+        kept.append(f"{what}: a leak, or a gift ('{use}', stack.features)")
     else:
         _tell_of_files(part, seen, feature, result, what)
 

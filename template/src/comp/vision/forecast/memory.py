@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import threading
+from mmap import PAGESIZE
 from pathlib import Path
 
 import torch
@@ -48,5 +49,4 @@ def _pages(pid: int) -> tuple[int, int]:
         _, held, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except (OSError, ValueError):
         return 0, 0
-    size = os.sysconf("SC_PAGE_SIZE")
-    return int(held) * size, int(shared) * size
+    return int(held) * PAGESIZE, int(shared) * PAGESIZE
