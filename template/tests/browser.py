@@ -11,11 +11,17 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+try:
+    import fcntl
+except ImportError:  # Windows, where these tests are skipped
+    fcntl = None
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None) if os.name == "posix" else None
@@ -55,7 +61,7 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="chromium")
         to_read, self._to = _high_pipe()
         self._from, to_write = _high_pipe()
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # root has none
+        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # root has none
         words = [CHROMIUM, *OPTIONS, *sandbox, f"--user-data-dir={self.profile}", "about:blank"]
         nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
         actions = [(os.POSIX_SPAWN_DUP2, to_read, 3), (os.POSIX_SPAWN_DUP2, to_write, 4), *nothing]
@@ -87,11 +93,10 @@ class Browser:
             self.events.append(self._told())
 
     def close(self) -> None:
-        try:
-            os.killpg(self.process, signal.SIGKILL)
-            os.waitpid(self.process, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
+        if os.name == "posix":
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.killpg(self.process, signal.SIGKILL)
+                os.waitpid(self.process, 0)
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def _told(self) -> dict[str, Any]:
@@ -174,8 +179,6 @@ def _problem(told: dict[str, Any], path: Path) -> str:
 
 def _high_pipe() -> tuple[int, int]:
     """Both ends of a pipe, under numbers that nothing is moved to."""
-    import fcntl  # not on Windows
-
     ends = os.pipe()
     high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
     for end in ends:
