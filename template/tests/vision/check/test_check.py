@@ -64,7 +64,7 @@ def test_a_column_that_tells_the_target_is_named(sound, repo, configure, comp):
     test = pd.read_csv(repo / "data" / "test.csv", dtype=str)
     test.assign(dose=rng.normal(0.4, 0.8, len(test)).round(4)).to_csv(repo / "data" / "test.csv", index=False)
     _, out, _ = comp("check")
-    assert "a leak, or a gift (model.metadata=['dose']" in sentence(out)
+    assert "a leak, or a gift ('model.metadata=[dose]'" in sentence(out)
     assert "'age' alone predicts" not in page(repo)
 
 

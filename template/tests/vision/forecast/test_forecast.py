@@ -114,7 +114,7 @@ def test_it_runs_the_real_training_and_leaves_no_trace(competition, configure, c
     assert (status, err) == (0, "")
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
     assert "500 hidden rows" in out
-    assert "\ncut     " in out
+    assert "\ntrain   " in out and "\nmemory  " in out
     assert len(out.splitlines()) <= 24
 
 
