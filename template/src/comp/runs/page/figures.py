@@ -8,9 +8,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import cycler
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from comp.files import written_whole
 
