@@ -132,7 +132,7 @@ def test_the_forecast_is_near_to_what_the_training_takes(competition, configure,
     started = cpu_seconds()
     assert comp_process("train").returncode == 0
     seconds = cpu_seconds() - started
-    assert seconds / 1.6 < made.training() < 1.6 * seconds
+    assert seconds / 2 < made.training() < 2 * seconds  # other work moves both
 
 
 def test_members_are_measured_each_and_one_may_be_left_out(competition, configure, comp):
