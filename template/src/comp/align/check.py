@@ -16,9 +16,9 @@ from comp.align.ranking.retrieval import finite, unit
 from comp.align.schema import AlignConfig
 from comp.errors import CompError, shown
 from comp.folds import folds_path, load_split, planned_split
-from comp.runs.page import Page, Plot, Section, Table
+from comp.runs.page import Plot, Section, Table
 from comp.runs.page.figures import drawn
-from comp.runs.page.findings import Part, refuse, summary, verdict
+from comp.runs.page.findings import Part, publish
 from comp.runs.separation import Measured, Score, auc, out_of_part, parts_of
 
 LEAST_ROWS, MOST_ROWS, DIRECTIONS = 20, 5000, 64  # of each side of a comparison; leading directions of embeddings
@@ -49,13 +49,7 @@ def check(config: AlignConfig) -> Path:
     ]
     for line in (line for part in parts for line in part.lines):
         print(line)
-    sentence, mood = verdict(parts)
-    sections = [summary(parts), *(part.section for part in parts)]
-    Page(f"The data in {config.data.root}", sentence, mood, pairs.notes, sections).write(page)
-    print(f"check   {sentence}")
-    print(f"wrote   {page}")
-    refuse(parts)
-    return page
+    return publish(page, config.data.root, pairs.notes, parts)
 
 
 def _contents(*tables: np.ndarray) -> np.ndarray:

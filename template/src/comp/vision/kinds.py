@@ -32,7 +32,7 @@ KNOWS: dict[str, tuple[Kind, ...]] = {
     "comp pretrain": ONE,
     "comp golden": ONE,
     "comp synth": ONE,
-    "comp compare": ONE,
+    "comp compare on golden rows": ONE,
     "the task clip": CLASSES,
 }
 WORDS: dict[Kind, str] = {

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from comp.errors import CompError
-from comp.runs.page import Mood, Section, Text
+from comp.runs.page import Mood, Page, Section, Text
 
 MOST = 3  # findings that the sentence names
 TITLES = (("stops", "Errors"), ("looks", "To look at"), ("notes", "Good to know"))
@@ -41,11 +42,20 @@ def summary(parts: Sequence[Part]) -> Section:
     return section
 
 
-def refuse(parts: Sequence[Part]) -> None:
-    """Raises: CompError: there are errors; each is a line."""
+def publish(path: Path, root: str, facts: Sequence[str], parts: Sequence[Part]) -> Path:
+    """Writes the page of the data in `root`, prints its sentence, and returns where it is.
+
+    Raises:
+        CompError: there are errors; each is a line.
+    """
+    sentence, mood = verdict(parts)
+    Page(f"The data in {root}", sentence, mood, facts, [summary(parts), *(part.section for part in parts)]).write(path)
+    print(f"check   {sentence}")
+    print(f"wrote   {path}")
     stops = [each for part in parts for each in part.stops]
     if stops:
         raise CompError("\n".join(stops))
+    return path
 
 
 def _first(found: list[str]) -> str:

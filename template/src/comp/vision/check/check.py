@@ -7,8 +7,8 @@ import numpy as np
 
 from comp.errors import CompError
 from comp.folds import Split, folds_path, load_split, planned_split
-from comp.runs.page import Page, Section, Text
-from comp.runs.page.findings import Part, refuse, summary, verdict
+from comp.runs.page import Section, Text
+from comp.runs.page.findings import Part, publish
 from comp.tables import Tables
 from comp.vision.check.counts import classes, tables
 from comp.vision.check.drift import drift
@@ -48,14 +48,7 @@ def check(config: ImageConfig) -> Path:
             print(line, flush=True)
         parts.append(part)
     parts.append(_folds(config, read, seen))
-    sentence, mood = verdict(parts)
-    facts = [line for line in read.notes if not line.startswith(" ")]
-    sections = [summary(parts), *(part.section for part in (*parts[1:], parts[0]))]
-    Page(f"The data in {config.data.root}", sentence, mood, facts, sections).write(page)
-    print(f"check   {sentence}")
-    print(f"wrote   {page}")
-    refuse(parts)
-    return page
+    return publish(page, config.data.root, [line for line in read.notes if not line.startswith(" ")], parts)
 
 
 def _submission(config: ImageConfig, read: Tables) -> Part:

@@ -30,7 +30,7 @@ def golden_side_by_side(runs: Sequence[RunDir], data: Data) -> tuple[list[Sectio
     """
     tables = read_tables(data)
     found = [on_golden(run, tables) for run in runs]
-    refuse_kind("comp compare", found[0].targets)
+    refuse_kind("comp compare on golden rows", found[0].targets)
     names = [run.path.name for run in runs]
     sections, told = [], []
     print(f"golden  {len(found[0].y)} images, golden.csv {found[0].digest}")
