@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comp.vision.forecast.estimate import Plan, less, of_inference, of_training, peak_ram
-from comp.vision.forecast.forecast import Forecast, Model, lines_of, made_forecast
+from comp.vision.forecast.forecast import Forecast, ModelForecast, lines_of, made_forecast
 from comp.vision.forecast.measure import Cost, Speed
 from comp.vision.schema import ImageConfig
 
@@ -70,7 +70,7 @@ def test_what_is_more_work_takes_longer_and_what_is_done_at_once_less():
 
 def told(plan: Plan, speed: Speed, **limits) -> str:
     config = ImageConfig(limits=limits)
-    model = Model(config, plan, speed, speed.ram)
+    model = ModelForecast(config, plan, speed, speed.ram)
     return "\n".join(lines_of(Forecast([model], process=5.0, decoding=0.0), config))
 
 

@@ -35,7 +35,7 @@ GB = 10**9
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelForecast:
     """One member, or the only model: its plan and its speed."""
 
     config: ImageConfig
@@ -51,7 +51,7 @@ class Model:
 class Forecast:
     """Of all models, one after the other."""
 
-    models: list[Model]
+    models: list[ModelForecast]
     process: float  # seconds until a process has read the data
     decoding: float  # of what no cache holds yet
 
@@ -90,7 +90,7 @@ def made_forecast(config: ImageConfig) -> Forecast:
         rows = [competition.rows(*left_out) for left_out in trainings]
         plan = _plan(own, tables, split, [(len(train), len(valid)) for train, valid in rows])
         speed = measured(own, tables, split, rows[0])
-        models.append(Model(own, plan, speed, peak_ram(speed, n_bytes)))
+        models.append(ModelForecast(own, plan, speed, peak_ram(speed, n_bytes)))
         cache = str(own.data), own.model.image_size, own.augment.crop_scale  # members that share a cache build it once
         decoding += images * speed.decoding * (cache not in decoded)
         decoded.add(cache)
@@ -167,7 +167,7 @@ def lines_of(made: Forecast, config: ImageConfig) -> list[str]:
     return [*found, *_notes(made, config)]
 
 
-def _told(model: Model) -> str:
+def _told(model: ModelForecast) -> str:
     """The largest parts of a model's training."""
     seconds = model.training()
     parts = sorted(seconds.items(), key=lambda each: -each[1])
@@ -176,7 +176,7 @@ def _told(model: Model) -> str:
     return f"{n} training{'s' * (n > 1)} × {model.plan.epochs} epochs, {_time(sum(seconds.values()))}: {told}"
 
 
-def _memory(model: Model) -> str:
+def _memory(model: ModelForecast) -> str:
     gpu = f", {size_of(model.speed.gpu)} of the GPU" if model.speed.gpu else ""
     return f"{size_of(model.ram)} of RAM{gpu}"
 
