@@ -4,17 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, softmax
 
 from comp.runs.page import Plot, Section, Table, Text
 from comp.runs.page.figures import drawn
 from comp.vision.report.rows import Rows, losses
+from comp.vision.submission.corrections import heated, temperature
 
 BINS, FEW = 15, 10
 CELLS = 2_000_000  # rows × classes that a temperature is fitted to
-TINY = 1e-12  # the least probability that has a logarithm here
-LIMITS = (-2.5, 2.5)  # of the logarithm of a temperature
 PARTS = 5  # of a single fold
 WORTH = 0.001  # of log loss
 
@@ -36,9 +33,8 @@ def tempered(rows: Rows) -> Tempered:
     p, found = rows.p.astype(np.float64), []
     for k in np.unique(part):
         others = part != k
-        temperature = fitted_temperature(rows.where(others)) if others.any() else 1.0
-        p[part == k] = with_temperature(rows.p[part == k], temperature, rows.targets.kind)
-        found.append(temperature)
+        found.append(fitted_temperature(rows.where(others)) if others.any() else 1.0)
+        p[part == k] = heated(rows.p[part == k], found[-1], rows.targets)
     return Tempered(p, found, parts)
 
 
@@ -46,27 +42,7 @@ def fitted_temperature(rows: Rows) -> float:
     """The temperature with the least log loss; of very many rows, evenly spaced ones decide."""
     step = -(-rows.p.size // CELLS)
     few = rows.where(np.arange(len(rows.p)) % step == 0)
-    scores, one_of = logits(few.p, rows.targets.kind), rows.targets.kind == "multiclass"
-
-    def loss(logarithm: float) -> float:
-        z = scores / np.exp(logarithm)
-        if one_of:
-            return float(-log_softmax(z, axis=1)[np.arange(len(z)), few.y.argmax(axis=1)].mean())
-        return float(np.logaddexp(0, np.where(few.y > 0.5, -z, z)).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=LIMITS, method="bounded").x))
-
-
-def with_temperature(p: np.ndarray, temperature: float, kind: str) -> np.ndarray:
-    """Probabilities (N, K) softened by a temperature above 1, sharpened by one below."""
-    z = logits(p, kind) / temperature
-    return np.asarray(softmax(z, axis=1) if kind == "multiclass" else expit(z))
-
-
-def logits(p: np.ndarray, kind: str) -> np.ndarray:
-    """(N, K) what a softmax, or a sigmoid for each label, makes `p` of."""
-    p = np.clip(p.astype(np.float64), TINY, 1)
-    return np.asarray(np.log(p) if kind == "multiclass" else np.log(p) - np.log(np.clip(1 - p, TINY, 1)))
+    return temperature(few.p, few.y, rows.targets).t
 
 
 def judged(rows: Rows) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from comp.runs.page.figures import drawn
 from comp.tables import asked_for
 from comp.vision.report.confusion import labels_of
 from comp.vision.report.rows import Rows
+from comp.vision.submission.corrections import em_shares, moved
 
-STEPS, STILL = 300, 1e-6
 CELLS = 500_000  # rows × classes that shares are estimated from
 MOST = 30  # classes in the table; of more, those whose shares differ most
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -30,21 +30,11 @@ class Matched:
 def matched(p: np.ndarray, trained: np.ndarray) -> Matched:
     """The class shares of rows with the probabilities `p` (N, K), by models that learned the shares `trained` (K,).
 
-    Saerens, Latinne and Decaestecker's EM (Neural Computation 14, 2002); of very many rows, evenly spaced ones decide.
+    By EM; of very many rows, evenly spaced ones decide.
     """
-    p, trained = p.astype(np.float64), np.maximum(trained, 1e-9)
-    few, shares = p[:: -(-p.size // CELLS)], trained
-    for _ in range(STEPS):
-        new = _weighed(few, shares / trained).mean(axis=0)
-        if np.abs(new - shares).max() < STILL:
-            break
-        shares = new
-    return Matched(shares, _weighed(p, shares / trained))
-
-
-def _weighed(p: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    weighed = p * ratio
-    return np.asarray(weighed / np.maximum(weighed.sum(axis=1, keepdims=True), 1e-12))
+    p = p.astype(np.float64)
+    shares = em_shares(p[:: -(-p.size // CELLS)], trained)
+    return Matched(shares, moved(p, shares, trained))
 
 
 def priors_section(rows: Rows, test: pd.DataFrame) -> Section:

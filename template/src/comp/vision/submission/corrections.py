@@ -43,7 +43,7 @@ def is_fitted(name: str) -> bool:
 
 
 @register("postprocess", "temperature", fits=True)
-def temperature(p: np.ndarray, y: np.ndarray, targets: Targets, settings: Submit) -> Correction:
+def temperature(p: np.ndarray, y: np.ndarray, targets: Targets, settings: Submit | None = None) -> "Heated":
     """Divides logits by the temperature with the least log loss: above 1, predictions were too sure."""
 
     def loss(log_t: float) -> float:
@@ -105,7 +105,7 @@ class Shares:
         both = two_columns(p)
         if not self._differs(both):
             return self.base
-        return _shares(_normal(both * _unbiased(self.p, self.base)), self.base)
+        return em_shares(_normal(both * _unbiased(self.p, self.base)), self.base)
 
     def _differs(self, p: np.ndarray) -> bool:
         """Whether the mean prediction of any class is another one than that of the fitted rows, by more than chance."""
@@ -127,8 +127,11 @@ def two_columns(p: np.ndarray) -> np.ndarray:
     return p.astype(np.float64) if p.shape[1] > 1 else np.column_stack([1 - p, p]).astype(np.float64)
 
 
-def _shares(p: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """(K,) the likeliest shares of the classes among rows whose predictions `p` were made for shares `base`."""
+def em_shares(p: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """(K,) the likeliest shares of the classes among rows whose predictions `p` (N, K) were made for shares `base`.
+
+    Saerens, Latinne and Decaestecker's EM (Neural Computation 14, 2002).
+    """
     shares, density = base, p / np.maximum(base, TINY)
     for _ in range(ROUNDS):
         new = _normal(density * shares).mean(axis=0)
