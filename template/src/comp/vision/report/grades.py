@@ -2,9 +2,21 @@
 
 import numpy as np
 
+from comp.registry import needs_order
 from comp.runs.page import Section, Table
+from comp.runs.rundir import RunDir
+from comp.tables import Targets
+from comp.vision.kinds import OTHER_OUTPUTS
 from comp.vision.metrics import score
 from comp.vision.report.rows import Choices, Rows
+
+
+def is_graded(run: RunDir, targets: Targets) -> bool:
+    """Whether classes are grades, so that a mistake may be far off: their order was given, or is learned or scored."""
+    if targets.kind != "multiclass" or targets.positions is None:
+        return False
+    trained = run.trained_config()
+    return targets.ordered or trained.train.loss in OTHER_OUTPUTS or needs_order(trained.metric)
 
 
 def grades_section(rows: Rows, choices: Choices) -> Section:

@@ -24,7 +24,7 @@ from comp.vision.report.confidence import confidence_section
 from comp.vision.report.confusion import MOST_CLASSES, confused_pairs, confusion
 from comp.vision.report.folds import folds_section, of_folds
 from comp.vision.report.gallery import gallery_sections
-from comp.vision.report.grades import grades_section
+from comp.vision.report.grades import grades_section, is_graded
 from comp.vision.report.labels import labels_sections
 from comp.vision.report.members import parts_section
 from comp.vision.report.numbers import of_numbers, residuals, scatter, worst_rows
@@ -74,7 +74,7 @@ def report(config: ImageConfig) -> Path:
 def _of_kind(config: ImageConfig, run: RunDir, rows: Rows) -> list[Section]:
     """What such targets are looked at by."""
     if rows.choices is not None:
-        graded = [grades_section(rows, rows.choices)] if rows.is_graded else []
+        graded = [grades_section(rows, rows.choices)] if is_graded(run, rows.targets) else []
         return [*_of_classes(run, rows.choices), *graded, calibration_section(rows), confidence_section(rows.choices)]
     if rows.targets.kind == "multilabel":
         return [*labels_sections(rows, config.submit), calibration_section(rows)]

@@ -79,11 +79,6 @@ class Rows:
             return Choices(names, truth, choice, both)
         return None
 
-    @property
-    def is_graded(self) -> bool:
-        """Whether the classes are grades: data.classes gave their order."""
-        return self.targets.kind == "multiclass" and self.targets.ordered
-
 
 def losses(rows: Rows) -> np.ndarray:
     """(N,) what each row adds to the log loss (of labels, the mean over them); of numbers, its squared error."""

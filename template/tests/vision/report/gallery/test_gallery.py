@@ -17,8 +17,9 @@ from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.folds.split import split
-from comp.vision.report.gallery import gallery_sections, is_graded
+from comp.vision.report.gallery import gallery_sections
 from comp.vision.report.gallery.cases import MOST
+from comp.vision.report.grades import is_graded
 
 
 def sections_of(config, run: RunDir) -> list[Section]:

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from comp.registry import needs_order
 from comp.runs.page import Card, Gallery, Section
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
-from comp.vision.kinds import OTHER_OUTPUTS
 from comp.vision.report.gallery.cases import Answers, Case
 from comp.vision.report.gallery.labels import cases_of, suspects, write_suspects
 from comp.vision.report.gallery.mistakes import mistakes
 from comp.vision.report.gallery.pictures import Pictures, pictures_of
+from comp.vision.report.grades import is_graded
 from comp.vision.schema import ImageConfig
 
 __all__ = ["gallery_sections"]
@@ -47,14 +46,6 @@ def gallery_sections(config: ImageConfig, run: RunDir, oof: pd.DataFrame, target
         Section("Mistakes", [*blocks], note if blocks else ""),
         Section("Suspected wrong labels", [_gallery("", about, suspected, pictures)] if suspected else []),
     ]
-
-
-def is_graded(run: RunDir, targets: Targets) -> bool:
-    """Whether classes are grades, so that a mistake may be far off: their order was given, or is learned or scored."""
-    if targets.kind != "multiclass" or targets.positions is None:
-        return False
-    trained = run.trained_config()
-    return targets.ordered or trained.train.loss in OTHER_OUTPUTS or needs_order(trained.metric)
 
 
 def _gallery(title: str, note: str, cases: Sequence[Case], pictures: Pictures) -> Gallery:
