@@ -46,6 +46,6 @@ def test_a_fault_is_found(body, found, repo):
 
 def test_a_page_without_a_dark_side_is_found(repo):
     page = Path("page.html")
-    page.write_text(f"{HEAD}<style>body {{ color: #000; background: #fff }}</style><body>bright", encoding="utf-8")
+    page.write_text(HEAD + "<style>body { color: #000; background: #fff }</style><body>bright", encoding="utf-8")
     assert problems(page, dark=False) == []
     assert any("dark: text" in problem for problem in problems(page, dark=True))
