@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -163,3 +164,21 @@ def test_what_is_not_unpacked_is_told(tmp_path):
     assert [path.name for path in archives_in(tmp_path)] == ["train.zip"]
     unpacked(tmp_path)
     assert not_unpacked(tmp_path) == ""
+
+
+def test_a_folder_that_has_just_been_removed_holds_no_archives(tmp_path, monkeypatch):
+    """As another program's temporary folder beside: it is listed, and gone when it is looked into."""
+    zipped(tmp_path / "a.zip", TREE)
+    for name in ("gone", "here"):
+        (tmp_path / name).mkdir()
+    zipped(tmp_path / "here" / "b.zip", TREE)
+    is_dir = Path.is_dir
+
+    def removed_after_the_look(path: Path) -> bool:
+        found = is_dir(path)
+        if path.name == "gone" and found:
+            path.rmdir()
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", removed_after_the_look)
+    assert archives_in(tmp_path) == [tmp_path / "a.zip", tmp_path / "here" / "b.zip"]

@@ -50,8 +50,16 @@ class Member:
 def archives_in(root: Path) -> list[Path]:
     """The archives in `root` and one folder below, by name; a table that is zipped alone is read as it is."""
     folders = [root, *(path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith("."))]
-    files = [path for folder in folders for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    files = [path for folder in folders for path in _inside(folder) if not path.name.startswith(".")]
     return [path for path in files if _suffix(path) and not is_called_a_table(path.name) and path.is_file()]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Nothing where it may not be read (lost+found), or has just been removed."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def not_unpacked(root: Path) -> str:
