@@ -153,17 +153,18 @@ def _joined(exact: np.ndarray, looks: np.ndarray, n: int, distance: int) -> tupl
     refused = np.zeros(0, np.int64)  # pairs that were compared
     for all_pairs in proposed(gray, judged, distance):
         keys = np.minimum(all_pairs.a, all_pairs.b) * len(looks) + np.maximum(all_pairs.a, all_pairs.b)
-        new = np.flatnonzero(~np.isin(keys, refused))
+        new, refused_now = np.flatnonzero(~np.isin(keys, refused)), [refused]
         for some in _in_parts(new):
             among_train = np.maximum(all_pairs.a[some], all_pairs.b[some]) < n
             a, b = all_pairs.a[some], all_pairs.b[some]
             undecided = np.where(among_train, train[a] != train[b], every[a] != every[b])
             pairs, among_train = all_pairs[some[undecided]], among_train[undecided]
             alike = one_picture(gray, color, pairs)
-            refused = np.concatenate([refused, keys[some[undecided]][~alike]])
+            refused_now.append(keys[some[undecided]][~alike])
             both = alike & among_train
             train = united(train, train[pairs.a[both]], train[pairs.b[both]])
             every = united(every, every[pairs.a[alike]], every[pairs.b[alike]])
+        refused = np.concatenate(refused_now)
     return train, every
 
 
