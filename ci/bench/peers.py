@@ -43,6 +43,8 @@ STARTS = ("first", "second")
 def main() -> int:
     options = _options()
     contenders, skipped = _installed(options)
+    if not contenders:
+        raise SystemExit("error: none of the contenders can run here")
     solution = {row["id"]: row["label"] for row in table(options.solution)}
     shared = {name: _bare(value) for name, value in vars(options).items() if name not in ("out", "work")}
     about = {**surroundings(), "command": shlex.join(["python", "ci/bench/peers.py", *map(_bare, sys.argv[1:])])}
