@@ -32,7 +32,7 @@ def ensure_dataset(parent: Path, images: int, valid: int, sides_px: tuple[int, i
     name = f"{images}+{valid}-{sides_px[0]}" + (f"-{sides_px[1]}" if sides_px[1] != sides_px[0] else "")
     place = parent / name
     if place.exists():
-        if _split(place).returncode == 0:
+        if _still_fits(place):
             return place
         shutil.rmtree(place)  # this state of the engine splits otherwise
     print(f"making  {images + valid} JPEGs of {sides_px[0]} to {sides_px[1]} px", flush=True)
@@ -44,7 +44,20 @@ def ensure_dataset(parent: Path, images: int, valid: int, sides_px: tuple[int, i
     if result.returncode:
         raise SystemExit(f"comp split ended with {result.returncode}:\n{result.stdout}{result.stderr}")
     _arrange_by_class(beside)
+    (beside / "checked").write_text(str(engine.SOURCE))
     return beside.rename(place)
+
+
+def _still_fits(place: Path) -> bool:
+    """Whether the engine would split it so today; it is asked again once a file of it has changed."""
+    checked = place / "checked"
+    sources = [path.stat().st_mtime for path in (engine.SOURCE / "comp").rglob("*.py")]
+    if checked.is_file() and checked.stat().st_mtime > max(sources) and checked.read_text() == str(engine.SOURCE):
+        return True
+    fits = _split(place).returncode == 0
+    if fits:
+        checked.write_text(str(engine.SOURCE))
+    return fits
 
 
 def image_paths(dataset: Path, split: str) -> list[str]:

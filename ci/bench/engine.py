@@ -77,6 +77,20 @@ def write_digits(root: Path) -> None:
     write_demo(ImageConfig.model_validate({"data": {"root": str(root)}}))
 
 
+def write_blank_clip(folder: Path) -> Path:
+    """A folder that describes a tiny CLIP model, without weights."""
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    size_px, tokens = 32, 300
+    tower = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ends = {"bos_token_id": tokens - 2, "eos_token_id": tokens - 1, "pad_token_id": tokens - 1}
+    text = {**tower, **ends, "vocab_size": tokens}
+    vision = {**tower, "image_size": size_px, "patch_size": 8}
+    CLIPConfig(text_config=text, vision_config=vision, projection_dim=64).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": size_px}, crop_size=size_px).save_pretrained(folder)
+    return folder
+
+
 def keep_freed_memory() -> None:
     """The engine's setting of the memory allocator, for the bound that it is measured against."""
     from comp.distributed.accelerator import keep_freed_memory

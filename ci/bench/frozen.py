@@ -33,7 +33,7 @@ NOTHING = "0"  # blocks frozen: all weights learn
 def main() -> None:
     options = _options()
     about = surroundings()
-    dataset = ensure_dataset(BUILD / "data", options.images, options.valid)
+    dataset = ensure_dataset(BUILD / "data", options.images, options.valid, tuple(options.image_px))
     (BUILD / "work").mkdir(parents=True, exist_ok=True)
     runs: dict[str, list[dict[str, Any]]] = {}
     cases = [(NOTHING, 0), *itertools.product(options.freeze, (0, options.views))]
@@ -52,11 +52,13 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", default="vit_small_patch16_224", help="timm's name")
+    parser.add_argument("--task", default="classify", choices=["classify", "emotion"], help="whose commands train")
     parser.add_argument("--freeze", nargs="+", default=["10", "11", "*"], help="blocks, or a pattern of weights")
     parser.add_argument("--views", type=int, default=1, help="of each image that are kept")
     parser.add_argument("--size", dest="size_px", type=int, default=224, help="px, of what the model sees")
     parser.add_argument("--images", type=int, default=64, help="an epoch, about")
     parser.add_argument("--valid", type=int, default=16, help="validated after each, about")
+    parser.add_argument("--image-px", type=int, nargs=2, default=[256, 256], help="sides of the JPEGs: from, to")
     parser.add_argument("--batch-size", type=int, default=16, help=" ")
     parser.add_argument("--epochs", type=int, default=3, help="of a run; the first does not count")
     parser.add_argument("--rounds", type=int, default=2, help=" ")
@@ -95,6 +97,7 @@ def _configuration(dataset: Path, work: Path, freeze: str, views: int, options: 
         "seed": 0,
         "metrics": [],
         **engine.about_data(dataset, work),
+        "task": options.task,
         "model": {"backbone": options.model, "pretrained": False, "image_size": options.size_px},
         "train": {
             "epochs": options.epochs,

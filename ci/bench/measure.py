@@ -33,18 +33,26 @@ class Measured:
     peak_pss_mb: float  # sums over the process and all of its descendants
     peak_rss_mb: float
     gpu: list[Sample] = field(default_factory=list)
+    cpu_s: float = 0.0  # user and system, of all processes that were waited for
 
 
-def run(command: list[str], log: Path, environment: Mapping[str, str], watch_gpu: bool = False) -> Measured:
-    """Runs `command` to its end, with `environment` added to this process's.
+def run(
+    command: list[str],
+    log: Path,
+    environment: Mapping[str, str],
+    watch_gpu: bool = False,
+    folder: Path | None = None,
+) -> Measured:
+    """Runs `command` to its end, in `folder` or here, with `environment` added to this process's.
 
     PSS counts a page that n processes share as 1/n in each, so its sum counts it once; the sum of RSS counts it n
     times. Reading PSS takes about 40 ms a GB, so it is read where RSS has grown, and every few seconds.
     """
     gpu = _GpuWatch(log.with_suffix(".gpu")) if watch_gpu else None
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), _cpu_s()
     with log.open("w") as out:
-        process = psutil.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **environment})
+        added = {**os.environ, **environment}
+        process = psutil.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=added, cwd=folder)
         pss = rss = rss_then = read_at = 0.0
         while process.poll() is None:
             rss = max(rss, sum(_rss_mb(each) for each in _tree(process)))
@@ -54,7 +62,14 @@ def run(command: list[str], log: Path, environment: Mapping[str, str], watch_gpu
             _wait(process, LOOK_S)
         wall_s = time.perf_counter() - started
     samples = gpu.stop() if gpu else []
-    return Measured(process.returncode, log.read_text(errors="replace"), wall_s, pss, rss, samples)
+    cpu_s = _cpu_s() - cpu_before
+    return Measured(process.returncode, log.read_text(errors="replace"), wall_s, pss, rss, samples, cpu_s)
+
+
+def _cpu_s() -> float:
+    """Of this process's ended children and theirs, so far."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _wait(process: Any, seconds: float) -> None:

@@ -46,7 +46,7 @@ def main() -> int:
     sessions = _earlier_sessions(out, options)
     session: dict[str, Any] = {**surroundings(), **{name: getattr(options, name) for name in SHARED}, "runs": []}
     dataset = ensure_dataset(BUILD / "data", options.images, options.valid, tuple(options.image_px))
-    _warm_up(dataset)
+    _warm_up(dataset, options.contenders)
     failed = 0
     for number in range(options.rounds):
         for model, precision, compiled in itertools.product(options.models, options.precisions, options.compile):
@@ -119,12 +119,13 @@ def _earlier_sessions(out: Path, options: argparse.Namespace) -> list[dict[str, 
     return sessions
 
 
-def _warm_up(dataset: Path) -> None:
+def _warm_up(dataset: Path, contenders: list[str]) -> None:
     """So that the first contender does not pay for reading files and modules from the disk."""
     for split in ("train", "validation"):
         for path in image_paths(dataset, split):
             Path(path).read_bytes()
-    for modules in ("torch, timm.data, cv2, sklearn.model_selection, accelerate", "transformers.trainer"):
+    more = ["transformers.trainer"] if "hf" in contenders else []
+    for modules in ("torch, timm.data, cv2, sklearn.model_selection, accelerate", *more):
         subprocess.run([sys.executable, "-c", f"import {modules}"], stderr=subprocess.DEVNULL, check=False)
 
 
