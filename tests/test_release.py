@@ -28,9 +28,9 @@ def clone(ready: Path, tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def release(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def release(clone: Path, *words: str, who: dict[str, str] = NAME) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(clone / "ci/release"), *words]
-    return subprocess.run(command, env={**NAME, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env={**who, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
 
 
 def tags(clone: Path) -> list[str]:
@@ -68,6 +68,14 @@ def test_a_wrong_version_is_refused(clone, version, fault):
     assert done.returncode == 1
     assert fault in done.stderr
     assert tags(clone) == ["v0.1.0"]
+
+
+def test_nobody_can_make_none_and_hears_so_before_the_tests(clone):
+    git(clone, "config", "user.useConfigOnly", "true")
+    done = release(clone, "0.2.0", who={"GIT_CONFIG_NOSYSTEM": "1"})
+    assert (done.returncode, tags(clone)) == (1, ["v0.1.0"])
+    assert "git config user.name" in done.stderr
+    assert not done.stdout  # where make would say what it runs
 
 
 def test_an_entry_without_a_date_is_none(clone):

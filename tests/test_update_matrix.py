@@ -18,6 +18,7 @@ from updating import (
     CELLS,
     CHANGES,
     RELEASES,
+    SHARED,
     TIERS,
     USERS_OWN,
     Edits,
@@ -62,7 +63,7 @@ LOST_BY_COPIER = {f"{tier}-{change}" for tier in TIERS for change in ("renamed",
 LOST_BY_COPIER |= {"special-latin-1", "special-not a text"}
 EVERY_CELL = [f"{tier}-{change}" for tier, changes in WHAT_COMES.items() for change in changes]
 OTHERS = {  # files that really ship
-    "merged": (".gitignore", "AGENTS.md", "README.md", "pyproject.toml", ".github/workflows/ci.yml"),
+    "merged": SHARED,
     "kept": ("conf/baseline.yaml", "src/comp/custom.py", "conf/mine.yaml", "tests/mine/test_mine.py"),
 }
 

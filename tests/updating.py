@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rendering import commit, copy_of_the_tree
+from rendering import QUESTIONS, commit, copy_of_the_tree
 
 RELEASES = ("v1.0.0", "v1.1.0", "v1.2.0")
 LINES = 30
@@ -36,6 +36,7 @@ SPECIAL = (
     "moved",
     "unwanted",
 )
+SHARED: list[str] = QUESTIONS["ownership"]["default"]["shared"]
 USERS_OWN = ("user-new", "user-added by both")
 CELLS = [f"{tier}-{change}" for tier in TIERS for change in CHANGES] + [f"special-{name}" for name in SPECIAL]
 
@@ -120,6 +121,7 @@ def _change_the_rest(folder: Path, release: int) -> None:
     lines = {
         "template/.github/workflows/ci.yml": "      # Yours from",
         "template/.gitignore.jinja": "\n# Yours from",
+        "template/.pre-commit-config.yaml": "  # Yours from",
         "template/AGENTS.md.jinja": "\n## Notes",
         "template/README.md.jinja": "\n## Notes",
         "template/pyproject.toml.jinja": "\n# Yours from",
@@ -178,7 +180,7 @@ def live_in(repo: Path) -> Edits:
     (repo / path_of("special-executable")).chmod(0o755)
     for cell in USERS_OWN:
         change(path_of(cell).as_posix(), lambda _, cell=cell: f"MINE {cell}\n".encode())
-    for name in (".gitignore", "AGENTS.md", "README.md", "pyproject.toml", ".github/workflows/ci.yml"):
+    for name in SHARED:
         change(name, lambda text, name=name: text + f"# MINE {name}\n".encode())
     for name in ("conf/baseline.yaml", "src/comp/custom.py", "conf/mine.yaml", "tests/mine/test_mine.py"):
         change(name, lambda text, name=name: f"# MINE {name}\n".encode() + text)
