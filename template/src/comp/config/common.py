@@ -149,6 +149,7 @@ class Kaggle(Section):
     competition: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")] | None = (
         None  # its slug, the last part of its address
     )
+    owner: str | None = None  # your name on Kaggle, as it stands in addresses; null: that of KAGGLE_USERNAME
     wait: Positive = 60  # minutes that comp submit --wait waits for a score
 
 
