@@ -145,12 +145,23 @@ class Submission(Section):
     digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
 
 
+class KaggleTraining(Section):
+    """For comp kaggle train."""
+
+    accelerator: str = "NvidiaTeslaT4"  # as Kaggle calls it: two T4, of which comp train uses both
+    # Of the private notebook: pretrained weights, and packages that its image lacks, come from the internet.
+    internet: bool = True
+    hours: Annotated[float, Field(gt=0, le=24)] = 11.5  # then a session stops and saves; Kaggle ends it after 12
+    sessions: Positive = 4  # that one command pushes at most, each going on where the last one stopped
+
+
 class Kaggle(Section):
     competition: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")] | None = (
         None  # its slug, the last part of its address
     )
     owner: str | None = None  # your name on Kaggle, as it stands in addresses; null: that of KAGGLE_USERNAME
     wait: Positive = 60  # minutes that comp submit --wait waits for a score
+    train: KaggleTraining = KaggleTraining()
 
 
 class Experiment(Section):
@@ -170,7 +181,7 @@ class Experiment(Section):
     member: str | None = None  # only this one of them
     submit: Submission = Submission()
     tuned: Tuned | None = None  # its values were chosen by validated rows: a score on these folds flatters
-    kaggle: Kaggle = Kaggle()  # for comp download and comp submit --send
+    kaggle: Kaggle = Kaggle()  # for comp download, comp submit --send and comp kaggle
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     steps: list[str] = ["split", "train", "submit"]
 

@@ -52,6 +52,7 @@ COMMANDS = {
         launches=True,
     ),
     "train": usual.train("comp.vision.training.train:train"),
+    "kaggle train": usual.kaggle_train(),
     "predict": usual.predict(
         "comp.vision.inference.predict_folder:predict", "other views (TTA), or other images", OTHERS
     ),
