@@ -62,6 +62,11 @@ def test_titles_become_their_slugs(words, bounds):
         assert slugify(title_of(slug)) == slug
 
 
+def test_names_that_are_cut_stay_apart():
+    one, other = (slug_of("competition-" * 4, run) for run in ("first", "second"))
+    assert one != other
+
+
 def test_what_the_client_would_refuse_is_refused():
     assert "6 to 50 letters" in refused(dataset_metadata, "somebody", "short", "short")
     assert "5 to 50 letters" in refused(lambda: kernel("abcd", "abcd"))

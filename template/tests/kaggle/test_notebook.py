@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from comp.kaggle.notebook import FIND, INPUT, code, markdown, notebook
+from comp.kaggle.notebook import FIND, INPUT, WORKING, code, markdown, notebook
 
 LAYOUTS = {
     "flat": ("digits", "digits-code"),
@@ -24,7 +24,7 @@ def found(*markers):
     told = subprocess.run(
         [sys.executable, "-I", "-c", source], env={**os.environ, INPUT: "input"}, capture_output=True, text=True
     )
-    return (told.stdout or told.stderr).strip()
+    return (told.stdout or told.stderr.splitlines()[-1].removeprefix("RuntimeError: ")).strip()
 
 
 def put(*paths):
@@ -40,6 +40,11 @@ def test_inputs_are_found_in_each_layout(layout):
     put(f"{competition}/test.csv", f"{competition}/sample.csv", f"{competition}/train/1/test.csv", f"{package}/p.json")
     assert found("sample.csv", "test.csv") == competition
     assert found("p.json") == package
+
+
+def test_the_folders_are_overridable():
+    assert f'"{INPUT}"' in FIND
+    assert f'"{WORKING}"' in FIND
 
 
 def test_what_is_missing_or_there_twice_is_named():

@@ -8,6 +8,7 @@ from typing import Any
 
 from comp.config import Experiment
 from comp.errors import CompError, shortened
+from comp.files import digest
 
 TWO_T4 = "NvidiaTeslaT4"  # the only T4 that Kaggle has, and it is two of them
 DATASET, KERNEL, SUBTITLE = (6, 50), (5, 50), (20, 80)  # letters that a title and a slug, or a subtitle, may have
@@ -50,13 +51,13 @@ def owner(config: Experiment) -> str:
 def slug_of(*words: str, bounds: tuple[int, int] = DATASET) -> str:
     """`words` as the end of an address: small letters, digits and single hyphens, as many as `bounds` allow.
 
-    What is too long is cut at its end, what is too short gets a word.
+    What is too long is cut and ends with a digest of the whole, what is too short gets a word.
     """
     least, most = bounds
     plain = unicodedata.normalize("NFKD", " ".join(words)).encode("ascii", "ignore").decode()
     slug = "-".join(re.findall("[a-z0-9]+", plain.lower()))
     slug = slug if len(slug) >= least else f"{slug}-package".lstrip("-")
-    return slug[:most].strip("-")
+    return slug if len(slug) <= most else f"{slug[: most - 5].strip('-')}-{digest(slug)[:4]}"
 
 
 def title_of(slug: str) -> str:

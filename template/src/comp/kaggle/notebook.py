@@ -8,12 +8,12 @@ INPUT = "COMP_KAGGLE_INPUT"  # an environment variable: the folder in place of /
 WORKING = "COMP_KAGGLE_WORKING"  # likewise in place of /kaggle/working
 
 # A cell that defines `find`. What is found first is the nearest to the top, so large folders of images are not read.
-FIND = f'''\
+FIND = '''\
 import os
 from pathlib import Path
 
-INPUT = Path(os.environ.get("{INPUT}", "/kaggle/input"))
-WORKING = Path(os.environ.get("{WORKING}", "/kaggle/working"))
+INPUT = Path(os.environ.get("COMP_KAGGLE_INPUT", "/kaggle/input"))  # set the variable to run this elsewhere
+WORKING = Path(os.environ.get("COMP_KAGGLE_WORKING", "/kaggle/working"))
 
 
 def find(what, *markers):
@@ -25,8 +25,8 @@ def find(what, *markers):
         if len(found) == 1:
             return found[0]
         if found:
-            raise SystemExit(f"{{what}} is there more than once: {{', '.join(map(str, found))}}: remove one of them")
-    raise SystemExit(f"{{what}} is not below {{INPUT}}: no folder has {{', '.join(markers)}} (Add Input adds it)")
+            raise RuntimeError(f"{what} is there more than once: {', '.join(map(str, found))}: remove one of them")
+    raise RuntimeError(f"{what} is not below {INPUT}: no folder has {', '.join(markers)} (Add Input adds it)")
 '''
 
 
