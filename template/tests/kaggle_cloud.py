@@ -63,7 +63,7 @@ class Cloud:
         self._mount(session)
         session.output.mkdir()
         if self.runs:
-            self._start(session)
+            self.start(session)
         self.sessions.append(session)
         return session
 
@@ -83,7 +83,7 @@ class Cloud:
             done = [each for each in self.sessions if each.asked["slug"] == ref and each.status == "COMPLETE"]
             shutil.copytree(done[-1].output, mounted / ref.split("/")[1])
 
-    def _start(self, session: Session) -> None:
+    def start(self, session: Session) -> None:
         pattern = str(session.output / self.cut) if self.cut else ""
         self.cut = ""
         cells = [cell for cell in json.loads(session.asked["text"])["cells"] if cell["cell_type"] == "code"]

@@ -31,7 +31,7 @@ KERNEL = f"{USER}/train-small-{SLUG}"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     for room, name in ((publish, "LOOK_EVERY"), (sessions, "FIRST_LOOK"), (sessions, "LAST_LOOK")):
-        monkeypatch.setattr(room, name, 0.1)
+        monkeypatch.setattr(room, name, 1.0)
 
 
 @pytest.fixture
@@ -109,13 +109,18 @@ def test_a_session_that_is_cut_goes_on_in_the_next_to_the_bits_of_one_machine(st
     assert len(cloud.sessions) == 2
 
 
-def test_folds_that_kaggle_makes_are_fetched_and_the_old_layout_is_found(state, cloud, output):
-    cloud.old_layout, cloud.unpacks = True, False
+def test_folds_that_kaggle_makes_are_fetched_and_faults_in_between_are_asked_again(state, cloud, output):
+    cloud.old_layout, cloud.unpacks, cloud.loses_pushes = True, False, 1
+    calls = "CreateDataset", "SaveKernel", "GetKernelSessionStatus", "ListKernelSessionOutput"
+    state.faults = {name: [503] for name in calls}
     assert train("train.epochs=1", "name=gro e") == 0
-    assert RunDir.of_name("gro e").read_folds() in Path("data/folds.csv").read_text("utf-8")
-    assert RunDir.of_name("gro e").trained_config().data.root == "data"
+    assert len(cloud.sessions) == 1  # it was taken once, although the answer was lost
+    run = RunDir.of_name("gro e")
+    assert run.read_folds() in Path("data/folds.csv").read_text("utf-8")
+    assert run.trained_config().data.root == "data"
     assert train("train.epochs=1", "name=gro e") == 0  # the folds are here now, and it is the same training
     assert len(cloud.sessions) == 1
+    output()
     assert main(["train", "train.epochs=1", "name=gro e"]) == 0  # goes on as with a run of this machine
     assert "fold 0  is already trained" in output()
 
@@ -123,45 +128,29 @@ def test_folds_that_kaggle_makes_are_fetched_and_the_old_layout_is_found(state, 
 def test_a_notebook_that_fails_says_why_and_is_pushed_again(state, cloud, output):
     for path in cloud.competition.glob("train*"):
         path.rename(cloud.root / path.name)
-    told = refusal(output, "train.epochs=1")
+    (cloud.competition / f"{KEY}.txt").touch()  # comp tells what is there instead
+    output()
+    assert train("train.epochs=1") == 1
+    told = output()
+    assert "***.txt" in told
     assert "has failed: its log is runs/.kaggle/small/session/" in told
-    assert Path(told.partition("its log is ")[2].partition(",")[0]).is_file()
     assert read_pushed("small").state == "failed"
     assert not RunDir.of_name("small").started
     assert "has failed" in refusal(output, "--follow", "train.epochs=1")
     for path in cloud.root.glob("train*"):
         path.rename(cloud.competition / path.name)
-    assert train("train.epochs=1") == 0
-    assert "runs/small" in output()
-
-
-def test_the_last_lines_of_a_log_hold_no_key(state, cloud, output):
-    Path("conf/baseline.yaml").write_text(Path("conf/baseline.yaml").read_text("utf-8") + "# a comment\n", "utf-8")
-    cloud.competition.rename(cloud.root / "other")
-    (cloud.root / "competition").mkdir()
-    (cloud.root / "competition" / "train.csv").write_text(f"id,label\n{KEY},a\n", encoding="utf-8")
-    refusal(output)
-    log = next(Path("runs/.kaggle/small/session").glob("*.log"))
-    assert KEY not in log.read_text("utf-8")
-
-
-def test_faults_in_between_are_asked_again(state, cloud, output):
     cloud.runs = False
-    state.faults = {name: [503] for name in ("CreateDataset", "SaveKernel", "GetKernelSessionStatus")}
-    state.faults["ListKernelSessionOutput"] = [503]
-    cloud.loses_pushes = 1
-    cloud.runs = True
-    assert train("train.epochs=1") == 0
-    assert len(cloud.sessions) == 1  # it was taken once, although the answer was lost
-    assert read_pushed("small").version is None
+    stopped_looking("train.epochs=1")
+    cloud.sessions[-1].ends = "CANCEL_ACKNOWLEDGED"
+    assert "was stopped on Kaggle" in refusal(output, "train.epochs=1")
+    assert [session.asked.get("kernelDataSources", []) for session in cloud.sessions] == [[], []]
 
 
-@pytest.mark.parametrize("again", [[], ["--follow"]])
-def test_who_stops_looking_stops_nothing_and_may_look_again(state, cloud, output, repo, again):
+def test_who_stops_looking_stops_nothing_and_may_look_again(state, cloud, output):
     cloud.runs = False
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    process = subprocess.Popen([sys.executable, "-m", "comp", "kaggle", "train"], env=environment, start_new_session=True)
-    deadline = time.monotonic() + 120
+    command = [sys.executable, "-m", "comp", "kaggle", "train", "train.epochs=1"]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)}, start_new_session=True)
+    deadline = time.monotonic() + 240
     while "is running" not in output() and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
@@ -169,35 +158,38 @@ def test_who_stops_looking_stops_nothing_and_may_look_again(state, cloud, output
     told = output()
     assert "goes on without this" in told
     assert "Traceback" not in told
-    assert len(cloud.sessions) == 1
-    cloud._start(cloud.sessions[0])
-    assert train(*again) == 0
-    assert len(cloud.sessions) == 1
-    assert RunDir.of_name("small").done_folds() == [0, 1]
-
-
-def test_other_settings_do_not_follow_what_is_at_work(state, cloud, output):
-    cloud.runs = False
-    (cloud.root / "nothing").mkdir()
-    write_open(cloud, state, output)
     assert "still trains small as it was" in refusal(output, "train.epochs=9")
+    cloud.start(cloud.sessions[0])
+    assert train("--follow", "train.epochs=1") == 0
+    assert len(cloud.sessions) == 1
+    assert RunDir.of_name("small").done_folds()
 
 
-def write_open(cloud, state, output):
-    """Pushes, and stops looking at once."""
+def stopped_looking(*words):
+    """Pushes, and leaves it at work."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("comp.kaggle.training.train.followed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        assert train() == 130
+        patch.setattr(sessions, "state_of", interrupted)
+        assert train(*words) == 130
 
 
-def test_a_run_of_this_machine_is_not_overwritten(state, cloud, output):
+def interrupted(_notebook):
+    raise KeyboardInterrupt
+
+
+def test_a_run_of_this_machine_is_replaced_on_demand_alone_and_by_what_stays_in_its_folder(state, cloud, output, repo):
     assert main(["split"]) == main(["train", "train.epochs=1"]) == 0
     assert "train.epochs was 1, is 4" in refusal(output)
     assert "is trained here: comp train goes on with it" in refusal(output, "train.epochs=1")
     assert state.asked == []
-    before = (RunDir.of_name("small").path / "oof.parquet").read_bytes()
-    assert train("--fresh") == 0
-    assert (RunDir.of_name("small").path / "oof.parquet").read_bytes() != before
+    cloud.listed = {"runs/small/../../../../../escaped.txt": b"out"}
+    before = RunDir.of_name("small").oof.read_bytes()
+    assert "is not fetched (Refusing to download" in refusal(output, "--fresh", "train.epochs=2")
+    assert list(repo.parent.rglob("escaped.txt")) == []
+    assert RunDir.of_name("small").oof.read_bytes() == before
+    cloud.listed = {}
+    assert train("--fresh", "train.epochs=2") == 0
+    assert RunDir.of_name("small").oof.read_bytes() != before
+    assert len(cloud.sessions) == 1
 
 
 def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
@@ -220,23 +212,12 @@ def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
     assert "kaggle auth login" in refusal(output, "train.epochs=3")
 
 
-def test_an_output_that_leaves_its_folder_is_refused(state, cloud, output, repo):
-    cloud.listed = {"runs/small/../../../../../escaped.txt": b"out"}
-    assert "is not fetched (Refusing to download" in refusal(output, "train.epochs=1")
-    assert list(repo.parent.rglob("escaped.txt")) == []
-    cloud.listed = {}
-    assert train("train.epochs=1") == 0
-    assert len(cloud.sessions) == 1
-
-
-def test_a_code_that_was_not_mounted_trains_nothing(state, cloud, output):
-    write_open_runs = cloud.runs
+def test_code_that_is_not_the_one_that_was_mounted_trains_nothing(state, cloud, output):
     cloud.runs = False
-    write_open(cloud, state, output)
-    cloud.runs = write_open_runs
-    (cloud.sessions[0].folder / "input" / "datasets" / USER / f"{SLUG}-code" / "comp-code.json").write_text(
-        '{"digest": "of-yesterday"}', encoding="utf-8"
-    )
-    cloud._start(cloud.sessions[0])
-    told = refusal(output)
-    assert "has failed" in told
+    stopped_looking()
+    mounted = cloud.sessions[0].folder / "input" / "datasets" / USER / f"{SLUG}-code" / "comp-code.json"
+    mounted.write_text('{"digest": "of-yesterday"}', encoding="utf-8")
+    cloud.start(cloud.sessions[0])
+    output()
+    assert train() == 1
+    assert "the data set has the code of-yesterday" in output()

@@ -95,11 +95,12 @@ def push_notebook(folder: Path, seconds: int) -> Notebook:
             said = ask_once("", "kernels", "push", "-p", str(folder), "-t", str(seconds))
             break
         except Unavailable as error:
-            if pause is None:
-                raise
-            wait(pause, error)
+            if pause is not None:
+                wait(pause, error)
             if is_at_work(ref):  # it was taken, and only the answer was lost
                 return Notebook(ref, None)
+            if pause is None:
+                raise
     if fault := re.search(r"Kernel push error: (.*)", said):
         raise _no_push(fault[1])
     if unknown := re.search(r"not valid (\w+) sources and could not be added to the kernel: (.*)", said):

@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from comp.files import write_json
 from comp.kaggle.publish import Notebook
-from comp.readback import read_json
+from comp.readback import reading
 from comp.runs.rundir import RUNS
 
 FOLDER = RUNS / ".kaggle"
@@ -49,7 +51,10 @@ def read_pushed(name: str) -> Pushed | None:
         CompError: the file is damaged.
     """
     path = folder_of(name) / "pushed.json"
-    return Pushed(**read_json(path, Pushed, WAY_OUT)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    with reading(path, WAY_OUT):
+        return TypeAdapter(Pushed).validate_json(path.read_bytes())
 
 
 def write_pushed(name: str, pushed: Pushed) -> Pushed:

@@ -98,14 +98,14 @@ def followed(name: str, pushed: Pushed) -> Pushed:
     state, why = _ended(pushed)
     folder = folder_of(name) / "session"
     log = fetch_output(pushed.notebook, folder, rf"^{re.escape(SESSION)}$")
-    told = folder / SESSION
+    lines, told = _last_lines(log), folder / SESSION
     if state == "complete" and told.is_file():
         ended = json.loads(told.read_text(encoding="utf-8"))
         told.unlink()
         if ended.get("name") == name and ended.get("state") in {"unfinished", "done"}:
             return write_pushed(name, replace(pushed, state=ended["state"]))
     write_pushed(name, replace(pushed, state="failed"))
-    for line in _last_lines(log):
+    for line in lines:
         print(f"log     {line}")
     reason = "was stopped on Kaggle" if state == "canceled" else "has failed"
     raise CompError(
@@ -137,12 +137,14 @@ def _ended(pushed: Pushed) -> tuple[State, str]:
 
 
 def _last_lines(log: Path) -> Iterable[str]:
-    """The end of a notebook's log, which is lines, or a JSON list of pieces of them; without credentials."""
+    """The end of a notebook's log, which is then kept as plain text without credentials; empty where there is none."""
     if not log.is_file():
         return []
     text = log.read_text(encoding="utf-8", errors="replace")
-    try:
+    try:  # Kaggle keeps it as a list of pieces
         text = "".join(str(piece.get("data", "")) for piece in json.loads(text))
     except (ValueError, AttributeError, TypeError):
         pass
-    return [line for line in scrubbed(text).splitlines() if line.strip()][-LOG_LINES:]
+    text = scrubbed(text)
+    write_text(log, text)
+    return [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
