@@ -7,6 +7,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from comp.errors import CompError
 
+# Packages of Kaggle's image that this code imports, or what it imports needs (August 2026).
+IMAGE = (
+    *(
+        "huggingface-hub",
+        "jinja2",
+        "matplotlib",
+        "numpy",
+        "opencv-python",
+        "opencv-python-headless",
+        "optuna",
+        "packaging",
+        "pandas",
+    ),
+    *("pillow", "protobuf==5.29.5", "psutil", "pyarrow", "pydantic", "pydicom", "pyyaml", "safetensors"),
+    *("scikit-learn", "scipy", "tensorboard", "tokenizers", "torch==2.10.0", "torchvision", "tqdm", "transformers"),
+    "typing-extensions",
+)
 EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
 LARGEST = 2**31 - 1  # what every library underneath takes as a count or a seed
 LONGEST_NAME = 100  # bytes: file systems take 255, and endings join it
@@ -159,9 +176,17 @@ class Kaggle(Section):
     competition: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")] | None = (
         None  # its slug, the last part of its address
     )
-    owner: str | None = None  # your name on Kaggle, as it stands in addresses; null: that of KAGGLE_USERNAME
     wait: Positive = 60  # minutes that comp submit --wait waits for a score
     train: KaggleTraining = KaggleTraining()
+    owner: str | None = None  # your name on Kaggle, as it stands in addresses; null: that of KAGGLE_USERNAME
+    # For comp kaggle package: what a code competition allows, and what Kaggle's machines have. See its page on code.
+    hours: AboveZero = 9.0  # that a notebook may take
+    ram_gb: AboveZero = 30.0
+    dataset_gb: AboveZero = 100.0
+    python: Annotated[str, Field(pattern=r"^3\.\d+$")] = "3.12"
+    image: list[str] = list(IMAGE)  # packages of Kaggle's image; "name==version" where the version matters
+    # Packages that go along as wheels where the code imports them: the notebook installs those that are missing there.
+    wheels: list[str] = ["accelerate", "iterative-stratification", "lightgbm", "narwhals", "timm"]
 
 
 class Experiment(Section):

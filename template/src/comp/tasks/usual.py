@@ -75,6 +75,19 @@ def submit(run: str) -> Command:
     )
 
 
+def kaggle_package(needs: str) -> Command:
+    return Command(
+        needs,
+        "pack code, weights and wheels into a dataset, and a notebook that predicts with them offline: into kaggle/",
+        flags={
+            "dry_run": "run the notebook from the packed files alone, without a network, under the limits in kaggle:",
+            "push": "upload both to Kaggle, where the notebook then runs",
+        },
+        step="result",
+        around="comp.kaggle.packing.package:package",
+    )
+
+
 def score(run: str, solution: str) -> Command:
     return Command(run, f"score the submission against a local {solution}", step="result")
 
