@@ -52,6 +52,7 @@ class Cloud:
     cut: str = ""  # the next session ends early, once its output has a file of this pattern
     old_layout: bool = False
     unpacks: bool = True  # archives in data sets
+    mounts_outputs: bool = True  # of notebooks; else they are no valid sources
     refuses: str = ""  # the next notebook, in these words
     refuses_dataset: str = ""
     runs: bool = True  # notebooks; else they wait
@@ -142,13 +143,16 @@ class CloudCalls:
         if cloud.refuses:
             self._json({"error": cloud.refuses})
             return
+        unknown = [] if cloud.mounts_outputs else body.pop("kernelDataSources", [])
         cloud.save(body)
         if cloud.loses_pushes:
             cloud.loses_pushes -= 1
             self._send(502, b"<html>Bad Gateway</html>", "text/html")
             return
         url = f"https://www.kaggle.com/code/{body['slug']}"
-        self._json({"ref": body["slug"], "url": url, "versionNumber": len(cloud.sessions), "error": ""})
+        self._json(
+            {"ref": body["slug"], "url": url, "versionNumber": len(cloud.sessions), "invalidKernelSources": unknown}
+        )
 
     def GetKernelSessionStatus(self, state: Any, body: dict[str, Any]) -> None:
         session = self._session(state, body)

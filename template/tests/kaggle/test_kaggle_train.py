@@ -78,12 +78,16 @@ def test_a_session_that_is_cut_goes_on_in_the_next_to_the_bits_of_one_machine(st
     cloud = cloud_for(small.kit)
     assert main(["split"]) == main(["train"]) == 0
     shutil.move("runs", "here")
-    cloud.cut = "runs/small/fold0/last/*"
+    cloud.cut, cloud.mounts_outputs = "runs/small/fold0/last/*", small.task != "align"
     assert train() == 0
-    first, second = calls(state, "SaveKernel")
+    first, *between, last = calls(state, "SaveKernel")
     told = output()
     assert "session 1 has stopped in time" in told
-    assert len(cloud.sessions) == 2
+    assert "going on from session 1" in (cloud.sessions[-1].folder / "log").read_text("utf-8")
+    if cloud.mounts_outputs:
+        assert (first.get("kernelDataSources", []), between, last["kernelDataSources"]) == ([], [], [KERNEL])
+    else:  # as a data set instead, once Kaggle has said so
+        assert (len(between), len(last["datasetDataSources"])) == (1, 2)
     one, other = (RunDir(Path(top) / "small") for top in ("here", "runs"))
     for name in ("oof.parquet", "test.parquet", "folds.txt"):
         assert (one.path / name).read_bytes() == (other.path / name).read_bytes()
@@ -97,16 +101,15 @@ def test_a_session_that_is_cut_goes_on_in_the_next_to_the_bits_of_one_machine(st
     switches = {"isPrivate": True, "enableGpu": True, "enableTpu": False, "enableInternet": True}
     assert switches.items() <= first.items()
     assert (first["machineShape"], first["slug"]) == ("NvidiaTeslaT4", KERNEL)
-    assert (first.get("kernelDataSources", []), second["kernelDataSources"]) == ([], [KERNEL])
     assert first["sessionTimeoutSeconds"] == 11.5 * 3600 + sessions.RESERVE_S
     assert len(cloud.datasets[f"{USER}/{SLUG}-code"]) == 1  # the code has not changed in between
     written = json.loads(Path("kaggle/train/train.ipynb").read_text("utf-8"))
-    assert json.loads(second["text"])["cells"][-1]["source"] == "".join(written["cells"][-1]["source"])
+    assert json.loads(last["text"])["cells"][-1]["source"] == "".join(written["cells"][-1]["source"])
 
     output()
     assert train() == 0
     assert "fetched already" in output()
-    assert len(cloud.sessions) == 2
+    assert len(cloud.sessions) == 2 + len(between)
 
 
 def test_folds_that_kaggle_makes_are_fetched_and_faults_in_between_are_asked_again(state, cloud, output):
@@ -196,9 +199,13 @@ def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
     cloud.runs = False
     assert "kaggle.competition is not set" in refusal(output, "kaggle.competition=null")
     assert "only what lies in conf/" in refusal(output, str(shutil.copy("conf/baseline.yaml", "other.yaml")))
-    pretrained = refusal(output, "model.pretrained=true", "kaggle.train.internet=false")
-    assert "kaggle.train.internet=true, or model.weights" in pretrained
-    assert "is not below this folder" in refusal(output, "model.weights=/elsewhere/w.safetensors")
+    if "vision" in KITS:
+        pretrained = refusal(output, "model.pretrained=true", "kaggle.train.internet=false")
+        assert "kaggle.train.internet=true, or model.weights" in pretrained
+        assert "is not below this folder" in refusal(output, "model.weights=/elsewhere/w.safetensors")
+    Path("conf/mine.yaml").write_text(f"# {KEY}\n", encoding="utf-8")
+    assert "conf/mine.yaml would take a token or a key of yours along" in refusal(output)
+    Path("conf/mine.yaml").unlink()
     assert state.asked == []
     cloud.refuses_dataset = "The title is already in use by another dataset"
     assert "The title is already in use by another dataset" in refusal(output)

@@ -28,6 +28,10 @@ USED_UP = re.compile(r"quota|session count", re.IGNORECASE)  # of GPUs
 MOST_FILES = 200  # in one answer about a notebook's output
 
 
+class OutputNotAdded(CompError):
+    """Kaggle has saved a notebook without the output of another that it was to have; it runs, and will miss it."""
+
+
 @dataclass(frozen=True)
 class Notebook:
     """One version of a notebook on Kaggle."""
@@ -87,7 +91,8 @@ def push_notebook(folder: Path, seconds: int) -> Notebook:
     """Saves and runs the notebook in `folder`, which has a `kernel-metadata.json`; Kaggle ends it after `seconds`.
 
     Raises:
-        CompError: Kaggle refuses it, or one of its inputs; or its hours of GPUs are used up.
+        OutputNotAdded: of another notebook.
+        CompError: Kaggle refuses it, or one of its other inputs; or its hours of GPUs are used up.
     """
     said, ref = "", _ref_in(folder)
     for pause in (*client.PAUSES, None):
@@ -104,7 +109,8 @@ def push_notebook(folder: Path, seconds: int) -> Notebook:
     if fault := re.search(r"Kernel push error: (.*)", said):
         raise _no_push(fault[1])
     if unknown := re.search(r"not valid (\w+) sources and could not be added to the kernel: (.*)", said):
-        raise CompError(f"Kaggle has not added the {unknown[1]} {unknown[2]} to {ref}: is it yours to use?")
+        kind = OutputNotAdded if unknown[1] == "kernel" else CompError
+        raise kind(f"Kaggle has not added the {unknown[1]} {unknown[2]} to {ref}: is it yours to use?")
     number = re.search(r"Kernel version (\d+) successfully", said)
     return Notebook(ref, int(number[1]) if number else None)
 
@@ -136,9 +142,7 @@ def is_at_work(ref: str) -> bool:
         return False
 
 
-def fetch_output(
-    notebook: Notebook, folder: Path, pattern: str, watch: Callable[[], None] = lambda: None
-) -> Path:
+def fetch_output(notebook: Notebook, folder: Path, pattern: str, watch: Callable[[], None] = lambda: None) -> Path:
     """Downloads the files of its output that `pattern` finds, and its log, into `folder`; the place of the log.
 
     What is there in part is gone on with.

@@ -47,7 +47,7 @@ HERE, WORK = ROOM / "code", ROOM / "work"  # neither is part of the output
 uploaded = find("the data set with the code", "{MARKER}")
 found = json.loads((uploaded / "{MARKER}").read_text())["digest"]
 if found != CODE:
-    raise RuntimeError(f"the data set has the code {{found}}, and this notebook was written for {{CODE}}: push it again")
+    raise RuntimeError(f"the data set has the code {{found}}, and this notebook needs {{CODE}}: push it again")
 if (uploaded / "{INSIDE}.zip").is_file():  # Kaggle has left it packed
     shutil.unpack_archive(uploaded / "{INSIDE}.zip", HERE)
 else:
@@ -63,7 +63,7 @@ if data is None:
     raise RuntimeError(f"the files of the competition {{COMPETITION}} are not below {{INPUT}}: Add Input adds them")
 print("code", CODE, "data", data)
 '''
-PACKAGES = '''
+PACKAGES = """
 # What the code needs and Kaggle's image lacks. Nothing that is there is changed.
 MODULES = {"iterative-stratification": "iterstrat", "opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml",
            "scikit-learn": "sklearn"}
@@ -75,15 +75,18 @@ missing = [each for each, name in names.items() if find_spec(MODULES.get(name, n
 print("missing here:", *(missing or ["nothing"]))
 if missing:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)
-'''
+"""
 CARRY = f'''
-# Where an earlier session stopped: this notebook's own output is one of its inputs.
+# Where an earlier session stopped: its output is one of the inputs.
 if AFTER:
     earlier = find("the output of an earlier session", "{SESSION}")
     told = json.loads((earlier / "{SESSION}").read_text())
     if told["name"] != NAME or told["session"] < AFTER:
         raise RuntimeError(f"session {{AFTER}} of {{NAME}} is not below {{INPUT}}, but session {{told}}")
-    shutil.copytree(earlier / "runs", WORKING / "runs", dirs_exist_ok=True)
+    if (earlier / "runs.zip").is_file():  # Kaggle has left it packed
+        shutil.unpack_archive(earlier / "runs.zip", WORKING / "runs")
+    else:
+        shutil.copytree(earlier / "runs", WORKING / "runs", dirs_exist_ok=True)
     if (earlier / "folds.csv").is_file():
         WORK.mkdir(exist_ok=True)
         shutil.copyfile(earlier / "folds.csv", WORK / "folds.csv")

@@ -10,10 +10,12 @@ from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import digest, file_digest, write_json
 from comp.folds import digest_in, folds_path
+from comp.kaggle.secrets import holds_secret
 
 MARKER = "comp-code.json"  # at its top, with the digest of all files: the notebook finds it by this name
 INSIDE = "code"  # the folder that Kaggle's client packs; what lies loose would be taken apart from it
 WORK = "work"  # in it: what stands beside the images, and decides which rows are whose
+TEXTS = {".py", ".yaml", ".yml", ".toml", ".json", ".txt", ".csv", ".html"}
 NOT_PACKED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 TOP = ("pyproject.toml", ".copier-answers.yml")  # which packages it needs, and which version of the template it is
 
@@ -32,7 +34,7 @@ def pack(config: Experiment, folder: Path) -> Packed:
     """Writes `folder` anew: the code, what goes along, and the marker. The same content has the same digests.
 
     Raises:
-        CompError: `model.weights` names a file elsewhere.
+        CompError: `model.weights` names a file elsewhere, or a file holds a credential.
     """
     shutil.rmtree(folder, ignore_errors=True)
     lines = []
@@ -40,6 +42,8 @@ def pack(config: Experiment, folder: Path) -> Packed:
         place = folder / INSIDE / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
+        if place.suffix in TEXTS and holds_secret(place.read_text(encoding="utf-8", errors="replace")):
+            raise CompError(f"{source} would take a token or a key of yours along to Kaggle: take it out of it")
         lines.append(f"{name} {file_digest(place)}")
     whole, code = digest(lines), digest([line for line in lines if not line.startswith(f"{WORK}/")])
     write_json(folder / MARKER, {"digest": whole})

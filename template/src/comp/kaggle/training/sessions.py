@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +14,16 @@ from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.kaggle.client import Unavailable, competition
 from comp.kaggle.metadata import KERNEL, Machine, Sources, dataset_metadata, kernel_metadata, slug_of, title_of
-from comp.kaggle.publish import State, fetch_output, is_at_work, publish_dataset, push_notebook, state_of
+from comp.kaggle.publish import (
+    Notebook,
+    OutputNotAdded,
+    State,
+    fetch_output,
+    is_at_work,
+    publish_dataset,
+    push_notebook,
+    state_of,
+)
 from comp.kaggle.secrets import scrubbed
 from comp.kaggle.training.cells import SESSION, Plan, training_notebook
 from comp.kaggle.training.packed import Packed
@@ -58,21 +69,42 @@ def push(job: Job, before: Pushed | None, replaces: bool) -> Pushed:
     plan = Plan(
         name, competition(job.config), job.command, job.dataset, job.packed.whole, settings.hours, session, after
     )
-    sources = Sources((plan.competition,), (job.dataset,), (job.kernel,) if after else ())
-    owner, slug = job.kernel.split("/")
-    machine = Machine(settings.accelerator, settings.internet)
-    write_text(PLACE / CODE_FILE, training_notebook(plan))
-    write_json(
-        PLACE / "kernel-metadata.json", kernel_metadata(owner, slug, title_of(slug), CODE_FILE, sources, machine)
-    )
     if is_at_work(job.kernel):
         raise CompError(f"https://www.kaggle.com/code/{job.kernel} is at work already: stop it there, or let it end")
-    notebook = push_notebook(PLACE, int(3600 * settings.hours) + RESERVE_S)
+    try:
+        notebook = _start(job, plan, Sources((plan.competition,), (job.dataset,), (job.kernel,) if after else ()))
+    except OutputNotAdded as error:
+        if before is None or before.session != after:
+            raise
+        print(f"note    {error} Its state goes along as a data set instead", flush=True)
+        notebook = _start(job, plan, Sources((plan.competition,), (job.dataset, _state_as_dataset(job, before))))
     internet = "with the internet" if settings.internet else "without the internet"
     print(f"kaggle  session {session} of {name}: {notebook}, private, {settings.accelerator}, {internet}")
     print(f"kaggle  {notebook.page}", flush=True)
     facts = (job.command, job.packed.code, job.packed.folds, replaces)
     return write_pushed(name, Pushed(job.kernel, notebook.version, session, after, *facts))
+
+
+def _start(job: Job, plan: Plan, sources: Sources) -> Notebook:
+    """Writes the notebook, saves it on Kaggle and runs it there."""
+    settings, (owner, slug) = job.config.kaggle.train, job.kernel.split("/")
+    machine = Machine(settings.accelerator, settings.internet)
+    metadata = kernel_metadata(owner, slug, title_of(slug), CODE_FILE, sources, machine)
+    write_text(PLACE / CODE_FILE, training_notebook(plan))
+    write_json(PLACE / "kernel-metadata.json", metadata)
+    return push_notebook(PLACE, int(3600 * settings.hours) + RESERVE_S)
+
+
+def _state_as_dataset(job: Job, before: Pushed) -> str:
+    """Brings what a session has left into a data set of its own; OWNER/SLUG."""
+    name = job.config.name
+    slug, folder = slug_of("state", name, competition(job.config)), folder_of(name) / "state"
+    shutil.rmtree(folder, ignore_errors=True)
+    fetch_output(before.notebook, folder, rf"^({re.escape(SESSION)}|folds\.csv|runs/.*)$").unlink(missing_ok=True)
+    metadata = dataset_metadata(job.owner, slug, title_of(slug), "What comp kaggle train goes on from")
+    write_json(folder / "dataset-metadata.json", metadata)
+    publish_dataset(folder, f"{job.owner}/{slug}", f"session {before.session}")
+    return f"{job.owner}/{slug}"
 
 
 def _upload(job: Job) -> None:
@@ -141,10 +173,8 @@ def _last_lines(log: Path) -> Iterable[str]:
     if not log.is_file():
         return []
     text = log.read_text(encoding="utf-8", errors="replace")
-    try:  # Kaggle keeps it as a list of pieces
+    with suppress(ValueError, AttributeError, TypeError):  # Kaggle keeps it as a list of pieces
         text = "".join(str(piece.get("data", "")) for piece in json.loads(text))
-    except (ValueError, AttributeError, TypeError):
-        pass
     text = scrubbed(text)
     write_text(log, text)
     return [line for line in text.splitlines() if line.strip()][-LOG_LINES:]

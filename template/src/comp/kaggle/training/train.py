@@ -1,4 +1,4 @@
-"""`comp kaggle train`: pushes, follows, goes on where a session stopped, and fetches the run. Ctrl-C stops the looking."""
+"""`comp kaggle train`: pushes, follows, goes on where a session stopped, and fetches the run."""
 
 import sys
 from dataclasses import replace
