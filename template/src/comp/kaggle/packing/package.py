@@ -31,14 +31,14 @@ def package(
     else:
         print("note    comp kaggle package --dry-run runs the notebook here, without a network, under Kaggle's limits")
     if push:
-        _push(made, config)
+        push_package(made, config)
         return 0
     print(f"next    kaggle datasets create -p {made.dataset.as_posix()} -r zip")
     print(f"        kaggle kernels push -p {made.notebook.as_posix()}")
     return 0
 
 
-def _push(made: Package, config: Experiment) -> None:
+def push_package(made: Package, config: Experiment) -> None:
     """Uploads the dataset, then saves and runs the notebook, and tells how its output is sent.
 
     Raises:

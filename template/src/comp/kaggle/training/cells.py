@@ -93,16 +93,15 @@ if AFTER:
     print("going on from session", told["session"])
 '''
 TRAIN = f'''
+environment = dict(os.environ, PYTHONPATH=str(HERE / "src"))
 words = [*COMMAND, f"data.root={{data}}", f"data.work={{WORK}}"]
 if not (WORK / "folds.csv").is_file():
     split = [sys.executable, "-m", "comp", "split", *words[1:]]
-    subprocess.run(split, cwd=HERE, env={{**os.environ, "PYTHONPATH": str(HERE / "src")}}, check=True)
+    subprocess.run(split, cwd=HERE, env=environment, check=True)
 shutil.copyfile(WORK / "folds.csv", WORKING / "folds.csv")
 
 print("comp", *words, flush=True)
-process = subprocess.Popen(
-    [sys.executable, "-m", "comp", *words], cwd=HERE, env={{**os.environ, "PYTHONPATH": str(HERE / "src")}}
-)
+process = subprocess.Popen([sys.executable, "-m", "comp", *words], cwd=HERE, env=environment)
 while process.poll() is None and time.time() < STARTED + 3600 * HOURS:
     time.sleep(1)
 stopped = process.poll() is None
