@@ -31,7 +31,7 @@ def commands_table(task: str) -> str:
 
 
 def _about(command: Command) -> str:
-    flags = [f"`--{flag}`: {help_}" for flag, help_ in command.flags.items()]
+    flags = [f"`--{flag.replace('_', '-')}`: {help_}" for flag, help_ in command.flags.items()]
     options = [(name, *meaning.partition(": ")[::2]) for name, meaning in command.options.items()]
     flags += [f"`--{name} {value}`: {help_}" for name, value, help_ in options]
     return "; ".join([command.help, *flags]).replace("|", r"\|")

@@ -25,7 +25,7 @@ def test_the_readme_has_a_row_for_every_command_and_flag(render, task):
     readme = (render(task=task) / "README.md").read_text(encoding="utf-8")
     for name, command in commands_of(task).items():
         assert f"| `comp {name}` | {command.help}" in readme
-        assert all(f"`--{flag}`: {help_}" in readme for flag, help_ in command.flags.items())
+        assert all(f"`--{flag.replace('_', '-')}`: {help_}" in readme for flag, help_ in command.flags.items())
 
 
 @pytest.mark.parametrize("task", PARTS)

@@ -2,12 +2,16 @@
 
 import base64
 import json
+import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import unquote
+
+from kaggle_cloud import Cloud, CloudCalls
 
 USER, KEY = "somebody", "f00dfeedf00dfeedf00dfeedf00dfeed"
 SIGNED = "GoogleAccessId=somebody&Signature=s1gn4tur3ofth3archiv3"
@@ -38,6 +42,8 @@ class State:
     submissions: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    cloud: Cloud | None = None  # data sets and notebooks
+    signed: str = SIGNED
     ranges: list[str] = field(default_factory=list)
 
 
@@ -53,10 +59,12 @@ class Server(ThreadingHTTPServer):
         Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """The client may hang up."""
+        """The client may hang up; what goes wrong here is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(CloudCalls, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
@@ -103,7 +111,13 @@ class Handler(BaseHTTPRequestHandler):
         self._json({"submissions": state.submissions[::-1]})
 
     def do_PUT(self) -> None:
-        self.server.state.uploads.append(self._body())
+        cloud, data = self.server.state.cloud, self._body()
+        token = self.path.partition("?")[0].rpartition("/")[2]
+        if cloud is not None and token in cloud.blobs:
+            if not self.headers.get("Content-Range", "").startswith("bytes */"):  # else it asks what is here: all
+                cloud.blobs[token] = (cloud.blobs[token][0], data)
+        else:
+            self.server.state.uploads.append(data)
         self._send(200, b"", "text/plain")
 
     def do_GET(self) -> None:
@@ -111,7 +125,9 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         state.ranges += [asked] if asked else []
-        rest = state.archive[start:]
+        path = unquote(self.path.partition("?")[0])
+        whole = self.output_file(state, path) if path.startswith("/output/") else state.archive
+        rest = whole[start:]
         self.send_response(206 if asked else 200)
         length = len(rest) if state.length is None else state.length
         named = {"Content-Length": length, "Accept-Ranges": "bytes", "ETag": '"one"'}

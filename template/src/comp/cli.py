@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
             default = f"CONFIG defaults to {command.config}; key=value overrides a key of it"
             about.add_argument("words", nargs="*", metavar="[CONFIG] key=value", help=default)
         for flag, meaning in command.flags.items():
-            about.add_argument(f"--{flag}", action="store_true", help=meaning)
+            about.add_argument(f"--{flag.replace('_', '-')}", action="store_true", help=meaning)
         for option, meaning in command.options.items():
             value, _, help_ = meaning.partition(": ")
             several = "+" if value.endswith("…") else None

@@ -71,6 +71,15 @@ def folds_path(config: Experiment) -> Path:
     return Path(config.data.work or config.data.root) / "folds.csv"
 
 
+def digest_in(path: Path) -> str:
+    """The digest that a `folds.csv` carries: of ids, targets and folds.
+
+    Raises:
+        CompError: it is damaged.
+    """
+    return str(_read_header(path)["digest"])
+
+
 def load_split(config: Experiment, tables: Tables) -> Split:
     """The folds of `tables.train` from `folds.csv`.
 

@@ -7,6 +7,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from comp.errors import CompError
 
+# Packages of Kaggle's image that this code imports, or what it imports needs (August 2026).
+IMAGE = (
+    *(
+        "huggingface-hub",
+        "jinja2",
+        "matplotlib",
+        "numpy",
+        "opencv-python",
+        "opencv-python-headless",
+        "optuna",
+        "packaging",
+        "pandas",
+    ),
+    *("pillow", "protobuf==5.29.5", "psutil", "pyarrow", "pydantic", "pydicom", "pyyaml", "safetensors"),
+    *("scikit-learn", "scipy", "tensorboard", "tokenizers", "torch==2.10.0", "torchvision", "tqdm", "transformers"),
+    "typing-extensions",
+)
 EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
 LARGEST = 2**31 - 1  # what every library underneath takes as a count or a seed
 LONGEST_NAME = 100  # bytes: file systems take 255, and endings join it
@@ -145,11 +162,31 @@ class Submission(Section):
     digits: Annotated[int, Field(ge=1, le=17)] | None = None  # decimal places; null: as many as the number has
 
 
+class KaggleTraining(Section):
+    """For comp kaggle train."""
+
+    accelerator: str = "NvidiaTeslaT4"  # as Kaggle calls it: two T4, of which comp train uses both
+    # Of the private notebook: pretrained weights, and packages that its image lacks, come from the internet.
+    internet: bool = True
+    hours: Annotated[float, Field(gt=0, le=24)] = 11.5  # then a session stops and saves; Kaggle ends it after 12
+    sessions: Positive = 4  # that one command pushes at most, each going on where the last one stopped
+
+
 class Kaggle(Section):
     competition: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")] | None = (
         None  # its slug, the last part of its address
     )
     wait: Positive = 60  # minutes that comp submit --wait waits for a score
+    train: KaggleTraining = KaggleTraining()
+    owner: str | None = None  # your name on Kaggle, as it stands in addresses; null: that of KAGGLE_USERNAME
+    # For comp kaggle package: what a code competition allows, and what Kaggle's machines have. See its page on code.
+    hours: AboveZero = 9.0  # that a notebook may take
+    ram_gb: AboveZero = 30.0
+    dataset_gb: AboveZero = 100.0
+    python: Annotated[str, Field(pattern=r"^3\.\d+$")] = "3.12"
+    image: list[str] = list(IMAGE)  # packages of Kaggle's image; "name==version" where the version matters
+    # Packages that go along as wheels where the code imports them: the notebook installs those that are missing there.
+    wheels: list[str] = ["accelerate", "iterative-stratification", "lightgbm", "narwhals", "timm"]
 
 
 class Experiment(Section):
@@ -169,7 +206,7 @@ class Experiment(Section):
     member: str | None = None  # only this one of them
     submit: Submission = Submission()
     tuned: Tuned | None = None  # its values were chosen by validated rows: a score on these folds flatters
-    kaggle: Kaggle = Kaggle()  # for comp download and comp submit --send
+    kaggle: Kaggle = Kaggle()  # for comp download, comp submit --send and comp kaggle
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     steps: list[str] = ["split", "train", "submit"]
 

@@ -19,7 +19,9 @@ PAUSES = (2.0, 10.0, 30.0)  # seconds before Kaggle is asked again
 LONGEST = 300  # letters of a sentence of Kaggle's
 NOT_FOR_THE_CLIENT = {"VERBOSE", "VERBOSE_OUTPUT"}  # it would print the token
 LIMIT = re.compile(r"submission allowance|daily (submission )?limit|submissions? per day", re.IGNORECASE)
-IN_BETWEEN = re.compile(r"\b5\d\d Server Error|a problem on Kaggle's side|rate limited|429 Client Error")
+IN_BETWEEN = re.compile(
+    r"\b5\d\d Server Error|a problem on Kaggle's side|rate limited|429 Client Error|Upload unsuccessful"
+)
 OFFLINE = re.compile(r"NameResolutionError|Failed to establish|getaddrinfo|Network is unreachable|ProxyError")
 CUT_OFF = re.compile(r"ConnectionError|Timeout|ChunkedEncodingError|IncompleteRead|Connection (aborted|reset|broken)")
 
@@ -30,6 +32,14 @@ class Unavailable(CompError):
 
 class LimitReached(CompError):
     """No more submissions today."""
+
+
+class Refused(CompError):
+    """Kaggle does not have it, or not for this user; `sentence` is its own."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(f"Kaggle refuses ({sentence})")
+        self.sentence = sentence
 
 
 def competition(config: Experiment) -> str:
@@ -66,10 +76,12 @@ def ask_once(slug: str, *words: str, watch: Callable[[], None] = lambda: None) -
     """What the client prints to `words`, about the competition `slug`, without credentials.
 
     Args:
+        slug: empty, where it is about a data set or a notebook of the user's.
         watch: called twice a second until it ends; what it raises ends the client.
 
     Raises:
         Unavailable: asking again may help.
+        Refused: there is no such data set or notebook, or its description is wrong.
         CompError: it is not installed, nobody is logged in, the rules are not accepted …
     """
     _installed()
@@ -118,6 +130,8 @@ def refusal(slug: str, said: str, complained: str) -> CompError:
         return Unavailable("the connection to Kaggle was cut off")
     if "No space left" in everything:
         return CompError("no space left on the disk while downloading: free some and run again, it goes on from there")
+    if not slug:
+        return Refused(sentence)
     if "don't have access" in complained or "403 Client Error" in complained:
         page = f"https://www.kaggle.com/competitions/{slug}/rules"
         return CompError(f"Kaggle refuses ({sentence}): join the competition at {page}, then run this again")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 FILES = ("kaggle.json", "access_token", "access_token.txt", "credentials.json")
 SHORTEST = 6  # letters: what is shorter is no secret, and hiding it would spoil other words
+OF_OTHERS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
+OWN_FORM = re.compile(r"\bKGAT_\w{8,}")  # a token of Kaggle's
 # What a URL is signed with, what a header logs in with, and Kaggle's own tokens.
 FORMS = re.compile(r"(?<=\?)[\w%&=.~+/:;,-]{8,}|(?<=Bearer )\S+|(?<=Basic )\S+|\bKGAT_\w+")
 
@@ -16,6 +18,12 @@ def scrubbed(text: str) -> str:
     for secret in sorted(_known(), key=len, reverse=True):
         text = text.replace(secret, "***")
     return FORMS.sub("***", text)
+
+
+def holds_secret(text: str) -> bool:
+    """Whether `text` has a credential of this user, of Kaggle's or of the hub that weights come from, or looks so."""
+    others = {value for name in OF_OTHERS if len(value := os.environ.get(name, "")) >= SHORTEST}
+    return any(secret in text for secret in _known() | others) or bool(OWN_FORM.search(text))
 
 
 def _known() -> set[str]:

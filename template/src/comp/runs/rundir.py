@@ -177,21 +177,37 @@ class RunDir:
             self.clear()
         if self.metrics.is_file() and "combines" in self.read_metrics():
             raise CompError(f"{self.path} is made of other runs: give this one another name (name=…)")
-        started = self._trained() or any(self.path.glob("pretrain/*"))
-        if self.config.is_file() and started:  # else nothing was trained with it
-            # Read by today's schema: what a newer template added has its default there, which keeps the old behavior.
-            before = flat(yaml.safe_load(to_yaml(self.trained_config())))
-            now = flat(yaml.safe_load(to_yaml(config)))
-            changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
-            if changed:
-                what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
-                raise CompError(
-                    f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
-                    "give this one another name (name=…), or run comp train --fresh to train it again"
-                )
-        if not started:
+        self.refuse_another(config)
+        if not self.started:
             self.made_with.unlink(missing_ok=True)
         self.write_config(config)
+
+    @property
+    def started(self) -> bool:
+        """Whether something was trained."""
+        return self._trained() or any(self.path.glob("pretrain/*"))
+
+    def refuse_another(self, config: Experiment, settled: bool = True) -> None:
+        """Looks whether the folder holds what was trained with `config`, or nothing.
+
+        `settled`: it says what files decide; else what it leaves open is not compared.
+
+        Raises:
+            CompError: with another one; the differences are named.
+        """
+        if not (self.config.is_file() and self.started):  # nothing was trained with it
+            return
+        # Read by today's schema: what a newer template added has its default there, which keeps the old behavior.
+        before = flat(yaml.safe_load(to_yaml(self.trained_config())))
+        now = flat(yaml.safe_load(to_yaml(config)))
+        changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
+        changed = [key for key in changed if settled or now.get(key) not in ("auto", None, {})]
+        if changed:
+            what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
+            raise CompError(
+                f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
+                "give this one another name (name=…), or run comp train --fresh to train it again"
+            )
 
     def bind_to_folds(self, digest: str) -> None:
         """Remembers the hash of the folds that the run is trained with.

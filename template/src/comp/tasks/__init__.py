@@ -24,7 +24,7 @@ class Command:
 
     run: str  # module:function
     help: str
-    flags: Mapping[str, str] = field(default_factory=dict)  # name → help; `--name` gives the function name=True
+    flags: Mapping[str, str] = field(default_factory=dict)  # name → help; `--dry-run` gives the function dry_run=True
     options: Mapping[str, str] = field(default_factory=dict)  # name → "VALUE: help"; "VALUE …: help" takes several
     next: str = ""  # the command that the closing line suggests
     step: StepFor | None = "experiment"  # None: `steps:` cannot name it

@@ -15,6 +15,7 @@ COMMANDS = {
     ),
     "split": usual.split("comp.align.data.pairs:split"),
     "train": usual.train("comp.align.training.train:train"),
+    "kaggle train": usual.kaggle_train(),
     "predict": usual.predict("comp.align.submission.predict_captions:predict", "its own captions, or others", OTHERS),
     "verify": Command(
         "comp.align.report.verify:verify_run",

@@ -37,6 +37,20 @@ def train(run: str) -> Command:
     return Command(run, about, flags, next="submit", launches=True)
 
 
+def kaggle_train() -> Command:
+    return Command(
+        "comp.kaggle.training.train:kaggle_train",
+        "train on Kaggle's GPUs instead, in a private notebook (kaggle.train:), and fetch the run as if trained here",
+        flags={
+            "follow": "push nothing: follow what was pushed, and fetch it",
+            "fresh": "begin anew, and replace what this run has here",
+        },
+        next="submit",
+        step=None,
+        launches=True,
+    )
+
+
 def predict(run: str, such_as: str, options: Mapping[str, str] | None = None) -> Command:
     about = f"predict again from the checkpoints: {such_as}"
     return Command(run, about, options=options or {}, next="submit", launches=True)
@@ -58,6 +72,19 @@ def submit(run: str) -> Command:
         },
         step="result",
         around="comp.kaggle.submit:submit",
+    )
+
+
+def kaggle_package(needs: str) -> Command:
+    return Command(
+        needs,
+        "pack code, weights and wheels into a dataset, and a notebook that predicts with them offline: into kaggle/",
+        flags={
+            "dry_run": "run the notebook from the packed files alone, without a network, under the limits in kaggle:",
+            "push": "upload both to Kaggle, where the notebook then runs",
+        },
+        step="result",
+        around="comp.kaggle.packing.package:package",
     )
 
 

@@ -52,6 +52,7 @@ COMMANDS = {
         launches=True,
     ),
     "train": usual.train("comp.vision.training.train:train"),
+    "kaggle train": usual.kaggle_train(),
     "predict": usual.predict(
         "comp.vision.inference.predict_folder:predict", "other views (TTA), or other images", OTHERS
     ),
@@ -112,6 +113,7 @@ COMMANDS = {
     ),
     "board": usual.board("comp.vision.report.board:board"),
     "submit": usual.submit("comp.vision.submission.submit:submit"),
+    "kaggle package": usual.kaggle_package("comp.vision.submission.packed:needs"),
     "score": usual.score("comp.vision.submission.score:score_submission", "solution.csv"),
     "report": usual.report("comp.vision.report.report:report"),
 }

@@ -12,6 +12,7 @@ from comp.vision.data.find_images import image_files
 from comp.vision.data.metadata import IMAGE_FACTS
 from comp.vision.data.read import find_test_images
 from comp.vision.data.sample_submission import read_sample
+from comp.vision.data.sources import test_source
 from comp.vision.data.spelling import is_image
 from comp.vision.data.table_of_images import TableOfImages
 from comp.vision.schema import Data
@@ -32,13 +33,14 @@ class OtherImages:
 
 
 def read_other_images(source: Path, data: Data, own_ids: Sequence[str] = ()) -> OtherImages:
-    """The images of a folder or of a table. `own_ids`, of a run's test rows, show how a folder's ids are spelled.
+    """The images of a folder or of a table. `own_ids`, of a run's test rows, show how a folder's ids are spelled; where
+    there are none, and it is the competition's own test folder, the sample submission does.
 
     Raises:
         CompError: there is no such folder or table, it has no images, or an id appears twice.
     """
     if source.is_dir():
-        return _of_folder(source, own_ids)
+        return _of_folder(source, own_ids or _asked_for(source, data))
     if not source.is_file():
         raise CompError(f"{source} is not there: --images names a folder of images, or a table of them (CSV, parquet)")
     data = data.model_copy(update={"root": str(_root_of(source, data))})
@@ -76,6 +78,14 @@ def _ids_of_files(names: list[str], folder: Path, own_ids: Sequence[str]) -> tup
     if len(own_ids) and all(each.startswith(f"{folder.name}/") for each in own_ids):
         return [f"{folder.name}/{name}" for name in names], "paths, as the run's own"
     return names, "paths in it"
+
+
+def _asked_for(folder: Path, data: Data) -> list[str]:
+    """The ids of the sample submission, if `folder` is the competition's own test folder."""
+    root = Path(data.root)
+    own = test_source(data, root) if data.reader == "auto" and data.test is not None and root.is_dir() else None
+    sample = _sample(data) if own is not None and own.resolve() == folder.resolve() else None
+    return [] if sample is None else sample.iloc[:, 0].tolist()
 
 
 def _sample(data: Data) -> pd.DataFrame | None:

@@ -11,24 +11,29 @@ from comp.vision.data.sources import settled_root
 from comp.vision.schema import Data
 
 
+def sample_file(data: Data) -> Path | None:
+    """Where the sample submission is, or None where there is none."""
+    root = Path((settled_root(data)[0] if data.reader == "auto" else data).root)
+    if data.sample_submission != "auto":
+        return root / data.sample_submission
+    here = [path for path in tables_in(root) if "sample" in path.name.lower()] if root.is_dir() else []
+    return here[0] if here else None
+
+
 def read_sample(data: Data) -> tuple[pd.DataFrame | None, str]:
     """The sample submission as text, or None where there is none, and a line describing it.
 
     Raises:
         CompError: the file that `data.sample_submission` names is missing or has no target column.
     """
-    root = Path((settled_root(data)[0] if data.reader == "auto" else data).root)
-    name = data.sample_submission
-    if name == "auto":
-        here = [path for path in tables_in(root) if "sample" in path.name.lower()] if root.is_dir() else []
-        if not here:
-            return None, "sample  none found: the submission will have the columns id and label"
-        name = here[0].name
-    sample, how = read_table(root / name)
+    path = sample_file(data)
+    if path is None:
+        return None, "sample  none found: the submission will have the columns id and label"
+    sample, how = read_table(path)
     if sample.shape[1] < 2:
-        raise CompError(f"{root / name} has {sample.shape[1]} column, expected an id and at least one target")
-    refuse_duplicates(sample.iloc[:, 0], name)
+        raise CompError(f"{path} has {sample.shape[1]} column, expected an id and at least one target")
+    refuse_duplicates(sample.iloc[:, 0], path.name)
     return (
         sample,
-        f"sample  {name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}{f', {how}' if how else ''}",
+        f"sample  {path.name}: {len(sample)} rows, columns {', '.join(sample.columns[:6])}{f', {how}' if how else ''}",
     )

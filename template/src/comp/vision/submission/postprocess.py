@@ -103,6 +103,39 @@ def postprocessed(
     return predictions, None if held is None else held.oof, steps
 
 
+def postprocessed_alike(
+    config: ImageConfig, predictions: pd.DataFrame, targets: Targets, oof: pd.DataFrame | None, used: list[str]
+) -> pd.DataFrame:
+    """Predictions of other test rows, changed as `postprocessed` has settled it: by the corrections that it has `used`.
+
+    They are fitted to the same out-of-fold rows again. Only what goes by the test rows themselves is decided anew.
+    """
+    held = None if oof is None else _held_alone(oof, targets)
+    for name in config.submit.postprocess:
+        if not is_fitted(name):
+            predictions, held, _ = _by_function(config, name, predictions, held, targets)
+        elif held is not None:
+            test = predictions[targets.columns].to_numpy(dtype=np.float64)
+            correction = find("postprocess", name)(held.p, targets.encode(held.oof), targets, config.submit)
+            is_used = name in used
+            if isinstance(correction, Shares):
+                step = _step_of_shares(config, name, correction, held, test)
+                print(f"post    {step}")
+                is_used = step.used
+            if is_used:
+                predictions = _with(predictions, correction(test), targets)
+                held = held.with_p(_on_fitted_rows(correction, held.p))
+    return predictions
+
+
+def _held_alone(oof: pd.DataFrame, targets: Targets) -> Held:
+    """Out-of-fold rows without the training table, whose truth they have."""
+    nothing = pd.DataFrame({"id": [], "path": []}, dtype=object)
+    fold = oof["fold"].to_numpy()
+    split = Split(fold, oof["id"].to_numpy(), int(fold.max()) + 1, "", "")
+    return Held(oof, Tables(oof, nothing, None, targets), split)
+
+
 def held_by(config: ImageConfig, run: RunDir) -> Held:
     """Raises: CompError: the training table or the folds are not those of the run."""
     oof, _, folds = read_oof(run.oof)

@@ -42,9 +42,7 @@ def submit(config: ImageConfig) -> Path | None:
         print(f"labels  {decision.about}")
     table = fill(predictions, decision, sample, form, config)
     path = SUBMISSIONS / f"{config.name}.csv"
-    with written_whole(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
-        check(temporary, table, sample)
+    write_checked(path, table, sample)
     print(note)
     print(f"wrote   {path}: {len(table)} rows, {form.about}")
     for metric, (before, after) in changed_scores(config, form).items():
@@ -105,6 +103,13 @@ def _likeliest(p: np.ndarray, form: Form, settings: Submit) -> list[str]:
         names = [name for name in names[:place] if name != settings.new]
         names += [settings.new, *(form.spelling[k] for k in best[place:] if form.spelling[k] != settings.new)]
     return names[: form.depth]
+
+
+def write_checked(path: Path, table: pd.DataFrame, sample: pd.DataFrame | None) -> None:
+    """Raises: CompError: the file would not be what a host can read; none is left. See `check`."""
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+        check(temporary, table, sample)
 
 
 def check(path: Path, table: pd.DataFrame, sample: pd.DataFrame | None) -> None:

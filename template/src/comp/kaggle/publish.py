@@ -1,0 +1,192 @@
+"""What the user keeps on Kaggle: private data sets and notebooks, written, asked about and fetched."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from comp.config import Experiment
+from comp.errors import CompError, shortened
+from comp.kaggle import client
+from comp.kaggle.client import Refused, Unavailable, ask, ask_once, wait
+
+State = Literal["waiting", "running", "complete", "failed", "canceled"]
+STATES: dict[str, State] = {
+    "NEW_SCRIPT": "waiting",
+    "QUEUED": "waiting",
+    "RUNNING": "running",
+    "COMPLETE": "complete",
+    "ERROR": "failed",
+    "CANCEL_REQUESTED": "canceled",
+    "CANCEL_ACKNOWLEDGED": "canceled",
+}
+LOOKS, LOOK_EVERY = 120, 5.0  # at a data set that Kaggle unpacks, and seconds between them
+USED_UP = re.compile(r"quota|session count", re.IGNORECASE)  # of GPUs
+MOST_FILES = 200  # in one answer about a notebook's output
+
+
+class OutputNotAdded(CompError):
+    """Kaggle has saved a notebook without the output of another that it was to have; it runs, and will miss it."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One version of a notebook on Kaggle."""
+
+    ref: str  # OWNER/SLUG
+    version: int | None  # None: the answer that told it was lost; the newest
+
+    def __str__(self) -> str:
+        return self.ref if self.version is None else f"{self.ref}, version {self.version}"
+
+    @property
+    def label(self) -> str:
+        """As Kaggle's client takes it."""
+        return self.ref if self.version is None else f"{self.ref}/{self.version}"
+
+    @property
+    def page(self) -> str:
+        return f"https://www.kaggle.com/code/{self.ref}"
+
+
+def owner_here(config: Experiment) -> str:
+    """The user's name on Kaggle: `kaggle.owner`, that of the environment, or of whoever is logged in.
+
+    Raises:
+        CompError: nobody is.
+    """
+    known = config.kaggle.owner or os.environ.get("KAGGLE_USERNAME")
+    if known:
+        return known
+    found = re.search(r"username: (\S+)", ask("", "config", "view"))
+    if not found or found[1] == "None":
+        raise CompError("Kaggle's client does not say who is logged in: set kaggle.owner to your name in addresses")
+    return found[1]
+
+
+def publish_dataset(folder: Path, ref: str, message: str) -> None:
+    """Uploads `folder`, which has a `dataset-metadata.json`, as the data set OWNER/SLUG or its next version.
+
+    It returns once notebooks can use it. Folders in it go as one archive each, which Kaggle unpacks.
+
+    Raises:
+        CompError: Kaggle refuses its title, or has not unpacked it after some minutes.
+    """
+    before = _version(ref)
+    if before is None:
+        said = ask("", "datasets", "create", "-p", str(folder), "-r", "zip", "-q")
+        if "already in use" in said:  # the answer that told so was lost
+            before = 0
+    if before is not None:
+        said = ask("", "datasets", "version", "-p", str(folder), "-m", message, "-r", "zip", "-q")
+    if fault := re.search(r"Dataset (?:version )?creation error: (.*)", said):
+        raise CompError(f"Kaggle does not take the data set {ref} ({shortened(fault[1])})")
+    _wait_until_ready(ref, more_than=before or 0)
+
+
+def push_notebook(folder: Path, seconds: int) -> Notebook:
+    """Saves and runs the notebook in `folder`, which has a `kernel-metadata.json`; Kaggle ends it after `seconds`.
+
+    Raises:
+        OutputNotAdded: of another notebook.
+        CompError: Kaggle refuses it, or one of its other inputs; or its hours of GPUs are used up.
+    """
+    said, ref = "", _ref_in(folder)
+    for pause in (*client.PAUSES, None):
+        try:
+            said = ask_once("", "kernels", "push", "-p", str(folder), "-t", str(seconds))
+            break
+        except Unavailable as error:
+            if pause is not None:
+                wait(pause, error)
+            if is_at_work(ref):  # it was taken, and only the answer was lost
+                return Notebook(ref, None)
+            if pause is None:
+                raise
+    if fault := re.search(r"Kernel push error: (.*)", said):
+        raise _no_push(fault[1])
+    if unknown := re.search(r"not valid (\w+) sources and could not be added to the kernel: (.*)", said):
+        kind = OutputNotAdded if unknown[1] == "kernel" else CompError
+        raise kind(f"Kaggle has not added the {unknown[1]} {unknown[2]} to {ref}: is it yours to use?")
+    number = re.search(r"Kernel version (\d+) successfully", said)
+    return Notebook(ref, int(number[1]) if number else None)
+
+
+def _no_push(sentence: str) -> CompError:
+    if USED_UP.search(sentence):
+        return CompError(
+            f"Kaggle starts no GPU now ({shortened(sentence.rstrip('.'))}): run this again once the week's hours are "
+            "new, or another session has ended (python -m kaggle quota tells what is left)"
+        )
+    return CompError(f"Kaggle does not take the notebook ({shortened(sentence.rstrip('.'))})")
+
+
+def state_of(notebook: Notebook) -> tuple[State, str]:
+    """How far it is, and what Kaggle says of a failure."""
+    said = ask("", "kernels", "status", notebook.label)
+    found = re.search(r'has status "(?:\w+\.)?(\w+)"', said)
+    if not found:
+        raise Unavailable(f"Kaggle says nothing of {notebook}")
+    why = re.search(r'Failure message: "(.*)"', said)
+    return STATES.get(found[1].upper(), "running"), why[1] if why else ""
+
+
+def is_at_work(ref: str) -> bool:
+    """Whether the newest version of a notebook waits or runs; not where there is none."""
+    try:
+        return state_of(Notebook(ref, None))[0] in {"waiting", "running"}
+    except Refused:
+        return False
+
+
+def fetch_output(notebook: Notebook, folder: Path, pattern: str, watch: Callable[[], None] = lambda: None) -> Path:
+    """Downloads the files of its output that `pattern` finds, and its log, into `folder`; the place of the log.
+
+    What is there in part is gone on with.
+
+    Raises:
+        CompError: Kaggle refuses; or a file would lie outside the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["-p", str(folder), "--file-pattern", pattern, "--page-size", str(MOST_FILES), "-q"]
+    try:
+        ask("", "kernels", "output", notebook.label, *words, watch=watch)
+    except Refused as error:
+        raise CompError(f"the output of {notebook} is not fetched ({error.sentence})") from None
+    return folder / f"{notebook.ref.rpartition('/')[2]}.log"
+
+
+def _ref_in(folder: Path) -> str:
+    text = (folder / "kernel-metadata.json").read_text(encoding="utf-8")
+    return re.search(r'"id": "([^"]+)"', text)[1]  # type: ignore[index]
+
+
+def _version(ref: str) -> int | None:
+    """The newest version of a data set; None where there is none."""
+    try:
+        said = ask("", "datasets", "status", ref, "--format", "json(current_version_number)")
+    except Refused:
+        return None
+    number = re.search(r'"current_version_number": (\d+)', said)
+    return int(number[1]) if number else 0
+
+
+def _wait_until_ready(ref: str, more_than: int) -> None:
+    for _ in range(LOOKS):
+        try:
+            said = ask("", "datasets", "status", ref, "--format", "json")
+        except Refused:  # just created, it may not be there for some seconds
+            said = ""
+        number = re.search(r'"current_version_number": (\d+)', said)
+        if '"status": "ready"' in said and number and int(number[1]) > more_than:
+            return
+        if '"status": "failed"' in said:
+            raise CompError(f"Kaggle could not unpack the data set: look at https://www.kaggle.com/datasets/{ref}")
+        time.sleep(LOOK_EVERY)
+    raise CompError(
+        f"the data set {ref} is not ready after {LOOKS * LOOK_EVERY / 60:.0f} minutes: run this again, or look at "
+        f"https://www.kaggle.com/datasets/{ref}"
+    )

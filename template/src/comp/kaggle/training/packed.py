@@ -1,0 +1,78 @@
+"""The code as a data set: what `comp train` reads beside the competition's files, and nothing else."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import comp
+from comp.config import Experiment
+from comp.errors import CompError
+from comp.files import digest, file_digest, write_json
+from comp.folds import digest_in, folds_path
+from comp.kaggle.secrets import holds_secret
+
+MARKER = "comp-code.json"  # at its top, with the digest of all files: the notebook finds it by this name
+INSIDE = "code"  # the folder that Kaggle's client packs; what lies loose would be taken apart from it
+WORK = "work"  # in it: what stands beside the images, and decides which rows are whose
+TEXTS = {".py", ".yaml", ".yml", ".toml", ".json", ".txt", ".csv", ".html"}
+NOT_PACKED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
+TOP = ("pyproject.toml", ".copier-answers.yml")  # which packages it needs, and which version of the template it is
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A folder that becomes a data set."""
+
+    folder: Path
+    whole: str  # a digest of all that is in it
+    code: str  # the same without what stands beside the images: Kaggle may make the folds, and they are fetched then
+    folds: str  # their digest; empty: there are none yet
+
+
+def pack(config: Experiment, folder: Path) -> Packed:
+    """Writes `folder` anew: the code, what goes along, and the marker. The same content has the same digests.
+
+    Raises:
+        CompError: `model.weights` names a file elsewhere, or a file holds a credential.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    lines = []
+    for name, source in sorted(_files(config)):
+        place = folder / INSIDE / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, place)
+        if place.suffix in TEXTS and holds_secret(place.read_text(encoding="utf-8", errors="replace")):
+            raise CompError(f"{source} would take a token or a key of yours along to Kaggle: take it out of it")
+        lines.append(f"{name} {file_digest(place)}")
+    whole, code = digest(lines), digest([line for line in lines if not line.startswith(f"{WORK}/")])
+    write_json(folder / MARKER, {"digest": whole})
+    path = folds_path(config)
+    return Packed(folder, whole, code, digest_in(path) if path.is_file() else "")
+
+
+def _files(config: Experiment) -> Iterator[tuple[str, Path]]:
+    """Each file by its name in the data set, and where it is."""
+    package = Path(comp.__file__).resolve().parent
+    for top, inside in ((package, "src/comp"), (Path("conf"), "conf")):
+        for path in top.rglob("*"):
+            if path.is_file() and not NOT_PACKED.intersection(path.parts):
+                yield f"{inside}/{path.relative_to(top).as_posix()}", path
+    for path in (*map(Path, TOP), *_weights(config)):
+        if path.is_file():
+            yield path.as_posix(), path
+    for name in ("folds.csv", "golden.csv"):
+        path = folds_path(config).with_name(name)
+        if path.is_file():
+            yield f"{WORK}/{name}", path
+
+
+def _weights(config: Experiment) -> Iterator[Path]:
+    """The files of `model.weights`, where it is set."""
+    named = getattr(getattr(config, "model", None), "weights", None)
+    if named is None:
+        return
+    path = Path(named)
+    if path.is_absolute() or ".." in path.parts or not path.exists():
+        raise CompError(f"model.weights={named} is not below this folder: copy it there, so that it goes along")
+    yield from (each for each in ([path] if path.is_file() else path.rglob("*")) if each.is_file())

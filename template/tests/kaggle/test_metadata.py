@@ -1,0 +1,90 @@
+"""What Kaggle's client reads beside what it uploads, against what its code asks for."""
+
+import json
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import pytest
+
+from comp.config.common import Kaggle
+from comp.errors import CompError
+from comp.kaggle.metadata import (
+    TWO_T4,
+    Machine,
+    Sources,
+    dataset_metadata,
+    kernel_metadata,
+    owner,
+    slug_of,
+    title_of,
+)
+
+SWITCHES = {"is_private", "enable_gpu", "enable_tpu", "enable_internet"}
+
+
+def refused(make, *given):
+    with pytest.raises(CompError) as error:
+        make(*given)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def kernel(slug="digits-baseline", title="digits baseline", sources=None, **machine):
+    return kernel_metadata("somebody", slug, title, "notebook.ipynb", sources or Sources(), Machine(**machine))
+
+
+def test_each_switch_of_a_notebook_is_said():
+    for made in (kernel(), kernel(accelerator=None), kernel(internet=True)):
+        assert {key: type(made[key]) for key in SWITCHES} == dict.fromkeys(SWITCHES, bool)
+        assert json.loads(json.dumps(made)) == made
+    assert (kernel()["enable_internet"], kernel()["enable_gpu"], kernel()["machine_shape"]) == (False, True, TWO_T4)
+    assert kernel(internet=True)["enable_internet"] is True
+    assert kernel(accelerator=None)["enable_gpu"] is False
+    assert "machine_shape" not in kernel(accelerator=None)
+
+
+def test_the_sources_of_a_notebook_are_addresses():
+    made = kernel(sources=Sources(("digits",), ("somebody/digits-code",), ("other/notebook",)))
+    assert (made["competition_sources"], made["dataset_sources"]) == (["digits"], ["somebody/digits-code"])
+    assert made["kernel_sources"] == ["other/notebook"]
+    assert "'digits-code' is not OWNER/SLUG" in refused(lambda: kernel(sources=Sources(datasets=("digits-code",))))
+
+
+@pytest.mark.parametrize("words", [("Ünïcode 漢字", "base_line"), ("a", "b"), ("digits", "x" * 80), ("--", "漢")])
+@pytest.mark.parametrize("bounds", [(6, 50), (5, 50)])
+def test_titles_become_their_slugs(words, bounds):
+    slug = slug_of(*words, bounds=bounds)
+    assert bounds[0] <= len(slug) <= bounds[1]
+    assert slug_of(title_of(slug), bounds=bounds) == slug
+    if find_spec("slugify"):  # of Kaggle's client
+        from slugify import slugify
+
+        assert slugify(title_of(slug)) == slug
+
+
+def test_names_that_are_cut_stay_apart():
+    one, other = (slug_of("competition-" * 4, run) for run in ("first", "second"))
+    assert one != other
+
+
+def test_what_the_client_would_refuse_is_refused():
+    assert "6 to 50 letters" in refused(dataset_metadata, "somebody", "short", "short")
+    assert "5 to 50 letters" in refused(lambda: kernel("abcd", "abcd"))
+    assert "5 to 50 letters" in refused(lambda: kernel("a" * 51, "a" * 51))
+    assert "into other-title, not into digits-code" in refused(dataset_metadata, "me", "digits-code", "other title")
+    assert "20 to 80 letters" in refused(dataset_metadata, "me", "digits-code", "digits code", "too short")
+    assert "kaggle.owner=" in refused(dataset_metadata, "no/body", "digits-code", "digits code")
+
+
+def test_a_dataset_has_one_license():
+    made = dataset_metadata("somebody", "digits-code", "digits code", "Code and weights, for a notebook")
+    assert made["id"] == "somebody/digits-code"
+    assert len(made["licenses"]) == 1
+
+
+def test_the_owner_is_set_or_logged_in(monkeypatch):
+    monkeypatch.setenv("KAGGLE_USERNAME", "logged-in")
+    assert owner(SimpleNamespace(kaggle=Kaggle(owner="set"))) == "set"
+    assert owner(SimpleNamespace(kaggle=Kaggle())) == "logged-in"
+    monkeypatch.delenv("KAGGLE_USERNAME")
+    assert "kaggle.owner=NAME" in refused(owner, SimpleNamespace(kaggle=Kaggle()))

@@ -1,0 +1,71 @@
+"""Notebooks as files, and the cell that finds its inputs."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from comp.kaggle.notebook import FIND, INPUT, WORKING, code, markdown, notebook
+
+LAYOUTS = {
+    "flat": ("digits", "digits-code"),
+    "moved": ("competitions/digits", "datasets/somebody/digits-code"),
+    "mixed": ("competitions/digits", "digits-code"),
+}
+
+
+def found(*markers):
+    """What the cell says where `find` is asked for these markers."""
+    source = f"{FIND}\nprint(find('the package', *{markers!r}).relative_to(INPUT).as_posix())"
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", source], env={**os.environ, INPUT: "input"}, capture_output=True, text=True
+    )
+    return (told.stdout or told.stderr.splitlines()[-1].removeprefix("RuntimeError: ")).strip()
+
+
+def put(*paths):
+    for path in paths:
+        place = Path("input") / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("", encoding="utf-8")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_inputs_are_found_in_each_layout(layout):
+    competition, package = LAYOUTS[layout]
+    put(f"{competition}/test.csv", f"{competition}/sample.csv", f"{competition}/train/1/test.csv", f"{package}/p.json")
+    assert found("sample.csv", "test.csv") == competition
+    assert found("p.json") == package
+
+
+def test_the_folders_are_overridable():
+    assert f'"{INPUT}"' in FIND
+    assert f'"{WORKING}"' in FIND
+
+
+def test_what_is_missing_or_there_twice_is_named():
+    put("one/p.json", "two/p.json")
+    assert found("p.json") == "the package is there more than once: input/one, input/two: remove one of them".replace(
+        "/", os.sep
+    )
+    assert found("q.json").startswith("the package is not below input: no folder has q.json")
+
+
+def test_a_notebook_is_the_same_each_time_and_holds_no_output():
+    cells = [markdown("# A title\n\ntext\n"), code("\nprint(1)\nprint(2)\n")]
+    made = notebook(cells)
+    assert json.dumps(made) == json.dumps(notebook(cells))
+    first, second = made["cells"]
+    assert "".join(first["source"]) == "# A title\n\ntext"
+    assert second["source"] == ["print(1)\n", "print(2)"]
+    assert (second["outputs"], second["execution_count"]) == ([], None)
+    assert "outputs" not in first
+    assert made["metadata"]["kernelspec"]["name"] == "python3"
+    if find_spec("nbformat"):
+        import nbformat
+
+        nbformat.validate(made)
