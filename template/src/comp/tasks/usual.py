@@ -75,5 +75,15 @@ def compare(run: str, about: str) -> Command:
 
 def board(run: str) -> Command:
     about = "the leaderboard with intervals, and what is real of its differences; a table, and runs/board.html"
-    options = {"public": "RUN SCORE …: note the public scores of submissions first"}
-    return Command(run, about, options=options, step=None, config=None, words="")
+    return Command(
+        run,
+        about,
+        flags={
+            "fetch": "first ask Kaggle for the scores of what was sent; a run has that of its last scored submission"
+        },
+        options={"public": "RUN SCORE …: note public scores first, of what was sent from elsewhere"},
+        step=None,
+        config=None,
+        words="",
+        around="comp.kaggle.public:board",
+    )
