@@ -87,3 +87,9 @@ def board(run: str) -> Command:
         words="",
         around="comp.kaggle.public:board",
     )
+
+
+def handover() -> Command:
+    about = "write handover/<run>/: what Kaggle asks of winners, as the run has stored it, and all commands in order"
+    flags = {"force": "write it anew; what was filled in is lost"}
+    return Command("comp.kaggle.handover.write:handover", about, flags, step="result")

@@ -114,4 +114,5 @@ COMMANDS = {
     "submit": usual.submit("comp.vision.submission.submit:submit"),
     "score": usual.score("comp.vision.submission.score:score_submission", "solution.csv"),
     "report": usual.report("comp.vision.report.report:report"),
+    "handover": usual.handover(),
 }
