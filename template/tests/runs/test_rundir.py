@@ -1,6 +1,8 @@
 """What a run's folder says of itself: which version made it, and whether it can be read."""
 
 import json
+import platform
+from importlib.metadata import version
 
 import pytest
 
@@ -22,10 +24,18 @@ def test_a_run_says_which_template_made_it(repo, small):
     (repo / ".copier-answers.yml").write_text("_commit: v1.2.0\n_src_path: gh:org/kaggle-vision\n", encoding="utf-8")
     config = small.configure()
     RunDir.of(config).start(config)
-    assert json.loads(RunDir.of(config).made_with.read_text(encoding="utf-8")) == {
-        "format": FORMAT,
-        "template": "v1.2.0",
-    }
+    made = json.loads(RunDir.of(config).made_with.read_text(encoding="utf-8"))
+    assert (made["format"], made["template"]) == (FORMAT, "v1.2.0")
+
+
+def test_a_run_notes_the_machine_and_the_packages_that_it_is_begun_with(run):
+    noted = run[0].read_made_with()["machine"]
+    assert noted["packages"]["torch"] == version("torch")
+    assert noted["python"] == platform.python_version()
+    assert noted["cores"] >= 1
+    assert platform.node() not in json.dumps(noted)  # nobody else's business
+    run[0].made_with.write_text('{"format": 1, "template": "v0.1.0"}', encoding="utf-8")  # of an older release
+    assert "machine" not in run[0].read_made_with()
 
 
 def test_without_an_answers_file_the_version_is_unknown(run):

@@ -9,7 +9,7 @@ from scipy import stats
 
 from comp.errors import CompError, shown
 from comp.registry import greater_is_better, names
-from comp.runs.leaderboard import PATH, read_leaderboard, write_leaderboard
+from comp.runs.leaderboard import PATH, note_public, read_leaderboard
 from comp.runs.page import Page, Plot, Section, Table, Text
 from comp.runs.page.figures import drawn
 from comp.runs.paired import Difference, MeasuresOf
@@ -44,16 +44,16 @@ def board(words: Sequence[str], measures_of: MeasuresOf, public: Sequence[str] |
 
 def _note_public(words: Sequence[str]) -> None:
     """Puts public scores into their lines."""
-    lines = read_leaderboard()
-    known = {line["name"]: line for line in lines}
+    known = [line["name"] for line in read_leaderboard()]
+    scores: dict[str, str] = {}
     for name, text in zip(words[::2], [*words[1::2], ""], strict=False):
         if name not in known:
             raise CompError(f"--public: {PATH} has no run {name!r}: there are {shown(known, 12)}")
         if number(text) is None:
             raise CompError(f"--public {name}: its score is missing, or is no number: comp board --public RUN SCORE")
-        known[name]["public"] = text
+        scores[name] = text
         print(f"public  {name} {text}")
-    write_leaderboard(lines)
+    note_public(scores)
 
 
 def _lines(standing: Standing) -> list[str]:

@@ -74,6 +74,14 @@ def write_leaderboard(lines: list[dict[str, Any]]) -> Path:
     return PATH
 
 
+def note_public(scores: Mapping[str, str]) -> set[str]:
+    """Puts public scores, by the name of their run, into its line; the names of all lines."""
+    lines = read_leaderboard()
+    if scores and lines:
+        write_leaderboard([{**line, "public": scores.get(line["name"], line.get("public", ""))} for line in lines])
+    return {line["name"] for line in lines}
+
+
 def read_leaderboard() -> list[dict[str, Any]]:
     """The lines of all experiments, none where there is no file yet.
 

@@ -13,6 +13,7 @@ from comp.errors import CompError, shown
 from comp.files import write_json, write_text
 from comp.readback import read_json, read_text, reading
 from comp.runs.lock import LOCK
+from comp.runs.machine import machine
 from comp.updating.origin import Origin
 
 RUNS = Path("runs")
@@ -88,6 +89,7 @@ class MadeWith(TypedDict):
 
     format: int
     template: str
+    machine: NotRequired[dict[str, Any]]  # that it was begun on
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ class RunDir:
         """Writes `config.yaml`, and `made_with.json` where none is kept."""
         write_text(self.config, to_yaml(config) + END)
         if not self.made_with.is_file():
-            write_json(self.made_with, {"format": FORMAT, "template": _template_version()})
+            made = {"format": FORMAT, "template": _template_version(), "machine": machine()}
+            write_json(self.made_with, made)
 
     def clear(self) -> None:
         """Removes all that is in the folder, but for the lock that the running command holds."""
@@ -228,12 +231,16 @@ class RunDir:
         """Whether folds were started; a job that failed at once has left nothing but its log."""
         return any(path.name != "train.log" for path in self.path.glob("fold*/*"))
 
+    def read_made_with(self) -> dict[str, Any]:
+        """What `made_with.json` says, see `MadeWith`."""
+        return read_json(self.made_with, MadeWith, "copy it from another run of this repository")
+
     def trained_config(self) -> Any:
         """The configuration that the run was trained with."""
         if not self.config.exists():
             known = sorted(path.parent.name for path in RUNS.glob("*/config.yaml"))
             raise CompError(f"there is no run {self.path} (there are {shown(known) or 'none yet'}): run comp train")
-        made = read_json(self.made_with, MadeWith, "copy it from another run of this repository")
+        made = self.read_made_with()
         if made["format"] > FORMAT:
             raise CompError(f"{self.path} was trained with a newer template ({made['template']}): run comp update")
         with reading(self.config, RESTORE):

@@ -35,5 +35,6 @@ COMMANDS = {
     "submit": usual.submit("comp.align.submission.submit:submit"),
     "score": usual.score("comp.align.submission.score:score_submission", "solution.npz"),
     "report": usual.report("comp.align.report.report:report"),
+    "handover": usual.handover(),
 }
 TASK = Task("comp.align.schema:AlignConfig", COMMANDS, ("comp.align.ranking.metrics",))

@@ -102,5 +102,21 @@ def compare(run: str, about: str) -> Command:
 
 def board(run: str) -> Command:
     about = "the leaderboard with intervals, and what is real of its differences; a table, and runs/board.html"
-    options = {"public": "RUN SCORE …: note the public scores of submissions first"}
-    return Command(run, about, options=options, step=None, config=None, words="")
+    return Command(
+        run,
+        about,
+        flags={
+            "fetch": "first ask Kaggle for the scores of what was sent; a run has that of its last scored submission"
+        },
+        options={"public": "RUN SCORE …: note public scores first, of what was sent from elsewhere"},
+        step=None,
+        config=None,
+        words="",
+        around="comp.kaggle.public:board",
+    )
+
+
+def handover() -> Command:
+    about = "write handover/<run>/: what Kaggle asks of winners, as the run has stored it, and all commands in order"
+    flags = {"force": "write it anew; what was filled in is lost"}
+    return Command("comp.kaggle.handover.write:handover", about, flags, step="result")

@@ -116,4 +116,5 @@ COMMANDS = {
     "kaggle package": usual.kaggle_package("comp.vision.submission.packed:needs"),
     "score": usual.score("comp.vision.submission.score:score_submission", "solution.csv"),
     "report": usual.report("comp.vision.report.report:report"),
+    "handover": usual.handover(),
 }
