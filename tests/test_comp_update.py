@@ -80,6 +80,10 @@ def command(done: subprocess.CompletedProcess[str], name: str) -> str:
 
 
 def shell(repo: Path, words: str) -> None:
+    if words.startswith("comp update "):
+        done = comp_update(repo, *words.split()[2:])
+        assert done.returncode == 0, done.stderr
+        return
     done = subprocess.run(words, shell=True, cwd=repo, env={**os.environ, **NAME}, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
 
