@@ -40,9 +40,8 @@ def missing_lines(folder: Path, origin: Origin, words: list[str], temporary: Pat
 
 def refusal(lines: dict[str, Any], words: list[str]) -> CompError:
     """Says which lines to write, and which command writes them."""
-    told = [
-        f"{BASELINE.as_posix()} says otherwise, and it is yours. Write there, or comp update {' '.join(words)} --write:"
-    ]
+    command = shlex.join(["comp", "update", *words, "--write"])
+    told = [f"{BASELINE.as_posix()} says otherwise, and is yours: write there (or {command} does):"]
     return CompError("\n".join([*told, *(f"    {_nested(key, _yaml(value))}" for key, value in lines.items())]))
 
 
@@ -55,10 +54,13 @@ def with_lines(text: str, lines: dict[str, Any]) -> str:
     wanted = flat(_parsed(text)) | lines
     for key, value in lines.items():
         text = _with_line(text, key, _yaml(value))
-    if flat(_parsed(text)) != wanted:
-        told = "; ".join(_nested(key, _yaml(value)) for key, value in lines.items())
-        raise CompError(f"{BASELINE.as_posix()}: these lines could not be put in by themselves, write them: {told}")
-    return text
+    try:
+        if flat(_parsed(text)) == wanted:
+            return text
+    except CompError:
+        pass
+    told = "; ".join(_nested(key, _yaml(value)) for key, value in lines.items())
+    raise CompError(f"{BASELINE.as_posix()}: these lines could not be put in by themselves, write them: {told}")
 
 
 def difference(before: str, after: str) -> str:
@@ -70,7 +72,9 @@ def difference(before: str, after: str) -> str:
 def _with_line(text: str, key: str, value: str) -> str:
     top, _, inner = key.partition(".")
     lines = text.splitlines(keepends=True)
-    at = next((number for number, line in enumerate(lines) if re.match(rf"{re.escape(top)}\s*:", line)), None)
+    at = next(
+        (number for number, line in enumerate(lines) if re.match(rf"[\"']?{re.escape(top)}[\"']?\s*:", line)), None
+    )
     if at is None:
         end = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{end}{_nested(key, value)}\n"

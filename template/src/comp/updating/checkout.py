@@ -43,10 +43,8 @@ class Checkout:
         command = ["git", "commit", "--quiet", "--message", message]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
         if done.returncode:
-            said = (done.stdout + done.stderr).decode("utf-8", errors="replace").strip()
-            raise CompError(
-                f"git commit refused it (a hook?), then the same command again:\n{said or 'no reason given'}"
-            )
+            said = (done.stdout + done.stderr).decode("utf-8", errors="replace").strip() or "(no reason given)"
+            raise CompError(f"git commit, or a hook of yours, refused; do what it says, then the same again:\n{said}")
 
     def committed(self, name: str, at: str = "HEAD") -> bytes | None:
         """A file's content at a commit, the last one, as it would lie in the checkout; None if it is not in git."""

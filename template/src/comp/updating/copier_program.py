@@ -22,12 +22,12 @@ HINTS = (  # what it says, and the way out
     (
         r"terminal prompts disabled|could not read (Username|Password)|Authentication failed|Repository not found"
         r"|Permission denied \(",
-        f"the template is private, or no longer there: git ls-remote its address must work; {ANSWERS} has it as _src_path",
+        f"the template is private, or no longer there: git ls-remote must read its address, _src_path in {ANSWERS}",
     ),
     (
         r"did not match any|unknown revision|bad revision|reference is not a tree|not a valid object|Remote branch",
-        f"the template no longer has that version, its history was rewritten: write the new name of the same state, or of "
-        f"the nearest one, as _commit into {ANSWERS}, and commit",
+        f"the template no longer has that version, its history was rewritten: write the new name of the same state, or "
+        f"of the nearest one, as _commit into {ANSWERS}, and commit",
     ),
 )
 

@@ -56,7 +56,7 @@ def _stated(folder: Path, recipe: str) -> dict[str, Any]:
 
 
 def _differences(here: dict[str, Any], newer: dict[str, Any], stated: dict[str, Any]) -> list[str]:
-    keys = [key for key in {**here, **newer} if here.get(key) != newer.get(key)]
+    keys = [key for key in {**here, **newer} if _text(here, key) != _text(newer, key)]
     own = {key: f" (conf/baseline.yaml has its own: {stated[key]})" for key in keys if key in stated}
     return [f"{key} {_text(here, key)} → {_text(newer, key)}{own.get(key, '')}" for key in keys]
 
