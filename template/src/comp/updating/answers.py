@@ -72,9 +72,8 @@ def difference(before: str, after: str) -> str:
 def _with_line(text: str, key: str, value: str) -> str:
     top, _, inner = key.partition(".")
     lines = text.splitlines(keepends=True)
-    at = next(
-        (number for number, line in enumerate(lines) if re.match(rf"[\"']?{re.escape(top)}[\"']?\s*:", line)), None
-    )
+    known = re.compile(rf"[\"']?{re.escape(top)}[\"']?\s*:")
+    at = next((number for number, line in enumerate(lines) if known.match(line)), None)
     if at is None:
         end = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{end}{_nested(key, value)}\n"
