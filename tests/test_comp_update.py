@@ -203,6 +203,7 @@ def test_an_unreachable_template_is_told_in_a_line(repo):
         (["trakcer=wandb"], "the template has no such question: 'trakcer=wandb'"),
         (["tracker"], "'tracker' is not an answer"),
         (["folds=77"], "copier: Between 1 and 50."),
+        (["metric=luck"], "copier: Invalid choice for 'metric'"),
         (["task=another"], "copier: Invalid choice for 'task'"),
         (["task=align"], "copier: This repository stays one for classify. Start a second one beside it: copier copy"),
     ],

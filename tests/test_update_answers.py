@@ -174,11 +174,17 @@ def run_the_workflow(repo: Path, folder: Path) -> str:
 
 def test_plain_copier_leaves_the_experiment_as_it_is_too(repo):
     before = comp(repo, "config")
+    git(repo, "mv", RENAMED, "tests/my_browser.py")
+    git(repo, "rm", "--quiet", DELETED)
+    commit(repo, "Mine")
     done = copier("update", "--defaults", cwd=repo)
     assert done.returncode == 0, done.stderr
     assert "Plain copier update drops without a word" in done.stderr
     assert answers(repo)["_commit"] == NEW
     assert comp(repo, "config") == before
+    assert "THEIRS" not in (repo / "tests/my_browser.py").read_text(encoding="utf-8")  # docs/updating.md says so
+    assert not (repo / RENAMED).exists()
+    assert not (repo / DELETED).exists()
 
 
 def test_plain_copier_takes_no_answer_that_the_baseline_says(repo):
