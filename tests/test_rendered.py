@@ -107,15 +107,14 @@ def test_the_baseline_holds_the_answers_and_what_they_change(repo):
 
 
 @pytest.mark.parametrize(("task", "name"), APPROACHES)
-def test_with_the_defaults_the_baseline_changes_nothing(render, task, name):
-    made = render(task=task, recipe=name)
-    named = {"competition": answers(made)["slug"]}
-    (made / "conf/bare.yaml").write_text(f"base: recipes/{name}.yaml\nname: baseline\n", encoding="utf-8")
-    baseline, bare = resolved(made, "conf/baseline.yaml", "conf/bare.yaml").values()
-    (made / "conf/bare.yaml").unlink()
-    assert baseline.pop("kaggle")["competition"] == named["competition"]
-    bare.pop("kaggle")
-    assert baseline == bare
+def test_with_the_defaults_the_baseline_changes_nothing(render, tmp_path, task, name):
+    made, bare = render(task=task, recipe=name), tmp_path / "bare.yaml"
+    base = json.dumps((made / f"conf/recipes/{name}.yaml").as_posix())
+    bare.write_text(f"base: {base}\nname: baseline\n", encoding="utf-8")
+    baseline, recipes_own = resolved(made, "conf/baseline.yaml", str(bare)).values()
+    assert baseline.pop("kaggle")["competition"] == answers(made)["slug"]
+    recipes_own.pop("kaggle")
+    assert baseline == recipes_own
 
 
 def test_all_recipes_of_the_task_come_along_comments_and_all(repo):

@@ -23,7 +23,7 @@ RECIPE, NEWER = "conf/recipes/classify-modern.yaml", f"conf/recipes/classify-mod
 OTHER_WORDS = {
     "metric": "log_loss",
     "kind": "stratified",
-    "backbone": "resnet18.a1_in1k",
+    "backbone": "mobilenetv4_conv_small.e2400_r224_in1k",
     "optimizer": "sgd",
     "schedule": "constant",
     "keep": "last",
