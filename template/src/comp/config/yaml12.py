@@ -99,10 +99,8 @@ def parsed(text: str, where: str) -> Any:
     if len(text) > MOST_BYTES:
         raise CompError(f"{where}: larger than {MOST_BYTES // 2**20} MB, too large for a configuration")
     if marker := MARKER.search(text):
-        line = text.count("\n", 0, marker.start()) + 1
-        raise CompError(
-            f"{where} line {line}: two versions stand between <<<<<<< and >>>>>>>: keep what is wanted of them"
-        )
+        at = text.count("\n", 0, marker.start()) + 1
+        raise CompError(f"{where} line {at}: two versions stand between <<<<<<< and >>>>>>>: keep one of them")
     try:
         loader = _Loader(text)
         try:

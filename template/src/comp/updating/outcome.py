@@ -64,8 +64,8 @@ class Outcome:
 
 
 def _changes(before: bytes, after: bytes) -> list[str]:
-    texts = [each.decode("utf-8", errors="backslashreplace").splitlines() for each in (before, after)]
-    lines = list(unified_diff(*texts, n=0, lineterm=""))[2:]
+    was, now = (each.decode("utf-8", errors="backslashreplace").splitlines() for each in (before, after))
+    lines = list(unified_diff(was, now, n=0, lineterm=""))[2:]
     return [f"{line[0]} {line[1:]}" for line in lines if line[0] in "+-" and line[1:].strip()]
 
 
