@@ -10,7 +10,6 @@ from checks import files_in, jinja_left_over, misdeclared, unlike_the_sample, un
 from rendering import ROOT, TEMPLATE
 from variants import VALUES, Prompts, Trial, Wrong, own_tests, pairs, quick, uncovered
 
-
 ONCE = "{{ first_task is undefined }}"  # asked of everybody, when the repository is made
 
 
