@@ -35,7 +35,13 @@ model: {backbone: mobilenetv4_conv_small.e2400_r224_in1k, image_size: 128}
 train: {epochs: 5, lr: 1.0e-3, keep: last}
 ```
 
-Add its name to `recipes:` in `parts/classify/task.yaml`, then
+Add its name to `recipes:` in `parts/classify/task.yaml`, and a line to the table in [README.md](../README.md):
+
+```
+| `classify` | [`small-and-quick`](recipes/small-and-quick.yaml) | a pretrained MobileNetV4 at 128 px, three folds |
+```
+
+Then
 
 ```sh
 python ci/backbones.py                        # parameters and memory of a backbone that is new here

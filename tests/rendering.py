@@ -110,5 +110,10 @@ def resolved(repo: Path, *names: str) -> dict[str, dict[str, Any]]:
 
 
 def answers(repo: Path) -> dict[str, Any]:
-    """What the repository remembers of the prompts."""
-    return yaml.safe_load((repo / ".copier-answers.yml").read_text(encoding="utf-8"))
+    """What the repository knows of the prompts: its answers file, and conf/baseline.yaml where that alone says it."""
+    remembered = yaml.safe_load((repo / ".copier-answers.yml").read_text(encoding="utf-8"))
+    if not (repo / "conf/baseline.yaml").is_file() or "_in_baseline" not in remembered:
+        return remembered
+    stated = yaml.safe_load((repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
+    folds = {"folds": 1 if stated["folds"]["kind"] == "holdout" else stated["folds"]["n"]}
+    return {"metric": stated["metric"], **folds, **stated.get("model", {}), **remembered}

@@ -80,6 +80,10 @@ def command(done: subprocess.CompletedProcess[str], name: str) -> str:
 
 
 def shell(repo: Path, words: str) -> None:
+    if words.startswith("comp update "):
+        done = comp_update(repo, *words.split()[2:])
+        assert done.returncode == 0, done.stderr
+        return
     done = subprocess.run(words, shell=True, cwd=repo, env={**os.environ, **NAME}, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
 
@@ -199,6 +203,7 @@ def test_an_unreachable_template_is_told_in_a_line(repo):
         (["trakcer=wandb"], "the template has no such question: 'trakcer=wandb'"),
         (["tracker"], "'tracker' is not an answer"),
         (["folds=77"], "copier: Between 1 and 50."),
+        (["metric=luck"], "copier: Invalid choice for 'metric'"),
         (["task=another"], "copier: Invalid choice for 'task'"),
         (["task=align"], "copier: This repository stays one for classify. Start a second one beside it: copier copy"),
     ],

@@ -20,7 +20,7 @@ from rendering import APPROACHES, PROMPTS, answers, commit, copier, files_in, gi
 
 GH, URL = "gh:org/kaggle-vision", "https://github.com/org/kaggle-vision.git"
 TITLE = """L'été "à la carte" \\n № 1 '''x''' \"\"\"y\"\"\" 😀 #[x] C:\\"""
-SLUG = "l-t-la-carte-n-1-x-y-x-c"
+SLUG = "l-ete-a-la-carte-n-1-x-y-x-c"
 LATER_TAG = "v1.1.0"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

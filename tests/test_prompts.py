@@ -124,7 +124,8 @@ def test_any_other_name_of_timm_works(render, name):
     [
         ("Petals to the Metal", "petals-to-the-metal"),
         ("  MNIST -- 2026!  ", "mnist-2026"),
-        ("Die schönsten Äpfel", "die-sch-nsten-pfel"),
+        ("Die schönsten Äpfel", "die-schonsten-apfel"),
+        ("Ünïcødé, Straße, Œuvre, Łódź, Æ", "unicode-strasse-oeuvre-lodz-ae"),
         ("手書き数字", "competition"),
         ("x" * 400, "x" * 60),  # a folder's name
         ("", "my-competition"),

@@ -41,6 +41,8 @@ def test_the_recipe_in_the_documentation_works_as_it_is_told(own_template: Path,
     about.write_text(before.replace("classify-modern,", f"classify-modern, {name},"), encoding="utf-8")
     commit(own_template, "One more recipe", tag="v1.1.0")
     run_copy(str(own_template), tmp_path / "new", data={"recipe": name}, defaults=True, quiet=True)
+    row = re.search(r"^\| `(\S+)` \| \[`(\S+)`\]\(recipes/\2\.yaml\) \|", page, re.MULTILINE)  # as README.md has them
+    assert row.groups() == ("classify", name)
     values = yaml.safe_load(text)
     given = answers(tmp_path / "new")
     assert given["backbone"] == values["model"]["backbone"]

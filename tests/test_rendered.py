@@ -73,42 +73,48 @@ def test_no_line_shows_where_a_condition_stood(repo):
         assert path.suffix == ".py" or "\n\n\n" not in text, f"{path} has a gap"
 
 
-def test_every_configuration_loads_and_the_baseline_says_what_was_answered(repo):
+def test_every_configuration_loads_and_the_baseline_says_what_was_answered(repo, request):
     names = [path.relative_to(repo).as_posix() for path in repo.glob("conf/**/*.yaml") if path.parent.name != "launch"]
-    loaded, given = resolved(repo, *names), answers(repo)
+    loaded, given = resolved(repo, *names), {**answers(repo), **request.node.callspec.params["repo"]}
     baseline = loaded["conf/baseline.yaml"]
     assert baseline["task"] == given["task"]
     assert baseline["metric"] == given["metric"]
     if "backbone" in given:
-        assert baseline["model"]["backbone"] == given.get("backbone_name", given["backbone"])
+        named = given["backbone_name"] if given["backbone"] == "other" else given["backbone"]
+        assert baseline["model"]["backbone"] == named
         assert baseline["model"]["image_size"] == given["image_size"]
     assert baseline["tracker"] == given["tracker"]
     folds = baseline["folds"]
     assert given["folds"] == (1 if folds["kind"] == "holdout" else folds["n"])
 
 
-def test_the_baseline_holds_only_what_the_prompts_changed(repo):
+def test_the_baseline_holds_the_answers_and_what_they_change(repo):
     written = yaml.safe_load((repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
+    stated = {name for name in ("task", "metric", "folds", "tracker") if written.pop(name)}
+    assert len(stated) == 4
+    if "vision" in PARTS[answers(repo)["task"]]:
+        assert written.pop("model").keys() == {"backbone", "image_size"}
     assert written.pop("base") == f"recipes/{answers(repo)['recipe']}.yaml"
     assert written.pop("name") == "baseline"
     assert written.pop("kaggle") == {"competition": answers(repo)["slug"]}
     inherited = recipe(answers(repo)["recipe"])
     for section, values in written.items():
         before = inherited.get(section)
-        if section == "folds":
-            assert values != {key: before.get(key) for key in values}
-        elif isinstance(values, dict):
+        if isinstance(values, dict):
             assert not values.items() & (before or {}).items()
         else:
             assert values != before
 
 
 @pytest.mark.parametrize(("task", "name"), APPROACHES)
-def test_with_the_defaults_the_baseline_changes_nothing(render, task, name):
-    made = render(task=task, recipe=name)
-    written = yaml.safe_load((made / "conf/baseline.yaml").read_text(encoding="utf-8"))
-    named = {"competition": answers(made)["slug"]}
-    assert written == {"base": f"recipes/{name}.yaml", "name": "baseline", "kaggle": named}
+def test_with_the_defaults_the_baseline_changes_nothing(render, tmp_path, task, name):
+    made, bare = render(task=task, recipe=name), tmp_path / "bare.yaml"
+    base = json.dumps((made / f"conf/recipes/{name}.yaml").as_posix())
+    bare.write_text(f"base: {base}\nname: baseline\n", encoding="utf-8")
+    baseline, recipes_own = resolved(made, "conf/baseline.yaml", str(bare)).values()
+    assert baseline.pop("kaggle")["competition"] == answers(made)["slug"]
+    recipes_own.pop("kaggle")
+    assert baseline == recipes_own
 
 
 def test_all_recipes_of_the_task_come_along_comments_and_all(repo):

@@ -99,8 +99,7 @@ def test_arrow_keys_choose_and_a_wrong_entry_is_asked_again(template, start, tmp
     assert given["title"] == TITLE
     assert given["slug"] == "my-slug"
     assert given["recipe"] == RECIPES["classify"][1]
-    assert given["backbone"] == "other"
-    assert given["backbone_name"] == "resnet18.a1_in1k"
+    assert given["backbone"] == "resnet18.a1_in1k"
     assert given["image_size"] == 96
     assert given["compute"] == "cpu"
     assert given["tracker"] == "none"

@@ -137,7 +137,7 @@ def test_and_so_is_all_that_is_new(lived_in):
     assert (repo / "src/comp/vision/metrics/of_classes.py").read_text(encoding="utf-8").endswith(NEW_METRIC)
     assert (repo / "src/comp/novelty.py").is_file()
     assert (repo / "conf/recipes/classify-later.yaml").is_file()
-    assert yaml.safe_load(comp(repo, "config"))["train"]["weight_decay"] == 0.03
+    assert yaml.safe_load(comp(repo, "config"))["train"]["weight_decay"] == 0.05  # as it was: docs/updating.md
     assert answers(repo)["team"] == "Early Birds"
     assert (repo / "README.md").read_text(encoding="utf-8").endswith("## Team\n\nEarly Birds\n")
 
@@ -180,6 +180,7 @@ def test_a_repository_nobody_touched_becomes_what_a_new_one_is(generate, release
     assert [name for name in new if updated[name] != new[name]] == [
         "conf/baseline.yaml",
         "conf/demo.yaml",
+        "conf/recipes/classify-modern.yaml",
         "src/comp/custom.py",
     ]
 

@@ -83,6 +83,10 @@ def test_infinity_and_nan_are_numbers_that_the_schema_refuses(repo, small):
         ('a: "\\ud800"', "a character that cannot be printed"),
         ("a: \x01", "not valid YAML"),
         ("a: *b", "undefined alias"),
+        (
+            "a: 1\n<<<<<<< before updating\nb: 1\n=======\nb: 2\n>>>>>>> after\n",
+            "line 2: two versions stand between <<<<<<<",
+        ),
     ],
 )
 def test_what_is_refused_is_a_line_with_its_file_and_soon(text, why, repo, small):

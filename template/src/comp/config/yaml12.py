@@ -25,6 +25,7 @@ SCALARS = (  # pattern, first characters. Longer integers, and those that begin 
         list("-+.0123456789"),
     ),
 )
+MARKER = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)  # of a merge that was not settled
 UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 )  # no path, name or file may hold them
@@ -97,6 +98,9 @@ def parsed(text: str, where: str) -> Any:
     """
     if len(text) > MOST_BYTES:
         raise CompError(f"{where}: larger than {MOST_BYTES // 2**20} MB, too large for a configuration")
+    if marker := MARKER.search(text):
+        at = text.count("\n", 0, marker.start()) + 1
+        raise CompError(f"{where} line {at}: two versions stand between <<<<<<< and >>>>>>>: keep one of them")
     try:
         loader = _Loader(text)
         try:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from comp.errors import CompError
 
+LOCK = ".lock': File exists"  # which git leaves behind when it is killed
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -28,11 +30,27 @@ class Checkout:
         """Whether a git command ends with status 0."""
         return subprocess.run(["git", *words], cwd=self.folder, capture_output=True, check=False).returncode == 0
 
-    def committed(self, name: str) -> bytes | None:
-        """A file's last committed content as it would lie in the checkout; None if it is not in git."""
-        if not self.is_true("cat-file", "-e", f"HEAD:./{name}"):
+    def switch(self, *words: str) -> None:
+        """`git switch` without the user's hooks: one that fails would leave a switch half done."""
+        self.git("-c", f"core.hooksPath={os.devnull}", "switch", "--quiet", *words)
+
+    def commit(self, message: str) -> None:
+        """Commits what is staged.
+
+        Raises:
+            CompError: git refused, or one of the user's hooks; with all that they said.
+        """
+        command = ["git", "commit", "--quiet", "--message", message]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
+        if done.returncode:
+            said = (done.stdout + done.stderr).decode("utf-8", errors="replace").strip() or "(no reason given)"
+            raise CompError(f"git commit, or a hook of yours, refused; do what it says, then the same again:\n{said}")
+
+    def committed(self, name: str, at: str = "HEAD") -> bytes | None:
+        """A file's content at a commit, the last one, as it would lie in the checkout; None if it is not in git."""
+        if not self.is_true("cat-file", "-e", f"{at}:./{name}"):
             return None
-        return self._run(("cat-file", "--filters", f"HEAD:./{name}"), None)
+        return self._run(("cat-file", "--filters", f"{at}:./{name}"), None)
 
     def current(self, name: str) -> bytes | None:
         """A file's content now, of a symbolic link its target; None if there is no file."""
@@ -41,9 +59,19 @@ class Checkout:
             return os.fsencode(path.readlink())
         return path.read_bytes() if path.is_file() else None
 
-    def changed(self) -> list[str]:
+    def changed(self, since: str = "HEAD") -> list[str]:
         """The files in git that are no longer as they were committed."""
-        return self.names("diff", "--name-only", "--relative", "--no-renames", "-z", "HEAD", "--", ".")
+        return self.names("diff", "--name-only", "--relative", "--no-renames", "-z", since, "--", ".")
+
+    def renames(self) -> dict[str, str]:
+        """What files were once called → what they are called now, as far as git can tell from the history."""
+        words = self.names(
+            "log", "--format=", "--name-status", "--relative", "--find-renames", "--diff-filter=R", "-z", "--", "."
+        )
+        found: dict[str, str] = {}
+        for before, after in zip(words[1::3], words[2::3], strict=True):  # the newest first
+            found.setdefault(before, found.get(after, after))
+        return {before: after for before, after in found.items() if self.current(after) is not None}
 
     def not_in_git(self) -> list[str]:
         """New files, without those that git ignores."""
@@ -95,6 +123,9 @@ class Checkout:
         except FileNotFoundError:
             raise CompError("git is not installed") from None
         if done.returncode:
-            said = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
-            raise CompError(f"git {words[0]}: {said[-1] if said else f'status {done.returncode}'}")
+            said = done.stderr.decode("utf-8", errors="replace").strip().splitlines() or [f"status {done.returncode}"]
+            reason = next((line for line in said if line.startswith(("fatal: ", "error: "))), said[-1])
+            name = words[2] if words[0] == "-c" else words[0]
+            hint = "; if no other git is at work here, delete that file, then again" if LOCK in reason else ""
+            raise CompError(f"git {name}: {reason.partition(': ')[2] or reason}{hint}")
         return done.stdout

@@ -1,6 +1,7 @@
 """The program that made this repository, wherever it is installed, and what it tells of the template's versions."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,10 +9,27 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
+
 from comp.errors import CompError
-from comp.updating.origin import ANSWERS
+from comp.updating.origin import ANSWERS, Origin
 
 REASON = re.compile(r"fatal: (.*)|(?:[\w.]+(?:Error|Exception): )(?:Validation error for question '\w+': )?(.*)")
+
+HINTS = (  # what it says, and the way out
+    (r"\.lock': File exists", "if no other git is at work there, delete that file, then again"),
+    (r"Host key verification failed", "ssh does not know that host: log in there once with ssh, and answer yes"),
+    (
+        r"terminal prompts disabled|could not read (Username|Password)|Authentication failed|Repository not found"
+        r"|Permission denied \(",
+        f"the template is private, or no longer there: git ls-remote must read its address, _src_path in {ANSWERS}",
+    ),
+    (
+        r"did not match any|unknown revision|bad revision|reference is not a tree|not a valid object|Remote branch",
+        f"the template no longer has that version, its history was rewritten: write the new name of the same state, or "
+        f"of the nearest one, as _commit into {ANSWERS}, and commit",
+    ),
+)
 
 
 def newer_exists(folder: Path) -> bool:
@@ -28,18 +46,37 @@ def render(origin: Path, to: Path, version: str | None, data: list[str]) -> Path
     return to
 
 
+def render_new(folder: Path, origin: Origin, to: Path, words: list[str]) -> Path:
+    """Writes a new repository into `to`, with the answers that the one in `folder` remembers, and these."""
+    remembered = yaml.safe_load((folder / ANSWERS).read_text(encoding="utf-8"))
+    asked = {name: value for name, value in remembered.items() if name != "first_task" and not name.startswith("_")}
+    given = to.with_suffix(".yml")
+    given.write_text(yaml.safe_dump(asked, allow_unicode=True), encoding="utf-8")
+    data = [part for word in words for part in ("--data", word)]
+    copier("copy", "--defaults", "--quiet", "--vcs-ref", origin.version, "--data-file", given, *data, origin.source, to)
+    return to
+
+
 def copier(*words: str | Path) -> str:
     """Runs copier, with nobody there to answer, never with --trust, and returns what it prints.
 
     Raises:
-        CompError: it is not installed, or it failed; its reason in one line.
+        CompError: it is not installed, or it failed; its reason in one line, and the way out where it is known.
     """
+    command = [*_program(), *map(str, words)]
     done = subprocess.run(
-        [*_program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False
+        command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", env=_environment(), check=False
     )
     if done.returncode:
         raise CompError(f"copier: {_reason(done.stderr)}")
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """git asks nobody on the terminal, and runs no hooks: copier commits in folders of its own."""
+    number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    hooks = {f"GIT_CONFIG_KEY_{number}": "core.hooksPath", f"GIT_CONFIG_VALUE_{number}": os.devnull}
+    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(number + 1), **hooks}
 
 
 def _program() -> list[str]:
@@ -56,4 +93,6 @@ def _reason(printed: str) -> str:
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip(" |") for line in printed.splitlines()]
     found = [match for match in map(REASON.search, lines) if match]
     best = next((match[1] for match in found if match[1]), None) or next((match[2] for match in found[::-1]), None)
-    return best or next((line for line in reversed(lines) if line), "it failed without giving a reason")
+    best = best or next((line for line in reversed(lines) if line), "it failed without giving a reason")
+    hint = next((hint for pattern, hint in HINTS if re.search(pattern, printed, re.IGNORECASE)), "")
+    return f"{best}{hint and '; '}{hint}"

@@ -35,6 +35,11 @@ def lost_edits(old: bytes | None, mine: bytes, new: bytes | None, now: bytes | N
     return told or [MOVED] * reordered
 
 
+def has_marker(text: bytes) -> bool:
+    """Whether one of copier's markers is left, be it the only one."""
+    return not {START, END}.isdisjoint(_lines(text))
+
+
 def has_conflict(text: bytes) -> bool:
     """Whether lines stand between copier's markers."""
     lines = _lines(text)

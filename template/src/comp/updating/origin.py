@@ -1,5 +1,6 @@
 """Which template, at which version, this repository comes from: what its answers file says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ class Origin:
     version: str  # a tag, or what `git describe` says of the commit
     yours: tuple[str, ...]  # patterns of the user's own files
     answers: frozenset[str]  # names of the questions
+    in_baseline: Mapping[str, str]  # name of a question → the key of conf/baseline.yaml that says its answer
 
     @classmethod
     def of(cls, folder: Path) -> "Origin":
@@ -27,7 +29,7 @@ class Origin:
             values: Any = yaml.safe_load((folder / ANSWERS).read_text(encoding="utf-8"))
             source, version = values["_src_path"], str(values["_commit"])
             names = frozenset(name for name in values if not name.startswith("_"))
-            return cls(source, version, tuple(values.get("_yours", ())), names)
+            return cls(source, version, tuple(values.get("_yours", ())), names, dict(values.get("_in_baseline", {})))
         except FileNotFoundError:
             raise CompError(
                 f"{ANSWERS} is not here: run comp update in the repository's folder; if it was deleted, "

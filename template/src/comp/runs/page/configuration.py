@@ -29,13 +29,16 @@ def configuration_section(trained: Experiment) -> Section:
 
 def recipe_of(trained: Experiment) -> tuple[str, Experiment]:
     """What the run's recipe is called, and its configuration; without one here, the defaults."""
+    found: list[tuple[str, Experiment]] = []  # several with one title: a newer one came with an update
     for path in sorted(RECIPES.glob("*.yaml")) if trained.recipe else ():
         try:
             base: Experiment = load_config(path, [f"task={trained.task}"])
         except CompError:  # a recipe of another task, or one that the user is writing
             continue
         if base.recipe is not None and trained.recipe is not None and base.recipe.title == trained.recipe.title:
-            return f"the recipe {path.stem}", base
+            found.append((f"the recipe {path.stem}", base))
+    if found:
+        return min(found, key=lambda each: len(flat(each[1]).items() ^ flat(trained).items()))
     return "the defaults", type(trained).model_validate({"task": trained.task})
 
 
