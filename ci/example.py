@@ -107,7 +107,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"some of {', '.join(tasks)}; else all")
     parser.add_argument("--no-training", dest="training", action="store_false", help="leave the demos out")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help="another, empty folder for all of it")
-    given = parser.parse_args(words)
+    given = parser.parse_intermixed_args(words)
     given.tasks, given.out = given.tasks or tasks, given.out.resolve()
     if unknown := [task for task in given.tasks if task not in tasks]:
         parser.error(f"no such task: {', '.join(unknown)} (there are {', '.join(tasks)})")
