@@ -1,4 +1,4 @@
-.PHONY: demo test test-all
+.PHONY: demo test test-all example
 
 demo: ## generate a repository, train three folds on the demo data, score the submission; TASK=… another task than the first
 	ci/demo
@@ -8,3 +8,6 @@ test: ## the generator's tests, then each task and recipe with a generated repos
 
 test-all: ## the same with every variant: ci/variants.py all
 	ci/test all
+
+example: ## what a release needs: each task's repository generated, trained, and updated from the last release
+	ci/example

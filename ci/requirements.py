@@ -1,6 +1,9 @@
-"""Prints what a generated repository declares to need, of any task, with any tracker: one environment serves all."""
+"""Prints what a generated repository declares to need, with any tracker: `python ci/requirements.py [TASK …]`.
 
-import re
+Without a TASK, that of all: one environment serves them.
+"""
+
+import sys
 import tempfile
 import tomllib
 from itertools import product
@@ -12,20 +15,19 @@ from questions import ROOT, constants_of
 TRACKERS = ("none", "tensorboard")  # wandb and trackio: large, and only the user's account makes them useful
 
 
-def requirements() -> list[str]:
-    """The dependencies of all variants, each once."""
-    found: dict[str, str] = {}
-    for task, tracker in product(constants_of()["parts"], TRACKERS):
+def requirements(tasks: list[str]) -> list[str]:
+    """The dependencies of all variants of these tasks, each once; twice where two tasks bound it differently."""
+    found: set[str] = set()
+    for task, tracker in product(tasks, TRACKERS):
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder, "made")
             copier.run_copy(
                 str(ROOT), made, data={"task": task, "tracker": tracker}, defaults=True, quiet=True, vcs_ref="HEAD"
             )
             project = tomllib.loads((made / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
-            found[re.split(r"[<>=!~\[ ]", requirement)[0].lower()] = requirement
-    return sorted(found.values())
+        found |= {*project["dependencies"], *project["optional-dependencies"]["dev"]}
+    return sorted(found)
 
 
 if __name__ == "__main__":
-    print("\n".join(requirements()))
+    print("\n".join(requirements(sys.argv[1:] or list(constants_of()["parts"]))))

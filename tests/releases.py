@@ -12,8 +12,9 @@ from pathlib import Path
 from jinja2 import FunctionLoader
 from questions import constants, questions_in
 from rendering import RECIPES, ROOT, commit, copy_of_the_tree, git
+from versions import NEXT
+from versions import last_release as tagged
 
-NEXT = "v999.0.0"
 BEFORE_THE_FIRST = "16a60e5d912d429ed6275b1f90e0b1c034152372"
 
 
@@ -21,9 +22,8 @@ def last_release() -> str | None:
     """The newest tag that is a release; without any, BEFORE_THE_FIRST; None where there is neither."""
     if not (ROOT / ".git").exists():
         return None
-    tags = [tag for tag in git(ROOT, "tag", "--list", "v*").split() if re.fullmatch(r"v\d+\.\d+\.\d+", tag)]
-    if tags:
-        return max(tags, key=lambda tag: [int(part) for part in tag[1:].split(".")])
+    if tag := tagged(ROOT):
+        return tag
     is_there = subprocess.run(["git", "cat-file", "-e", BEFORE_THE_FIRST], cwd=ROOT, capture_output=True, check=False)
     return None if is_there.returncode else BEFORE_THE_FIRST
 

@@ -50,7 +50,7 @@ def files_in(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         left = any(part.endswith(("__pycache__", "_cache", ".hypothesis")) for part in parts)
-        if path.is_file() and parts[0] not in {".git", ".venv", "build"} and not left:
+        if path.is_file() and parts[0] not in {".git", ".venv", ".venv-lowest", "build"} and not left:
             yield path
 
 

@@ -110,8 +110,12 @@ def test_line_ends_are_the_same_everywhere():
 
 
 @pytest.mark.parametrize("folder", [ROOT, TEMPLATE], ids=["generator", "generated"])
-def test_the_tests_run_on_all_three_systems(folder):
-    [workflow] = (folder / ".github/workflows").iterdir()
-    job = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]["test"]
-    assert {name.partition("-")[0] for name in job["strategy"]["matrix"]["os"]} == {"ubuntu", "macos", "windows"}
+def test_the_tests_run_on_all_three_systems_and_on_the_oldest_python(folder):
+    job = yaml.safe_load((folder / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]["test"]
+    matrix = job["strategy"]["matrix"]
+    assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
     assert job["runs-on"] == "${{ matrix.os }}"
+    pythons = [*matrix["python"], *(each["python"] for each in matrix["include"])]
+    declared = (TEMPLATE / "pyproject.toml.jinja").read_text(encoding="utf-8")
+    assert f'requires-python = ">={min(pythons)}"' in declared
+    assert {"python-version": "${{ matrix.python }}"} in [step.get("with") for step in job["steps"]]

@@ -13,9 +13,9 @@ CHANGES = "# Changes\n\n## 0.2.0 (2026-12-24)\n\n- Something new.\n\n## 0.1.0 (2
 
 @pytest.fixture(scope="module")
 def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which version 0.2.0 can be released after 0.1.0; its tests only say that they ran."""
+    """A clone in which version 0.2.0 can be released after 0.1.0; its tests and its example only say that they ran."""
     folder = copy_of_the_tree(tmp_path_factory.mktemp("ready"))
-    (folder / "Makefile").write_text("test:\n\ttouch .git/tested\n", encoding="utf-8")
+    (folder / "Makefile").write_text("test example:\n\ttouch .git/ran-$@\n", encoding="utf-8")
     commit(folder, "The first", tag="v0.1.0")
     (folder / "CHANGELOG.md").write_text(CHANGES, encoding="utf-8")
     commit(folder, "The second")
@@ -37,10 +37,14 @@ def tags(clone: Path) -> list[str]:
     return git(clone, "tag").split()
 
 
+def ran(clone: Path) -> set[str]:
+    return {path.name.removeprefix("ran-") for path in (clone / ".git").glob("ran-*")}
+
+
 def test_a_version_that_is_ready_is_tested_and_tagged_with_its_entry(clone):
     done = release(clone, "0.2.0")
     assert done.returncode == 0, done.stderr
-    assert (clone / ".git/tested").is_file()
+    assert ran(clone) == {"test", "example"}
     assert tags(clone) == ["v0.1.0", "v0.2.0"]
     assert "- Something new." in git(clone, "tag", "--list", "--format=%(contents)", "v0.2.0")
     assert "git push origin main v0.2.0" in done.stdout
@@ -48,7 +52,7 @@ def test_a_version_that_is_ready_is_tested_and_tagged_with_its_entry(clone):
 
 def test_a_dry_run_tags_nothing(clone):
     assert "could be made" in release(clone, "0.2.0", "--dry-run").stdout
-    assert (clone / ".git/tested").is_file()
+    assert ran(clone) == {"test", "example"}
     assert tags(clone) == ["v0.1.0"]
 
 
@@ -93,12 +97,24 @@ def test_uncommitted_work_and_another_branch_are_refused(clone):
     assert tags(clone) == ["v0.1.0"]
 
 
-def test_failing_tests_stop_it(clone):
-    (clone / "Makefile").write_text("test:\n\tfalse\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("makefile", "fault"),
+    [
+        ("test:\n\tfalse\nexample:\n", "the tests do not pass"),
+        ("test:\nexample:\n\tfalse\n", "the example cannot be made, trained or updated"),
+    ],
+)
+def test_failing_tests_and_a_failing_example_stop_it(clone, makefile, fault):
+    (clone / "Makefile").write_text(makefile, encoding="utf-8")
     commit(clone, "Broken")
     done = release(clone, "0.2.0")
     assert (done.returncode, tags(clone)) == (1, ["v0.1.0"])
-    assert "the tests do not pass" in done.stderr
+    assert fault in done.stderr
+
+
+def test_no_tests_leaves_both_out(clone):
+    assert "could be made" in release(clone, "0.2.0", "--dry-run", "--no-tests").stdout
+    assert ran(clone) == set()
 
 
 def test_the_changelog_names_the_next_version_first():
