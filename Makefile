@@ -6,5 +6,5 @@ demo: ## generate a repository, train three folds on the demo data, score the su
 test: ## the generator's tests, then each task and recipe with a generated repository's own tests
 	ci/test
 
-test-all: ## the same with every variant: ci/variants.py all
+test-all: ## every variant (ci/variants.py all), and the tests that only a release must pass
 	ci/test all

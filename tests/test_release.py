@@ -15,7 +15,7 @@ CHANGES = "# Changes\n\n## 0.2.0 (2026-12-24)\n\n- Something new.\n\n## 0.1.0 (2
 def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which version 0.2.0 can be released after 0.1.0; its tests only say that they ran."""
     folder = copy_of_the_tree(tmp_path_factory.mktemp("ready"))
-    (folder / "Makefile").write_text("test:\n\ttouch .git/tested\n", encoding="utf-8")
+    (folder / "Makefile").write_text("test-all:\n\ttouch .git/tested\n", encoding="utf-8")
     commit(folder, "The first", tag="v0.1.0")
     (folder / "CHANGELOG.md").write_text(CHANGES, encoding="utf-8")
     commit(folder, "The second")
@@ -86,7 +86,7 @@ def test_uncommitted_work_and_another_branch_are_refused(clone):
 
 
 def test_failing_tests_stop_it(clone):
-    (clone / "Makefile").write_text("test:\n\tfalse\n", encoding="utf-8")
+    (clone / "Makefile").write_text("test-all:\n\tfalse\n", encoding="utf-8")
     commit(clone, "Broken")
     done = release(clone, "0.2.0")
     assert (done.returncode, tags(clone)) == (1, ["v0.1.0"])
