@@ -1,4 +1,4 @@
-.PHONY: demo test test-all example
+.PHONY: demo test test-release test-all example
 
 demo: ## generate a repository, train three folds on the demo data, score the submission; TASK=… another task than the first
 	ci/demo
@@ -6,7 +6,10 @@ demo: ## generate a repository, train three folds on the demo data, score the su
 test: ## the generator's tests, then each task and recipe with a generated repository's own tests
 	ci/test
 
-test-all: ## the same with every variant: ci/variants.py all
+test-release: ## the same, and the tests that only a release must pass
+	ci/test release
+
+test-all: ## these, and every variant (ci/variants.py all)
 	ci/test all
 
 example: ## what a release needs: each task's repository generated, trained, and updated from the last release

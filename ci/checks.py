@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +92,21 @@ def named(requirements: list[str]) -> set[str]:
 
 def imported(folder: Path) -> set[str]:
     """The distributions that the Python files below `folder` import, wherever in the file."""
-    roots: set[str] = set()
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                roots |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                roots.add(node.module.partition(".")[0])
+    roots = set().union(*(_roots(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")))
     own = {path.stem for path in [*folder.iterdir(), *folder.rglob("test_*.py")]} | {"comp"}
     return {DISTRIBUTIONS.get(root, root) for root in roots - sys.stdlib_module_names - own}
+
+
+@cache  # repositories have nearly all files in common
+def _roots(code: str) -> frozenset[str]:
+    """The top-level packages that Python code imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return frozenset(found)
 
 
 def unlike_the_sample(submission: Path, sample: Path) -> list[str]:

@@ -1,21 +1,26 @@
-"""Generates every variant and tries it as its user would: `python ci/variants.py [quick|all] [WORD …]`.
+"""Generates every variant and tries it as its user would: `python ci/variants.py [quick|release|all] [WORD …]`.
 
 The variants come from copier.yml, parts/ and recipes/: each task with each of its recipes at the default answers
 (`quick`), and answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked,
 its imports are compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked
 submission and a report. All share this Python's environment. What depends on the same bytes as before is not done
 again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
+
+`release` is `quick` with the tests marked `release`, which `quick` leaves out; that has one repository type-checked, as
+ci/test does it for all code in place.
 """
 
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,6 +149,8 @@ def uncovered(prompts: Prompts, made: list[Answers]) -> list[str]:
     return sorted(missing)
 
 
+TAKES_SMALL = re.compile(r"^def \w+\([^)]*\bsmall\b", re.MULTILINE)  # a test, or a fixture, of each task's own data
+
 # ------------------------------------------------------------------ trying one
 
 
@@ -157,10 +164,11 @@ class Trial:
 
     answers: Answers
     folder: Path
-    processes: int = 1
+    is_first: bool = False  # of its task
     config: str = "conf/demo.yaml"
     cache: Path = field(default_factory=lambda: ROOT / "template" / ".mypy_cache")  # PyTorch takes the time
     untried: list[str] = field(default_factory=list)  # files of tests; none: all
+    release: bool = False  # with the tests that only a release must pass
 
     @property
     def repo(self) -> Path:
@@ -189,8 +197,9 @@ class Trial:
         refuse(misdeclared(self.repo))
 
     def tests(self) -> None:
-        """All of them; where the house passed as another task's, those of its own part, and outside folders."""
-        self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", "auto", *self.untried)
+        """All of them; where a shared part has passed as another task's, those of `own_tests`."""
+        words = () if self.release else ("-m", "not release")
+        self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", "auto", *words, *self.untried)
 
     def smoke(self) -> None:
         """From nothing to a checked submission and a report: one epoch of one fold of the demo's tiny network."""
@@ -202,13 +211,18 @@ class Trial:
             smoke |= {"base": "baseline.yaml", "name": "smoke", **({"tracker": "none"} if missing else {})}
             (self.repo / self.config).write_text(yaml.safe_dump(smoke), encoding="utf-8")
         self.run("comp", "demo-data", "conf/demo.yaml")
-        several = [f"train.processes={self.processes}"] if self.processes > 1 else []
-        self.run("comp", "run", self.config, "train.epochs=1", "folds.use=[0]", *several)
+        self.run("comp", "run", self.config, "train.epochs=1", "folds.use=[0]", *self.in_short())
         submissions = sorted((self.repo / "submissions").glob("*.csv"))
         sample = self.repo / demo["data"]["root"] / "sample_submission.csv"
         refuse([fault for path in submissions for fault in unlike_the_sample(path, sample)])
         if not submissions or not list(self.repo.glob("runs/*/report.html")):
             raise Wrong("no submission, or no report, was made")
+
+    def in_short(self) -> list[str]:
+        """The first of a task trains with two processes; others do not look for duplicates in the same images again."""
+        if self.is_first:
+            return ["train.processes=2"]
+        return ["folds.near_duplicates=null"] if "vision" in constants_of()["parts"][self.answers["task"]] else []
 
     def run(self, program: str, *words: str, cwd: Path | None = None) -> None:
         """A command of the user's, with this environment's Python."""
@@ -229,17 +243,32 @@ class Trial:
 
     def house(self) -> str:
         """The bytes of code and tests that are not its task's alone."""
-        own = tuple(f"{place}/{folder}/" for folder in self.own_folders() for place in ("src/comp", "tests"))
-        own += (f"src/comp/tasks/{self.answers['task']}.py",)
+        return self._bytes_outside(self.own_folders(), [self.answers["task"]])
+
+    def ground(self) -> str:
+        """The bytes of code and tests that are no task's, nor the user's: what every repository has."""
+        parts: dict[str, list[str]] = constants_of()["parts"]
+        folders = {folder for folders in parts.values() for folder in folders}
+        return self._bytes_outside([*folders], [*folders, *parts], "src/comp/custom.py")
+
+    def _bytes_outside(self, folders: list[str], entries: list[str], *left_out: str) -> str:
+        """Of code and tests, but for these folders, entries of tasks and files."""
+        left_out += tuple(f"{place}/{folder}/" for folder in folders for place in ("src/comp", "tests"))
+        left_out += tuple(f"src/comp/tasks/{entry}.py" for entry in entries)
         found = hashlib.blake2b()
         for path in files_in(self.repo):
             name = path.relative_to(self.repo).as_posix()
-            if name.startswith(("src", "tests")) and not name.startswith(own):
+            if name.startswith(("src", "tests")) and not name.startswith(left_out):
                 found.update(name.encode() + b"\0" + path.read_bytes())
         return found.hexdigest()
 
     def key(self, step: str) -> str:
-        """The bytes that a step depends on."""
+        """The bytes that a step depends on.
+
+        The type checker has seen all code where the template stands, so until a release one repository will do.
+        """
+        if step == "types" and not self.release:
+            return step
         wanted = {"lint": ("src", "tests", "ruff.toml", "pyproject.toml"), "types": ("src", "mypy.ini")}
         wanted["tests"] = ("src", "tests", "conf/recipes")
         found = hashlib.blake2b(step.encode())
@@ -261,18 +290,19 @@ STEPS: dict[str, Callable[[Trial], None]] = {
     "types": Trial.types,
     "install": Trial.install,
     "tests": Trial.tests,
-    "smoke": Trial.smoke,
 }
+SMOKE: dict[str, Callable[[Trial], None]] = {"smoke": Trial.smoke}
 
 
 def trials(level: str, folder: Path) -> Iterator[Trial]:
-    """The variants of a level. Of each task, the first trains with two processes."""
+    """The variants of a level."""
     prompts = Prompts.read()
     made = quick(prompts) + pairs(prompts)
     refuse([f"copier.yml offers {choice}, and no variant makes that choice" for choice in uncovered(prompts, made)])
     seen: set[str] = set()
     for number, answers in enumerate(made if level == "all" else quick(prompts)):
-        trial = Trial(answers, folder / str(number), processes=1 if answers["task"] in seen else 2)
+        trial = Trial(answers, folder / str(number), release=level != "quick")
+        trial.is_first = answers["task"] not in seen
         if number >= len(quick(prompts)):
             trial.config = "conf/smoke.yaml"
         seen.add(answers["task"])
@@ -280,43 +310,54 @@ def trials(level: str, folder: Path) -> Iterator[Trial]:
 
 
 def main(words: list[str]) -> int:
-    """Prints a line a variant, and what went wrong; 1 if something did."""
-    level = words[0] if words and words[0] in ("quick", "all") else "quick"
+    """Prints a line a variant, and what went wrong; 1 if something did.
+
+    First what takes all cores, variant by variant, then the smoke runs, each of which takes one, side by side.
+    """
+    level = words[0] if words and words[0] in ("quick", "release", "all") else "quick"
     named = [word for word in words if word != level]
     done_before: set[str] = set()
-    wrong = False
-    width = len("  ".join(f"{step:>7}" for step in STEPS))
     with tempfile.TemporaryDirectory(prefix="variants-") as folder:
         try:
             chosen = [trial for trial in trials(level, Path(folder)) if all(word in trial.name for word in named)]
         except Wrong as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-        print(f"{'  '.join(f'{step:>7}' for step in STEPS)}  ok   variant (s; =: the same bytes passed before)")
+        print(f"{_row(STEPS)}  ok   variant (s; =: the same bytes passed before)")
+        sound = []
         for trial in chosen:
             trial.folder.mkdir()
-            cells, fault = attempt(trial, done_before)
-            print(
-                f"{'  '.join(f'{cell:>7}' for cell in cells):<{width}}  {'no ' if fault else 'yes'}  {trial.name}",
-                flush=True,
-            )
-            if fault:
-                wrong = True
-                print(fault, file=sys.stderr, flush=True)
-    return int(wrong)
+            sound += [trial] if _tell(trial, STEPS, *attempt(trial, STEPS, done_before)) else []
+        print(f"{_row(SMOKE)}  ok   variant")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            tried = pool.map(lambda trial: attempt(trial, SMOKE, done_before), sound)
+            ran = [_tell(trial, SMOKE, *outcome) for trial, outcome in zip(sound, tried, strict=True)]
+    return int(not all(ran) or sound != chosen)
 
 
-def attempt(trial: Trial, done_before: set[str]) -> tuple[list[str], str]:
+def _row(cells: Iterable[str]) -> str:
+    return "  ".join(f"{cell:>7}" for cell in cells)
+
+
+def _tell(trial: Trial, steps: dict[str, Callable[[Trial], None]], cells: list[str], fault: str) -> bool:
+    """Prints a variant's line and what was wrong; whether nothing was."""
+    print(f"{_row(cells):<{len(_row(steps))}}  {'no ' if fault else 'yes'}  {trial.name}", flush=True)
+    if fault:
+        print(fault, file=sys.stderr, flush=True)
+    return not fault
+
+
+def attempt(trial: Trial, steps: dict[str, Callable[[Trial], None]], done_before: set[str]) -> tuple[list[str], str]:
     """A cell a step, and what was wrong: the first fault ends it."""
     cells: list[str] = []
-    for step, do in STEPS.items():
+    for step, do in steps.items():
         if step != "render" and (key := trial.key(step)) in done_before:
             cells.append("=")
             continue
         started = time.monotonic()
         if step == "tests":
-            house = trial.house()
-            trial.untried = own_tests(trial) if house in done_before else []
+            house, ground = trial.house(), trial.ground()
+            trial.untried = own_tests(trial, house in done_before) if {house, ground} & done_before else []
         try:
             do(trial)
         except Wrong as error:
@@ -325,15 +366,26 @@ def attempt(trial: Trial, done_before: set[str]) -> tuple[list[str], str]:
         if step != "render":
             done_before.add(key)
         if step == "tests":
-            done_before.add(house)
+            done_before |= {house, ground}
     return cells, ""
 
 
-def own_tests(trial: Trial) -> list[str]:
-    """Tests in the folders of the trial's task alone, and those outside the folders of stages."""
-    own = [f"tests/{folder}" for folder in trial.own_folders() if (trial.repo / "tests" / folder).is_dir()]
-    loose = [*(trial.repo / "tests").glob("test_*.py"), *(trial.repo / "tests").glob("*/test_*.py")]
-    loose = [path for path in loose if path.parent.name not in ("config", "distributed", "loop", "runs", "updating")]
+def own_tests(trial: Trial, house_passed: bool) -> list[str]:
+    """What to try of a repository whose shared part has passed as another task's.
+
+    If all but its task's own part has (`house_passed`), tests in the folders of the task alone and loose ones, at the
+    top of any task's folder. Else, if what no task owns has, all tests of its folders, and those elsewhere that run for
+    each task.
+    """
+    tests, parts = trial.repo / "tests", constants_of()["parts"]
+    wanted = trial.own_folders() if house_passed else parts[trial.answers["task"]]
+    own = [f"tests/{folder}" for folder in wanted if (tests / folder).is_dir()]
+    loose = [*tests.glob("test_*.py")]
+    for folder in sorted(path for path in tests.iterdir() if path.is_dir() and path.name not in wanted):
+        if folder.name in parts[trial.answers["task"]]:
+            loose += folder.glob("test_*.py")
+        elif not house_passed:
+            loose += [path for path in folder.glob("**/test_*.py") if TAKES_SMALL.search(path.read_text("utf-8"))]
     return [*own, *sorted(path.relative_to(trial.repo).as_posix() for path in loose)]
 
 

@@ -20,10 +20,10 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to se
 
 
 @pytest.fixture(scope="module")
-def releases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def releases(abridged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two releases: the second changes a module, adds one and a folder."""
     folder = tmp_path_factory.mktemp("two") / "the template"
-    git(folder.parent, "clone", "--quiet", str(template), folder.name)
+    git(folder.parent, "clone", "--quiet", str(abridged), folder.name)
     append(folder / "template" / OWNED, "# THEIRS\n")
     for name in ("template/src/comp/novelty.py", "template/place/inside.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -244,7 +244,9 @@ def test_a_repository_within_a_larger_one(generated, tmp_path):
     assert not list(top.rglob("*.rej"))
 
 
-def test_a_template_without_releases_updates_from_commit_to_commit(own_template, tmp_path):
+def test_a_template_without_releases_updates_from_commit_to_commit(abridged, tmp_path):
+    own_template = tmp_path / "own"
+    git(tmp_path, "clone", "--quiet", str(abridged), "own")
     git(own_template, "tag", "--delete", OLD)
     repo = tmp_path / "repo"
     run_copy(str(own_template), repo, defaults=True, quiet=True)

@@ -26,10 +26,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def published(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(abridged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template as it is on GitHub: a release, and since then a commit that is not released."""
     folder = tmp_path_factory.mktemp("github") / "kaggle-vision"
-    git(folder.parent, "clone", "--quiet", str(template), folder.name)
+    git(folder.parent, "clone", "--quiet", str(abridged), folder.name)
     (folder / "template/UNRELEASED.md").write_text("Not yet.\n", encoding="utf-8")
     commit(folder, "Not released yet")
     return folder

@@ -3,12 +3,13 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from checks import jinja_left_over, untidy
 from copier import run_copy
-from rendering import PARTS, answers, commit, comp, files_in
+from rendering import PARTS, answers, commit, comp, files_in, git
 from variants import Prompts, quick
 
 TOY = {  # a whole task: its pieces of pages, a recipe, its entry, its code, its tests
@@ -97,6 +98,11 @@ def lose(config: Experiment) -> int:
     print(f"{config.name} lost")
     return 3
 '''
+PAGES = """
+from pages import pages
+for path, text in pages().items():
+    path.write_text(text, encoding="utf-8")
+"""  # what ci/pages.py does, but for the page of layouts, which follows from neither
 RECORD = '    "lose": Command("comp.{folder}.lose:lose", "lose on purpose"),\n'
 
 
@@ -112,18 +118,45 @@ def insert(path: Path, before: str, line: str) -> None:
     path.write_text(text.replace(before, before + line), encoding="utf-8")
 
 
-def grown(template: Path, repo: Path, task: str) -> Path:
-    """A repository of the changed template, once the files that follow from others are written."""
-    subprocess.run([sys.executable, template / "ci/pages.py"], check=True)
-    commit(template, "Grown", tag="v1.1.0")
+def grown(template: Path, folder: Path, change: Callable[[Path], None]) -> Path:
+    """The changed template, once the files that follow from others are written."""
+    git(folder, "clone", "--quiet", str(template), "own")
+    change(folder / "own")
+    subprocess.run([sys.executable, "-c", PAGES], cwd=folder / "own/ci", check=True)
+    commit(folder / "own", "Grown", tag="v1.1.0")
+    return folder / "own"
+
+
+def made(template: Path, repo: Path, task: str) -> Path:
     run_copy(str(template), repo, data={"task": task}, defaults=True, quiet=True, unsafe=False)
     return repo
 
 
-def test_a_task_is_a_folder_of_pieces_a_folder_of_code_an_entry_and_a_line(own_template, tmp_path):
-    write(own_template, TOY)
-    insert(own_template / "copier.yml", "    align: [align]\n", "    toy: [toy]\n")
-    repo = grown(own_template, tmp_path / "repo", "toy")
+@pytest.fixture(scope="module")
+def with_toy(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with one task more. Not to be changed."""
+
+    def change(own: Path) -> None:
+        write(own, TOY)
+        insert(own / "copier.yml", "    align: [align]\n", "    toy: [toy]\n")
+
+    return grown(template, tmp_path_factory.mktemp("toy"), change)
+
+
+@pytest.fixture(scope="module")
+def with_commands(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with one command more in the first folder of each task. Not to be changed."""
+
+    def change(own: Path) -> None:
+        for folder in {folders[0] for folders in PARTS.values()}:
+            write(own, {f"template/src/comp/{folder}/lose.py": LOST})
+            insert(own / f"template/src/comp/tasks/{folder}.py", "COMMANDS = {\n", RECORD.format(folder=folder))
+
+    return grown(template, tmp_path_factory.mktemp("command"), change)
+
+
+def test_a_task_is_a_folder_of_pieces_a_folder_of_code_an_entry_and_a_line(with_toy, tmp_path):
+    own_template, repo = with_toy, made(with_toy, tmp_path / "repo", "toy")
     assert answers(repo)["recipe"] == "toy-dice"
     assert not [folder for folder in ("vision", "align") if (repo / "src/comp" / folder).exists()]
     assert (repo / "tests/toy/test_play.py").is_file()
@@ -142,24 +175,18 @@ def test_a_task_is_a_folder_of_pieces_a_folder_of_code_an_entry_and_a_line(own_t
 
 
 @pytest.mark.parametrize("task", PARTS)
-def test_and_the_repositories_of_other_tasks_stay_as_they_are(own_template, render, tmp_path, task):
-    write(own_template, TOY)
-    insert(own_template / "copier.yml", "    align: [align]\n", "    toy: [toy]\n")
-    repo = grown(own_template, tmp_path / "repo", task)
-    made, before = (
+def test_and_the_repositories_of_other_tasks_stay_as_they_are(with_toy, render, tmp_path, task):
+    repo = made(with_toy, tmp_path / "repo", task)
+    now, before = (
         {path.relative_to(top): path.read_bytes() for path in files_in(top)} for top in (repo, render(task=task))
     )
-    assert made.keys() == before.keys()
-    assert [str(name) for name in made if made[name] != before[name]] == [".copier-answers.yml"]  # the version
+    assert now.keys() == before.keys()
+    assert [str(name) for name in now if now[name] != before[name]] == [".copier-answers.yml"]  # the version
 
 
 @pytest.mark.parametrize("task", PARTS)
-def test_a_command_is_a_function_and_a_record(own_template, tmp_path, task):
-    folder = PARTS[task][0]
-    write(own_template, {f"template/src/comp/{folder}/lose.py": LOST})
-    entry = own_template / f"template/src/comp/tasks/{folder}.py"
-    insert(entry, "COMMANDS = {\n", RECORD.format(folder=folder))
-    repo = grown(own_template, tmp_path / "repo", task)
+def test_a_command_is_a_function_and_a_record(with_commands, tmp_path, task):
+    repo = made(with_commands, tmp_path / "repo", task)
     assert comp(repo, "lose", status=3) == "baseline lost\n"
     assert comp(repo, "run", "members=[]", "steps=[lose,split]", status=3) == "\n== lose\nbaseline lost\n"
     assert re.search(r"^ +lose +lose on purpose$", comp(repo, "--help"), re.MULTILINE)

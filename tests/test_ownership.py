@@ -90,26 +90,26 @@ def test_nothing_binary_no_lockfile_and_no_secrets_are_shipped(repo):
 
 
 @pytest.fixture(scope="module")
-def made(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(abridged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A committed repository of the first task."""
     repo = tmp_path_factory.mktemp("made") / "repo"
-    run_copy(str(template), repo, data={"task": TASK}, defaults=True, quiet=True)
+    run_copy(str(abridged), repo, data={"task": TASK}, defaults=True, quiet=True)
     commit(repo, "From the template")
     return repo
 
 
 @pytest.mark.parametrize("command", [["update"], ["recopy", "--overwrite"]])
-def test_the_task_stays_what_it_was(template, made, command):
+def test_the_task_stays_what_it_was(abridged, made, command):
     done = copier(*command, "--defaults", "-d", f"task={OTHER}", cwd=made)
     assert done.returncode == 1
     told = done.stderr.splitlines()[-1]
     assert f"stays one for {TASK}" in told
-    assert f"copier copy -d task={OTHER} {template} ../{OTHER}" in told
+    assert f"copier copy -d task={OTHER} {abridged} ../{OTHER}" in told
     assert git(made, "status", "--porcelain") == ""
 
 
-def test_and_the_second_repository_that_the_line_names_can_be_made(template, tmp_path):
-    done = copier("copy", "--defaults", "-d", f"task={OTHER}", template, tmp_path / OTHER)
+def test_and_the_second_repository_that_the_line_names_can_be_made(abridged, tmp_path):
+    done = copier("copy", "--defaults", "-d", f"task={OTHER}", abridged, tmp_path / OTHER)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     assert answers(tmp_path / OTHER)["task"] == OTHER

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-import timm
 import yaml
-from backbones import offered, parameters_m
 from copier import run_copy
 from jinja2 import UndefinedError
 from rendering import (
@@ -29,8 +27,8 @@ OF_IMAGES = {"backbone", "image_size"}
 
 
 @pytest.mark.parametrize("task", PARTS)
-def test_with_defaults_nothing_is_asked(template, tmp_path, task):
-    done = copier("copy", "--defaults", "-d", f"task={task}", template, tmp_path / "new comp")
+def test_with_defaults_nothing_is_asked(abridged, tmp_path, task):
+    done = copier("copy", "--defaults", "-d", f"task={task}", abridged, tmp_path / "new comp")
     assert done.returncode == 0, done.stderr
     assert (answers(tmp_path / "new comp")["task"], answers(tmp_path / "new comp")["title"]) == (task, "My Competition")
     told = done.stderr + done.stdout
@@ -40,8 +38,8 @@ def test_with_defaults_nothing_is_asked(template, tmp_path, task):
     assert "\n    comp run\n" in told
 
 
-def test_without_defaults_there_are_questions(template, tmp_path):
-    assert copier("copy", template, tmp_path / "new").returncode != 0
+def test_without_defaults_there_are_questions(abridged, tmp_path):
+    assert copier("copy", abridged, tmp_path / "new").returncode != 0
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -57,8 +55,8 @@ def test_nothing_ever_needs_trust():
 
 
 @pytest.mark.parametrize("task", PARTS)
-def test_what_people_answer_is_all_that_is_remembered(render, task):
-    remembered = {name for name in answers(render(task=task)) if not name.startswith("_")}
+def test_what_people_answer_is_all_that_is_remembered(render_abridged, task):
+    remembered = {name for name in answers(render_abridged(task=task)) if not name.startswith("_")}
     unasked = {"backbone_name"} | (set() if "vision" in PARTS[task] else OF_IMAGES)
     assert remembered == PROMPTS.keys() - unasked | {"first_task"}
 
@@ -91,31 +89,31 @@ def test_what_people_answer_is_all_that_is_remembered(render, task):
         ("tracker", "notebook"),
     ],
 )
-def test_a_bad_answer_is_refused(template, tmp_path, name, value):
+def test_a_bad_answer_is_refused(abridged, tmp_path, name, value):
     with pytest.raises(ValueError, match=rf"{name}|int\(\)|Invalid choice"):
-        run_copy(str(template), tmp_path / "new", data={name: value}, defaults=True, quiet=True)
+        run_copy(str(abridged), tmp_path / "new", data={name: value}, defaults=True, quiet=True)
     assert not (tmp_path / "new" / "pyproject.toml").exists()
 
 
 @pytest.mark.parametrize("task", PARTS)
-def test_a_metric_of_another_task_is_refused(template, tmp_path, task):
+def test_a_metric_of_another_task_is_refused(abridged, tmp_path, task):
     others = {metric for about in TASKS.values() for metric in about["metrics"]} - set(TASKS[task]["metrics"])
     metric = min(others)
     with pytest.raises(ValueError, match=r"metric|Invalid choice"):
-        run_copy(str(template), tmp_path / "new", data={"task": task, "metric": metric}, defaults=True, quiet=True)
+        run_copy(str(abridged), tmp_path / "new", data={"task": task, "metric": metric}, defaults=True, quiet=True)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "resnet50:", "resnet50 # comment", "{resnet50}", "resnet50\n", "é"])
-def test_a_name_that_no_backbone_can_have_is_refused(template, tmp_path, name):
+def test_a_name_that_no_backbone_can_have_is_refused(abridged, tmp_path, name):
     data = {"backbone": "other", "backbone_name": name}
     with pytest.raises(ValueError, match="backbone_name"):
-        run_copy(str(template), tmp_path / "new", data=data, defaults=True, quiet=True)
+        run_copy(str(abridged), tmp_path / "new", data=data, defaults=True, quiet=True)
 
 
 @pytest.mark.parametrize("name", ["resnet18.a1_in1k", "hf-hub:timm/vit_small_patch14_dinov2.lvd142m", "no", "1e3"])
-def test_any_other_name_of_timm_works(render, name):
+def test_any_other_name_of_timm_works(render_abridged, name):
     for data in ({"backbone": "other", "backbone_name": name}, {"backbone": name}):
-        [baseline] = resolved(render(**data), "conf/baseline.yaml").values()
+        [baseline] = resolved(render_abridged(**data), "conf/baseline.yaml").values()
         assert baseline["model"]["backbone"] == name
 
 
@@ -131,8 +129,8 @@ def test_any_other_name_of_timm_works(render, name):
         ("", "my-competition"),
     ],
 )
-def test_a_title_makes_a_slug(render, title, slug):
-    assert answers(render(title=title))["slug"] == slug
+def test_a_title_makes_a_slug(render_abridged, title, slug):
+    assert answers(render_abridged(title=title))["slug"] == slug
 
 
 def test_the_tasks_on_offer_are_those_that_have_a_folder_and_an_entry():
@@ -144,7 +142,7 @@ def test_the_tasks_on_offer_are_those_that_have_a_folder_and_an_entry():
     assert set(Prompts.read().choices("task", {})) == PARTS.keys() == folders - shared == entries - shared
 
 
-def test_every_choice_that_is_a_name_says_what_it_is(template):
+def test_every_choice_that_is_a_name_says_what_it_is():
     prompts = Prompts.read()
     given = {"task": "classify", "recipe": "emoji-ensemble"}
     labels = prompts.rendered(prompts.questions["recipe"]["choices"], given)
@@ -154,6 +152,8 @@ def test_every_choice_that_is_a_name_says_what_it_is(template):
 
 
 def test_what_the_prompt_says_of_a_backbone_is_what_timm_builds():
+    from backbones import offered, parameters_m  # takes seconds
+
     known = yaml.safe_load((ROOT / "parts/vision/backbones.yaml").read_text(encoding="utf-8"))
     assert {name: size["parameters_m"] for name, size in known.items()} == {
         name: parameters_m(name) for name in offered()
@@ -172,8 +172,8 @@ def test_the_metrics_on_offer_are_those_that_the_task_registers(render, task):
 
 
 @pytest.mark.parametrize(("task", "name"), APPROACHES)
-def test_a_recipe_gives_the_defaults_of_the_prompts(render, task, name):
-    values, given = recipe(name), answers(render(task=task, recipe=name))
+def test_a_recipe_gives_the_defaults_of_the_prompts(render_abridged, task, name):
+    values, given = recipe(name), answers(render_abridged(task=task, recipe=name))
     assert values["task"] == given["task"] == task
     assert given["recipe"] == name
     if "vision" in PARTS[task]:
@@ -187,6 +187,8 @@ def test_a_recipe_gives_the_defaults_of_the_prompts(render, task, name):
 def test_timm_has_every_backbone_that_a_recipe_offers(name):
     """Or it is a CLIP model of the hub, which the template knows by name."""
     known = (ROOT / "template/src/comp/clip/model/known.py").read_text(encoding="utf-8")
+    import timm  # takes seconds
+
     offered = set(recipe(name)["recipe"].get("backbones", []))
     assert {each for each in offered if f'"{each}": ' not in known} <= set(timm.list_pretrained())
 

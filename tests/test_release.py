@@ -15,7 +15,7 @@ CHANGES = "# Changes\n\n## 0.2.0 (2026-12-24)\n\n- Something new.\n\n## 0.1.0 (2
 def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which version 0.2.0 can be released after 0.1.0; its tests and its example only say that they ran."""
     folder = copy_of_the_tree(tmp_path_factory.mktemp("ready"))
-    (folder / "Makefile").write_text("test example:\n\ttouch .git/ran-$@\n", encoding="utf-8")
+    (folder / "Makefile").write_text("test-release example:\n\ttouch .git/ran-$@\n", encoding="utf-8")
     commit(folder, "The first", tag="v0.1.0")
     (folder / "CHANGELOG.md").write_text(CHANGES, encoding="utf-8")
     commit(folder, "The second")
@@ -100,8 +100,8 @@ def test_uncommitted_work_and_another_branch_are_refused(clone):
 @pytest.mark.parametrize(
     ("makefile", "fault"),
     [
-        ("test:\n\tfalse\nexample:\n", "the tests do not pass"),
-        ("test:\nexample:\n\tfalse\n", "the example cannot be made, trained or updated"),
+        ("test-release:\n\tfalse\nexample:\n", "the tests do not pass"),
+        ("test-release:\nexample:\n\tfalse\n", "the example cannot be made, trained or updated"),
     ],
 )
 def test_failing_tests_and_a_failing_example_stop_it(clone, makefile, fault):

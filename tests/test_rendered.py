@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,21 @@ def variants() -> Iterator[dict[str, Any]]:
         yield fitting[turn % len(fitting)]
 
 
-VARIANTS = {Trial(given, Path()).name: given for given in variants()}
+def by_name(variants: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {Trial(given, Path()).name: given for given in variants}
+
+
+WITH_THE_DEFAULTS, VARIANTS = by_name(quick(PROMPTS)), by_name(variants())
 
 
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
-def repo(request: pytest.FixtureRequest, render: Any) -> Path:
+def repo(request: pytest.FixtureRequest, render: Any, render_abridged: Any) -> Path:
+    """A variant; where answers are no defaults without the code of tasks, which no answer changes."""
+    return (render if request.param in WITH_THE_DEFAULTS.values() else render_abridged)(**request.param)
+
+
+@pytest.fixture(params=WITH_THE_DEFAULTS.values(), ids=WITH_THE_DEFAULTS.keys())
+def whole_repo(request: pytest.FixtureRequest, render: Any) -> Path:
     return render(**request.param)
 
 
@@ -129,8 +139,8 @@ def test_the_project_file_declares_the_tracker_that_was_chosen_and_no_other(repo
     assert made["name"] == given["slug"]
 
 
-def test_what_is_imported_is_declared_and_what_is_declared_is_imported(repo):
-    assert not misdeclared(repo)
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported(whole_repo):
+    assert not misdeclared(whole_repo)
 
 
 def test_the_package_carries_its_data_files_and_the_command(render, tmp_path):

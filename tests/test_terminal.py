@@ -59,8 +59,8 @@ def ended(child: "pexpect.spawn") -> int:
     return child.exitstatus
 
 
-def test_arrow_keys_choose_and_a_wrong_entry_is_asked_again(template, start, tmp_path):
-    child = start("copier", "copy", str(template), "new")
+def test_arrow_keys_choose_and_a_wrong_entry_is_asked_again(abridged, start, tmp_path):
+    child = start("copier", "copy", str(abridged), "new")
     asked(child, "title")
     child.expect_exact("My Competition")  # shown, and gone with the first key
     child.send("  " + ENTER)
@@ -106,8 +106,8 @@ def test_arrow_keys_choose_and_a_wrong_entry_is_asked_again(template, start, tmp
 
 
 @pytest.mark.parametrize("name", ["title", "recipe", "tracker"])
-def test_a_change_of_mind_leaves_nothing(template, start, tmp_path, name):
-    child = start("copier", "copy", str(template), "new")
+def test_a_change_of_mind_leaves_nothing(abridged, start, tmp_path, name):
+    child = start("copier", "copy", str(abridged), "new")
     for question in PROMPTS:
         if question != "backbone_name":
             asked(child, question)
@@ -119,9 +119,9 @@ def test_a_change_of_mind_leaves_nothing(template, start, tmp_path, name):
     assert not list((tmp_path / "desk").iterdir())
 
 
-def test_cookiecutter_asks_by_number_and_passes_a_title_on_as_typed(template, start, tmp_path):
+def test_cookiecutter_asks_by_number_and_passes_a_title_on_as_typed(abridged, start, tmp_path):
     title = TITLE + " {{ 7 * 7 }} C:\\n '''"
-    child = start("cookiecutter", str(template))
+    child = start("cookiecutter", str(abridged))
     asked(child, "title")
     child.sendline(title)
     asked(child, "slug")
@@ -139,8 +139,8 @@ def test_cookiecutter_asks_by_number_and_passes_a_title_on_as_typed(template, st
     assert given["recipe"] == RECIPES["classify"][0]
 
 
-def test_a_change_of_mind_in_cookiecutter_leaves_nothing(template, start, tmp_path):
-    child = start("cookiecutter", str(template))
+def test_a_change_of_mind_in_cookiecutter_leaves_nothing(abridged, start, tmp_path):
+    child = start("cookiecutter", str(abridged))
     asked(child, "title")
     child.sendline("")
     asked(child, "slug")

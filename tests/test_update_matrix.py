@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from copier import run_copy
@@ -92,7 +93,7 @@ class Updated:
 
 
 @pytest.fixture(scope="session")
-def releases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_releases(tmp_path_factory.mktemp("releases"))
 
 
@@ -103,7 +104,17 @@ def lived_in(releases: Path, folder: Path, task: str, version: str) -> tuple[Pat
     return repo, live_in(repo)
 
 
-@pytest.fixture(scope="module", params=[(task, back) for task in RECIPES for back in (1, 2)], ids=str)
+def by_task(*backs: int) -> list[Any]:
+    """Each task, from each of so many releases back; those between the first and the last one for a release only."""
+    between = list(RECIPES)[1:-1]
+    return [
+        pytest.param((task, back), marks=pytest.mark.release if task in between else ())
+        for task in RECIPES
+        for back in backs
+    ]
+
+
+@pytest.fixture(scope="module", params=by_task(1, 2), ids=str)
 def updated(request: pytest.FixtureRequest, releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     """A repository with the user's edits, after `comp update`."""
     task, back = request.param
@@ -111,10 +122,11 @@ def updated(request: pytest.FixtureRequest, releases: Path, tmp_path_factory: py
     return Updated(repo, edits, comp_update(repo, ANSWER))
 
 
-@pytest.fixture(scope="module", params=RECIPES)
+@pytest.fixture(scope="module", params=by_task(2), ids=str)
 def by_copier(request: pytest.FixtureRequest, releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     """The same after plain `copier update`."""
-    repo, edits = lived_in(releases, tmp_path_factory.mktemp("mine"), request.param, RELEASES[0])
+    task, back = request.param
+    repo, edits = lived_in(releases, tmp_path_factory.mktemp("mine"), task, RELEASES[2 - back])
     return Updated(repo, edits, copier("update", "--defaults", "-d", ANSWER, cwd=repo))
 
 

@@ -171,7 +171,7 @@ def test_what_runs_leave_is_no_part_of_a_repository_and_code_of_that_name_is(rep
 def test_a_step_is_skipped_only_if_nothing_that_it_reads_changed(render, tmp_path):
     trials: list[Trial] = []
     for number, answers in enumerate([{}, {"metric": "log_loss"}]):
-        trials.append(Trial({"task": "classify", "recipe": "classify-modern"}, tmp_path / str(number)))
+        trials.append(Trial({"task": "classify", "recipe": "classify-modern"}, tmp_path / str(number), release=True))
         shutil.copytree(render(**answers), trials[-1].repo)
     one, other = trials
     same: Callable[[str], bool] = lambda step: one.key(step) == other.key(step)  # noqa: E731
@@ -190,7 +190,7 @@ def test_tests_of_a_house_that_passed_as_another_tasks_are_those_of_its_own_part
         shutil.copytree(render(task=task, recipe=recipe), trials[-1].repo)
     one, other = trials
     assert one.house() == other.house()
-    wanted = own_tests(other)
+    wanted = own_tests(other, house_passed=True)
     assert wanted[0] == "tests/emotion"
     assert {"tests/test_cli.py", "tests/vision/test_pipeline.py"} <= set(wanted)
     assert not [name for name in wanted if name.startswith(("tests/vision/training", "tests/config"))]
@@ -200,6 +200,22 @@ def test_tests_of_a_house_that_passed_as_another_tasks_are_those_of_its_own_part
     assert one.house() != other.house()
 
 
+def test_tests_of_what_no_task_owns_run_again_only_if_they_take_the_tasks_own_data(render, tmp_path):
+    trials: list[Trial] = []
+    for number, (task, recipe) in enumerate([("classify", "classify-modern"), ("align", "align-modern")]):
+        trials.append(Trial({"task": task, "recipe": recipe}, tmp_path / str(number)))
+        shutil.copytree(render(task=task, recipe=recipe), trials[-1].repo)
+    one, other = trials
+    assert one.house() != other.house()
+    assert one.ground() == other.ground()
+    wanted = own_tests(other, house_passed=False)
+    assert wanted[0] == "tests/align"
+    assert {"tests/test_cli.py", "tests/runs/test_lock.py", "tests/distributed/test_launch.py"} <= set(wanted)
+    assert not {"tests/runs/test_paired.py", "tests/files/test_archives.py"} & set(wanted)
+    append(other.repo / "src/comp/folds.py", "# Mine.\n")
+    assert one.ground() != other.ground()
+
+
 def test_make_test_tries_each_task_and_recipe():
-    assert "ci/variants.py quick" in (ROOT / "ci/test").read_text(encoding="utf-8")
-    assert "ci/variants.py all" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "level=${1:-quick}\n" in (ROOT / "ci/test").read_text(encoding="utf-8")
+    assert "\tci/test all\n" in (ROOT / "Makefile").read_text(encoding="utf-8")

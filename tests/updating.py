@@ -90,8 +90,8 @@ def edited(cell: str, text: str) -> bytes:
 
 
 def make_releases(folder: Path) -> Path:
-    """The template of the working tree and its cells, tagged three times."""
-    copy_of_the_tree(folder)
+    """The template of the working tree, abridged, and its cells, tagged three times."""
+    copy_of_the_tree(folder, abridged=True)
     settings = folder / "copier.yml"
     text = settings.read_text(encoding="utf-8")
     text = text.replace("  - tests/mine\n", "  - tests/mine\n  - cells/yours-*.txt\n", 1)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import strategies as st
+from processes import Comp
 
 from comp.config import load_config
 from comp.errors import CompError
@@ -67,10 +67,7 @@ def gives_a_result_or_a_line(read: Callable[[], object]) -> None:
 
 def killed_at(path: Path) -> None:
     """Starts `comp run` and kills it as soon as `path` is there."""
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "comp", "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = Comp("run")
     deadline = time.monotonic() + 120
     while not path.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -132,7 +132,9 @@ def test_a_command_ends_with_the_next_one(repo, small, comp):
 
 
 def test_the_demo_data_is_a_competition_with_a_solution(repo, small, comp):
-    small.configure(data={"root": "demo"})
+    of_images = "near_duplicates" in type(small.configure().folds).model_fields
+    folds = {"near_duplicates": None} if of_images else {}  # many digits look alike: to compare them takes long
+    small.configure(data={"root": "demo"}, folds=folds)
     assert comp("demo-data")[0] == 0
     names = {path.stem for path in (repo / "demo").iterdir()}
     assert names >= {"train", "test", "sample_submission", "solution"}

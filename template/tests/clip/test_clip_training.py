@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from processes import comp_ranks
 from safetensors.torch import load_file
 from support import SOURCE
 from torch.nn.functional import softmax
@@ -44,7 +45,7 @@ def weights(run: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("loss", ["auto", "label_contrast"])
-def test_two_processes_predict_what_one_predicts(loss, competition, configure, comp, comp_process):
+def test_two_processes_predict_what_one_predicts(loss, competition, configure, comp):
     train = {**ALL_AT_ONCE, "optimizer": "sgd", "loss": loss}
     if loss == "label_contrast":
         train |= {"accumulate": 1, "batch_size": 64}  # of 18 rows, weighted ones are drawn again
@@ -55,7 +56,7 @@ def test_two_processes_predict_what_one_predicts(loss, competition, configure, c
     else:
         configure(train=train, model={"backbone": "./new", "prompts": PROMPTS})
     assert comp("split")[0] == 0
-    finished = comp_process("train", "name=two", "train.processes=2")
+    finished = comp_ranks("train", "name=two")
     assert finished.returncode == 0, finished.stderr
     status, _, err = comp("train", "name=one", "train.processes=1")
     assert status == 0, err
@@ -104,6 +105,7 @@ def test_a_linear_probe_and_frozen_layers_are_trained_on_kept_features(head, wha
         torch.testing.assert_close(state[name], tensor, atol=2e-3, rtol=0, msg=name)
 
 
+@pytest.mark.release  # parts of one network are compared in vision/training/test_fsdp.py
 def test_parts_of_both_towers_learn_what_the_whole_ones_learn(competition, configure, comp):
     model = {"backbone": "./new", "prompts": PROMPTS}
     configure(name="parts", model=model, train={**ALL_AT_ONCE, "lr": 1e-4}, folds={"kind": "holdout", "holdout": 0.4})

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import Comp
 from support import KILL, SOURCE
 
 from comp.errors import CompError
@@ -75,21 +76,21 @@ def test_a_damaged_lock_is_still_one(holder, repo):
         pass
 
 
-def test_of_two_trainings_at_once_one_goes_on_and_the_other_says_so(repo, small, comp, comp_process):
+def test_of_two_trainings_at_once_one_goes_on_and_the_other_says_so(repo, small, comp):
     small.write(repo / "data")
     small.configure(train={"epochs": 100_000})
     assert comp("split")[0] == 0
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    with subprocess.Popen([sys.executable, "-m", "comp", "train"], env=environment, stdout=subprocess.DEVNULL) as first:
-        deadline = time.monotonic() + 120
-        while not Path("runs/small/fold0/history.csv").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        second = comp_process("train")
-        assert first.poll() is None
-        first.kill()
-    assert second.returncode == 1
-    assert second.stderr.startswith(f"error: runs/small is in use by process {first.pid} on ")
-    assert second.stderr.count("\n") == 1
+    first, deadline = Comp("train"), time.monotonic() + 120
+    while not Path("runs/small/fold0/history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    second = Comp("train")
+    assert second.wait() == 1
+    assert first.poll() is None
+    first.kill()
+    first.wait()
+    errors = second.text()[1]
+    assert errors.startswith(f"error: runs/small is in use by process {first.pid} on ")
+    assert errors.count("\n") == 1
     with locked(Path("runs/small"), "train"):  # right after the kill
         pass
 

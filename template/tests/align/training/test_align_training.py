@@ -1,10 +1,6 @@
 """Training: what is learned from, what is told apart, and the same weights however it is run or interrupted."""
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,8 +10,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from align.small import IMAGES, arrays, configured, write
+from processes import Comp, comp_ranks
 from safetensors.torch import load_file
-from support import SOURCE
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -188,13 +184,13 @@ def weights(name, fold=0):
 
 
 @pytest.mark.parametrize("negatives", ["batch", "all"])
-def test_two_processes_train_the_weights_of_one(data, comp, comp_process, negatives):
+def test_two_processes_train_the_weights_of_one(data, comp, negatives):
     """With the batch's negatives, predictions are gathered, and gradients find their way back."""
     loss = {"kind": "symmetric" if negatives == "batch" else "infonce", "negatives": negatives}
     augment = {"noise": 0.2, "drop": 0.1, "mix": 0.3}
     configured(loss={**loss, "learn_temperature": True}, augment=augment, train={"epochs": 2}, baselines=[])
     assert comp("split")[0] == comp("train", "name=one", "folds=[0]")[0] == 0
-    done = comp_process("train", "name=two", "train.processes=2", "folds=[0]")
+    done = comp_ranks("train", "name=two", "folds=[0]")
     assert done.returncode == 0, done.stderr
     one, two = weights("one"), weights("two")
     assert one.keys() == two.keys()
@@ -207,13 +203,12 @@ def test_two_processes_train_the_weights_of_one(data, comp, comp_process, negati
 def test_killed_and_resumed_is_never_killed(data, repo, comp):
     configured(**{**MODERN, "train": {**MODERN["train"], "epochs": 40, "save_every": "3 updates"}, "baselines": []})
     assert comp("split")[0] == comp("train", "name=whole", "folds=[0]")[0] == 0
-    command = [sys.executable, "-m", "comp", "train", "name=cut", "folds=[0]"]
     state = repo / "runs/cut/fold0/last/state.pt"
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(SOURCE)}, stdout=subprocess.DEVNULL)
+    process = Comp("train", "name=cut", "folds=[0]")
     while not state.is_file():
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+    process.kill()
     process.wait()
     assert not (repo / "runs/cut/fold0/metrics.json").exists()
     status, out, _ = comp("train", "name=cut", "folds=[0]")

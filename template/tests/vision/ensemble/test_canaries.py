@@ -28,6 +28,7 @@ from comp.vision.schema import Blend, Stack
 TARGETS = Targets("binary", ("label",))
 MEANS = [Blend(kind="mean"), Blend(kind="geometric"), Blend(kind="rank"), Blend(kind="power")]
 FITTED = [Blend(kind="hill_climbing"), Blend(kind="weights"), Stack(kind="lightgbm"), Stack(kind="logistic")]
+SLOW = FITTED[::2]  # half a minute each: on chance for a release, where they leak always
 EAGER = Stack(args={"num_leaves": 31, "min_data_in_leaf": 5, "num_iterations": 80, "learning_rate": 0.15})
 FEATURES = slice(0, 6)  # the columns that forests, and stacks with features, know
 MODELS = {
@@ -92,7 +93,11 @@ def test_means_measure_chance(settings):
 
 
 @pytest.mark.parametrize("scheme", ["own fold", "inner"])
-@pytest.mark.parametrize("settings", FITTED, ids=kind_of)
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(each, marks=pytest.mark.release if each in SLOW else ()) for each in FITTED],
+    ids=kind_of,
+)
 def test_fitted_blends_and_stacks_measure_chance(settings, scheme):
     assert verdict(procedure(settings, scheme)).is_chance
 

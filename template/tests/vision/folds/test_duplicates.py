@@ -413,6 +413,7 @@ def test_an_implausibly_large_set_is_doubted(repo, configure, comp):
     assert "warning" not in comp("split", "--force", "folds.near_duplicates=null")[1]
 
 
+@pytest.mark.release  # a thousand small pictures; other sets that look alike are above
 def test_the_digits_of_the_demo_are_no_copies_of_each_other(repo, configure, comp):
     configure()
     assert comp("demo-data", "conf/baseline.yaml")[0] == 0

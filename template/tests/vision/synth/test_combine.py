@@ -153,6 +153,7 @@ def test_the_whole_way_ends_with_a_comparison(unbalanced, configure, comp, repo)
     assert table == [line for line in again.splitlines() if "balanced_accuracy" in line]
 
 
+@pytest.mark.release  # phases of `comp run` are killed in ensemble/test_ensemble_run.py
 def test_killed_in_each_phase_it_ends_with_the_same_comparison(unbalanced, configure, comp):
     steps = ["golden", "split", "train", "synth guard", "synth combine", "synth train", "compare"]
     synth = {**SYNTH, "structure": {}, "classifier": {"least": 0.2, "quota": 0.5}}

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from accelerate import DistributedType
+from processes import comp_ranks
 from safetensors.torch import load_file
 from torch import nn
 
@@ -345,11 +346,11 @@ def test_students_learn_from_features_of_test_rows_too(competition, configure, c
     )  # 28 of the training table, 9 of the test table
 
 
-def test_two_processes_share_the_work_and_nothing_is_left_behind(competition, configure, comp, comp_process):
+def test_two_processes_share_the_work_and_nothing_is_left_behind(competition, configure, comp):
     train = {**PLAIN, "epochs": 2, "batch_size": 8, "lr": 1e-3, "cache_frozen": 2}
     configure(model=VIT, train=train, predict={"batch_size": 4})
     comp("split")
-    finished = comp_process("train", "name=two", "train.processes=2")
+    finished = comp_ranks("train", "name=two")
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.count("frozen  fold 0: 18 images × 2 views") == 1
     status, _, err = comp("train", "name=one", "train.processes=1")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from processes import comp_ranks
 from safetensors.torch import load_file
 from support import SOURCE, needs_signals
 
@@ -67,13 +68,13 @@ def test_two_processes_predict_what_one_predicts(competition, configure, comp, c
     [(1, "sgd", 0.05, 1e-5), (2, "adamw", 1e-3, 5e-5)],  # where a gradient is rounding alone, AdamW makes it a step
 )
 def test_with_batch_norm_two_processes_predict_what_one_does(
-    accumulate, optimizer, lr, most, competition, configure, comp, comp_process
+    accumulate, optimizer, lr, most, competition, configure, comp
 ):
     """With a frozen epoch, in which the backbone's statistics stay, and averaged weights; in micro-batches too."""
     train = {"epochs": 3, "batch_size": 12, "freeze_epochs": 1, "ema_decay": 0.5, "keep": "ema", "lr": lr}
     configure(train={**train, "accumulate": accumulate, "optimizer": optimizer}, **UNEVEN)
     comp("split")
-    finished = comp_process("train", "name=two", "train.processes=2")
+    finished = comp_ranks("train", "name=two")
     assert finished.returncode == 0, finished.stderr
     assert comp("train", "name=one", "train.processes=1")[0] == 0
     for table in ("oof", "test"):
@@ -126,13 +127,13 @@ def with_a_spare_layer(settings: Model) -> nn.Module:
 """
 
 
-def test_weights_that_take_no_part_are_no_surprise(competition, configure, comp, comp_process, repo):
+def test_weights_that_take_no_part_are_no_surprise(competition, configure, comp, repo):
     shutil.copytree(SOURCE, repo / "src")
     with (repo / "src/comp/custom.py").open("a", encoding="utf-8") as file:
         file.write(UNUSED)
     configure(model={"backbone": "with_a_spare_layer"}, train={"epochs": 2, "freeze_epochs": 1, "batch_size": 6})
     comp("split")
-    finished = comp_process("train", "train.processes=2", PYTHONPATH=str(repo / "src"))
+    finished = comp_ranks("train", PYTHONPATH=str(repo / "src"))
     assert finished.returncode == 0, finished.stderr
     expected = (
         "2 weights have no part in the logits and are not trained: 'backbone.spare.weight', 'backbone.spare.bias'"
