@@ -97,8 +97,7 @@ TRAIN = """
 environment = dict(os.environ, PYTHONPATH=str(HERE / "src"), PYTHONUNBUFFERED="1")
 
 
-def start(*words):
-    """Starts `comp WORDS`; what prints its output, as a notebook shows that of its own process alone."""
+def start(*words):  # a notebook shows the output of its own process alone, so a thread prints that of comp
     print("comp", *words, flush=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "comp", *words], cwd=HERE, env=environment,
