@@ -149,6 +149,7 @@ def test_a_notebook_that_fails_says_why_and_is_pushed_again(state, cloud, output
     assert [session.asked.get("kernelDataSources", []) for session in cloud.sessions] == [[], []]
 
 
+@needs_signals
 def test_who_stops_looking_stops_nothing_and_may_look_again(state, cloud, output):
     cloud.runs = False
     command = [sys.executable, "-m", "comp", "kaggle", "train", "train.epochs=1"]

@@ -11,7 +11,8 @@ from comp.kaggle.notebook import FIND, INPUT, WORKING, code, markdown, notebook
 ABOUT = """\
 # $title
 
-Predicts the competition's test rows with the trained models of **$run**, and writes `submission.csv`. No network is needed.
+Predicts the competition's test rows with the trained models of **$run**, and writes `submission.csv`.
+No network is needed.
 
 Inputs: the competition **$competition**, and the dataset **$dataset** with code, weights and wheels. Both are found
 wherever they are mounted. To run this elsewhere, let `$input` name a folder that has both, and
@@ -101,7 +102,8 @@ for run in package["runs"]:
 
 WRITE = """\
 SUBMISSION = WORKING / "submission.csv"
-python(package["writer"], f"conf/{package['runs'][0]}.yaml", *SETTINGS, "--out", SUBMISSION, "--predictions", *predictions)
+settings = [f"conf/{package['runs'][0]}.yaml", *SETTINGS]
+python(package["writer"], *settings, "--out", SUBMISSION, "--predictions", *predictions)
 with SUBMISSION.open(encoding="utf-8") as file:
     print("".join(line[:100].rstrip() + "\\n" for _, line in zip(range(5), file)))
 """

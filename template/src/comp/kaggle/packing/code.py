@@ -1,4 +1,4 @@
-"""Which modules of `src/` a package needs, and which other packages these import: read from the code, nothing is run."""
+"""Which modules of `src/` a package needs, and which other packages these import: read, nothing is run."""
 
 import ast
 import re

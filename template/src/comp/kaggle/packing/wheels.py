@@ -50,15 +50,15 @@ def imports_of(code: Code, settings: Kaggle) -> list[Import]:
         raise CompError(f"kaggle.wheels: Kaggle's image has a {own[0]} that all else there is built for: take it out")
     installed, found = packages_distributions(), {}
     for module, where in sorted({**code.late, **code.imports}.items()):
-        names = [canonicalize_name(name) for name in installed.get(module, [])]
+        names: list[str] = [canonicalize_name(name) for name in installed.get(module, [])]
         package = next((name for name in names if name in wheels or name in image), None)
         if package is not None and (package in wheels or module in code.imports):
             found[package] = Import(module, package, version(package), package in wheels)
         elif package is None and module in code.imports:
             name = (names or [module])[0]
             raise CompError(
-                f"{where} imports {module}, which Kaggle's image lacks: add {name} to kaggle.wheels, or to kaggle.image "
-                "if it is there"
+                f"{where} imports {module}, which Kaggle's image lacks: add {name} to kaggle.wheels, or to "
+                "kaggle.image if it is there"
             )
     waiting = [each.package for each in found.values() if each.carried]
     modules = {canonicalize_name(name): module for module, names in installed.items() for name in names}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from comp.kaggle.notebook import FIND, code, markdown, notebook
-from comp.kaggle.training.packed import INSIDE, MARKER, WORK
 
 SESSION = "comp-session.json"  # in its output: which session it was, and how it ended
 
@@ -28,7 +27,8 @@ SESSION = {session}  # counted from 1
 AFTER = {after}  # the session that it goes on from; 0: begins anew
 HOURS = {hours!r}
 """
-PREPARE = f'''
+# What these cells name stands in packed.py (comp-code.json, code, work) and above (comp-session.json).
+PREPARE = """
 import json
 import re
 import shutil
@@ -39,30 +39,31 @@ import tempfile
 import time
 import tomllib
 from importlib.util import find_spec
+from threading import Thread
 
 STARTED = time.time()
 ROOM = Path(tempfile.mkdtemp(prefix="comp-", dir="/kaggle/tmp" if Path("/kaggle/tmp").is_dir() else None))
 HERE, WORK = ROOM / "code", ROOM / "work"  # neither is part of the output
 
-uploaded = find("the data set with the code", "{MARKER}")
-found = json.loads((uploaded / "{MARKER}").read_text())["digest"]
+uploaded = find("the data set with the code", "comp-code.json")
+found = json.loads((uploaded / "comp-code.json").read_text())["digest"]
 if found != CODE:
-    raise RuntimeError(f"the data set has the code {{found}}, and this notebook needs {{CODE}}: push it again")
-if (uploaded / "{INSIDE}.zip").is_file():  # Kaggle has left it packed
-    shutil.unpack_archive(uploaded / "{INSIDE}.zip", HERE)
+    raise RuntimeError(f"the data set has the code {found}, and this notebook needs {CODE}: push it again")
+if (uploaded / "code.zip").is_file():  # Kaggle has left it packed
+    shutil.unpack_archive(uploaded / "code.zip", HERE)
 else:
-    shutil.copytree(uploaded / "{INSIDE}", HERE)
-if (HERE / "{WORK}").is_dir():
-    shutil.copytree(HERE / "{WORK}", WORK)  # the folds, so that they are those of the other runs
+    shutil.copytree(uploaded / "code", HERE)
+if (HERE / "work").is_dir():
+    shutil.copytree(HERE / "work", WORK)  # the folds, so that they are those of the other runs
 (WORKING / "runs").mkdir(parents=True, exist_ok=True)
 (HERE / "runs").symlink_to(WORKING / "runs")
 
 places = [INPUT / "competitions" / COMPETITION, INPUT / COMPETITION]
 data = next((place for place in places if place.is_dir()), None)
 if data is None:
-    raise RuntimeError(f"the files of the competition {{COMPETITION}} are not below {{INPUT}}: Add Input adds them")
+    raise RuntimeError(f"the files of the competition {COMPETITION} are not below {INPUT}: Add Input adds them")
 print("code", CODE, "data", data)
-'''
+"""
 PACKAGES = """
 # What the code needs and Kaggle's image lacks. Nothing that is there is changed.
 MODULES = {"iterative-stratification": "iterstrat", "opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml",
@@ -76,13 +77,13 @@ print("missing here:", *(missing or ["nothing"]))
 if missing:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)
 """
-CARRY = f'''
+CARRY = """
 # Where an earlier session stopped: its output is one of the inputs.
 if AFTER:
-    earlier = find("the output of an earlier session", "{SESSION}")
-    told = json.loads((earlier / "{SESSION}").read_text())
+    earlier = find("the output of an earlier session", "comp-session.json")
+    told = json.loads((earlier / "comp-session.json").read_text())
     if told["name"] != NAME or told["session"] < AFTER:
-        raise RuntimeError(f"session {{AFTER}} of {{NAME}} is not below {{INPUT}}, but session {{told}}")
+        raise RuntimeError(f"session {AFTER} of {NAME} is not below {INPUT}, but session {told}")
     if (earlier / "runs.zip").is_file():  # Kaggle has left it packed
         shutil.unpack_archive(earlier / "runs.zip", WORKING / "runs")
     else:
@@ -91,17 +92,31 @@ if AFTER:
         WORK.mkdir(exist_ok=True)
         shutil.copyfile(earlier / "folds.csv", WORK / "folds.csv")
     print("going on from session", told["session"])
-'''
-TRAIN = f'''
-environment = dict(os.environ, PYTHONPATH=str(HERE / "src"))
-words = [*COMMAND, f"data.root={{data}}", f"data.work={{WORK}}"]
+"""
+TRAIN = """
+environment = dict(os.environ, PYTHONPATH=str(HERE / "src"), PYTHONUNBUFFERED="1")
+
+
+def start(*words):  # a notebook shows the output of its own process alone, so a thread prints that of comp
+    print("comp", *words, flush=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "comp", *words], cwd=HERE, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )
+    printing = Thread(target=lambda: [print(line, end="", flush=True) for line in process.stdout], daemon=True)
+    printing.start()
+    return process, printing
+
+
+where = f"data.root={data}", f"data.work={WORK}"
 if not (WORK / "folds.csv").is_file():
-    split = [sys.executable, "-m", "comp", "split", *words[1:]]
-    subprocess.run(split, cwd=HERE, env=environment, check=True)
+    process, printing = start("split", *COMMAND[1:], *where)
+    printing.join()
+    if process.wait():
+        raise RuntimeError("comp split has failed: it has said why above")
 shutil.copyfile(WORK / "folds.csv", WORKING / "folds.csv")
 
-print("comp", *words, flush=True)
-process = subprocess.Popen([sys.executable, "-m", "comp", *words], cwd=HERE, env=environment)
+process, printing = start(*COMMAND, *where)
 while process.poll() is None and time.time() < STARTED + 3600 * HOURS:
     time.sleep(1)
 stopped = process.poll() is None
@@ -113,13 +128,14 @@ if stopped:
     except subprocess.TimeoutExpired:  # what was saved last is there
         process.kill()
         process.wait()
+printing.join(timeout=60)
 state = "done" if process.returncode == 0 else "unfinished" if stopped else "failed"
-told = {{"name": NAME, "session": SESSION, "state": state, "code": CODE}}
-(WORKING / "{SESSION}").write_text(json.dumps(told))
+told = {"name": NAME, "session": SESSION, "state": state, "code": CODE}
+(WORKING / "comp-session.json").write_text(json.dumps(told))
 print("session", SESSION, state)
 if state == "failed":
-    raise RuntimeError(f"comp {{COMMAND[0]}} ended with exit status {{process.returncode}}: it has said why above")
-'''
+    raise RuntimeError(f"comp {COMMAND[0]} ended with exit status {process.returncode}: it has said why above")
+"""
 
 
 @dataclass(frozen=True)

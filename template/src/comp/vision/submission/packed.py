@@ -166,7 +166,7 @@ def _part(name: str, config: ImageConfig) -> Part:
     used = config.folds.use
     folds = [number for number in run.done_folds() if used == "all" or number in used]
     if not folds:
-        raise CompError(f"{run.path} has none of the folds {shown(used)} trained (folds.use)")
+        raise CompError(f"{run.path} has none of the folds {', '.join(map(str, used))} trained (folds.use)")
     return Part(one.model_copy(update={"submit": config.submit, "kaggle": config.kaggle}), folds)
 
 
