@@ -1,4 +1,4 @@
-"""`comp kaggle package` of a trained run: what goes along, and what its notebook predicts of rows that nobody has seen."""
+"""`comp kaggle package` of a trained run: what goes along, and what its notebook predicts of rows never seen."""
 
 import json
 import shutil
