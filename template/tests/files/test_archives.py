@@ -163,3 +163,20 @@ def test_what_is_not_unpacked_is_told(tmp_path):
     assert [path.name for path in archives_in(tmp_path)] == ["train.zip"]
     unpacked(tmp_path)
     assert not_unpacked(tmp_path) == ""
+
+
+def test_an_archive_in_one_that_breaks_off_is_not_taken_for_it(tmp_path):
+    """An npz is a zip: it is the last that is left of a zip whose end is missing."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as npz:
+        npz.writestr("captions/embeddings.npy", b"0123")
+    with zipfile.ZipFile(tmp_path / "comp.zip", "w") as archive:
+        archive.writestr("sample.csv", b"id\n")
+        archive.writestr("train.npz", inner.getvalue())
+    whole = (tmp_path / "comp.zip").read_bytes()
+    (tmp_path / "comp.zip").write_bytes(whole[:-30])
+    assert "its end is missing" in refusal(tmp_path)
+    assert not (tmp_path / "comp").exists()
+    (tmp_path / "comp.zip").write_bytes(whole)
+    unpacked(tmp_path)
+    assert set(tree(tmp_path / "comp")) == {"sample.csv", "train.npz"}
