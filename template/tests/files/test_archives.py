@@ -182,3 +182,20 @@ def test_a_folder_that_has_just_been_removed_holds_no_archives(tmp_path, monkeyp
 
     monkeypatch.setattr(Path, "is_dir", removed_after_the_look)
     assert archives_in(tmp_path) == [tmp_path / "a.zip", tmp_path / "here" / "b.zip"]
+
+
+def test_an_archive_in_one_that_breaks_off_is_not_taken_for_it(tmp_path):
+    """An npz is a zip: it is the last that is left of a zip whose end is missing."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as npz:
+        npz.writestr("captions/embeddings.npy", b"0123")
+    with zipfile.ZipFile(tmp_path / "comp.zip", "w") as archive:
+        archive.writestr("sample.csv", b"id\n")
+        archive.writestr("train.npz", inner.getvalue())
+    whole = (tmp_path / "comp.zip").read_bytes()
+    (tmp_path / "comp.zip").write_bytes(whole[:-30])
+    assert "its end is missing" in refusal(tmp_path)
+    assert not (tmp_path / "comp").exists()
+    (tmp_path / "comp.zip").write_bytes(whole)
+    unpacked(tmp_path)
+    assert set(tree(tmp_path / "comp")) == {"sample.csv", "train.npz"}

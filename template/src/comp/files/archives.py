@@ -124,6 +124,7 @@ def _extract(path: Path, folder: Path) -> tuple[int, int]:
     n_files = n_bytes = 0
     if _suffix(path) in ZIPS:  # says at once how large all will be
         with zipfile.ZipFile(path) as archive:
+            _refuse_what_is_inside(path, archive)
             _refuse_too_large(path, sum(info.file_size for info in archive.infolist()), free, folder)
     for member in _members(path):
         parts = _parts(member, path)
@@ -136,6 +137,14 @@ def _extract(path: Path, folder: Path) -> tuple[int, int]:
     if not n_files:
         raise CompError(f"{path} holds no files")
     return n_files, n_bytes
+
+
+def _refuse_what_is_inside(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raises: BadZipFile, where what was read is an archive within a broken-off one, such as an npz."""
+    with path.open("rb") as file:
+        begins = file.read(4) == b"PK\3\4"
+    if begins and min((info.header_offset for info in archive.infolist()), default=0) > 0:
+        raise zipfile.BadZipFile("its end is missing")
 
 
 def _refuse_too_large(path: Path, n_bytes: int, free: int, folder: Path) -> None:

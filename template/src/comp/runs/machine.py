@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE_S = 10  # for nvidia-smi
-DECIDING = ("accelerate", "lightgbm", "numpy", "opencv-python-headless", "pillow", "scikit-learn", "timm", "torch")
-DECIDING += ("torchvision", "transformers")
+DECIDING = (
+    *("accelerate", "lightgbm", "numpy", "opencv-python-headless", "pillow", "scikit-learn", "timm", "torch"),
+    *("torchvision", "transformers"),
+)
 
 
 def machine() -> dict[str, Any]:

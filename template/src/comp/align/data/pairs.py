@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from comp.align.data.npz import Archive
+from comp.align.data.places import TRAIN, files_root
 from comp.align.data.sample_submission import read_form
 from comp.align.schema import AlignConfig, Data
 from comp.errors import CompError, shown
@@ -19,7 +20,6 @@ from comp.tables import Tables, Targets
 CAPTIONS_AN_IMAGE = 5  # where nothing says whose a caption is
 ROWS = 8192
 EMBEDDING = Targets("embedding", ())
-TRAIN = ("train.npz", "train/train.npz")
 TEST = ("test.npz", "test.clean.npz", "test/test.npz", "test/test.clean.npz")
 
 
@@ -86,6 +86,7 @@ def read_pairs(config: AlignConfig) -> Pairs:
         raise CompError(
             f"data.root={data.root} is not a folder: run comp download, put the files there, or run comp demo-data"
         )
+    root = files_root(data)
     train = Archive(_file(root, data.train, TRAIN, "data.train"))
     test = Archive(_file(root, data.test, TEST, "data.test"))
     texts, images = embeddings(train, "captions/embeddings"), embeddings(train, "images/embeddings")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from comp.align.data.places import files_root
 from comp.config.common import Files
 from comp.errors import CompError, one_line, shown
 
@@ -31,7 +32,7 @@ def read_form(data: Files) -> tuple[Form | None, str]:
     Raises:
         CompError: the file that `data.sample_submission` names is missing, empty or of neither form.
     """
-    root, name = Path(data.root), data.sample_submission
+    root, name = files_root(data), data.sample_submission
     if name == "auto":
         here = [path for path in sorted(root.glob("*.csv")) if "sample" in path.name.lower()]
         if not here:

@@ -7,6 +7,7 @@ import numpy as np
 from comp.align.baselines.compare import fitted_to_all
 from comp.align.data.npz import Archive
 from comp.align.data.pairs import embeddings, images_of, names_of, open_competition
+from comp.align.data.places import files_root
 from comp.align.data.sample_submission import vectors_of
 from comp.align.ranking.metrics import scores
 from comp.align.ranking.retrieval import finite
@@ -21,7 +22,7 @@ def score_submission(config: AlignConfig) -> dict[str, float]:
     Raises:
         CompError: there is no submission or no solution, or they do not belong together.
     """
-    path, solution = SUBMISSIONS / f"{config.name}.csv", Path(config.data.root) / config.data.solution
+    path, solution = SUBMISSIONS / f"{config.name}.csv", files_root(config.data) / config.data.solution
     if not path.is_file():
         raise CompError(f"{path} does not exist: run comp submit")
     if not solution.is_file():

@@ -38,8 +38,11 @@ class Made:
 
     def typed(self, folder: str) -> list[str]:
         """The lines to be typed, where configurations lie in `folder`."""
-        lines = [(before, self.config.parent or self.name, []) for before in GENERATED if self.is_augmented]
-        lines += [(self.command, self.of_config, self.words)] if self.command else []
+        lines: list[tuple[str, str, list[str]]] = []
+        if self.is_augmented:
+            lines += [(before, self.config.parent or self.name, []) for before in GENERATED]
+        if self.command:
+            lines.append((self.command, self.of_config, self.words))
         return [f"comp {command} {shlex.join([f'{folder}/{of}.yaml', *words])}" for command, of, words in lines]
 
 
