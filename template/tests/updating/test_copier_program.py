@@ -48,6 +48,25 @@ def test_without_copier_a_line_says_how_to_install_it(installed):
 
 
 @pytest.mark.parametrize(
+    ("said", "way_out"),
+    [
+        ("Host key verification failed.\nfatal: Could not read from remote repository.", "log in there once with ssh"),
+        (
+            "git@x: Permission denied (publickey).\nfatal: Could not read from remote repository.",
+            "the template is private",
+        ),
+        ("fatal: could not read Username for 'https://x.org': terminal prompts disabled", "the template is private"),
+        ("fatal: Unable to create '/x/.git/index.lock': File exists.\n\nAnother git process", "delete that file"),
+        ("error: pathspec 'v9' did not match any file(s) known to git", "the template no longer has that version"),
+    ],
+)
+def test_a_known_reason_comes_with_the_way_out(said, way_out):
+    reason = copier_program._reason(f"Traceback\n{said}\n")
+    assert way_out in reason.partition("; ")[2]
+    assert "\n" not in reason
+
+
+@pytest.mark.parametrize(
     ("printed", "reason"),
     [
         (CLONE_FAILED, "unable to access 'https://example.org/no.git/': Could not resolve host: example.org"),

@@ -95,4 +95,4 @@ def _reason(printed: str) -> str:
     best = next((match[1] for match in found if match[1]), None) or next((match[2] for match in found[::-1]), None)
     best = best or next((line for line in reversed(lines) if line), "it failed without giving a reason")
     hint = next((hint for pattern, hint in HINTS if re.search(pattern, printed, re.IGNORECASE)), "")
-    return f"{best}{hint and '; '}{hint}"
+    return f"{best.rstrip('.')}; {hint}" if hint else best

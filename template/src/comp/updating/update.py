@@ -82,8 +82,9 @@ def _update(
     branch = branches.begin(here, target.version)
     try:
         outcome = _attempt(here, origin, command, old, new)
-        _write_lines(here, lines)
-        here.stage()
+        if lines:
+            _write_lines(here, lines)
+            here.git("add", "--", BASELINE)
     except BaseException:
         branches.back(here, before, branch)
         raise
