@@ -38,8 +38,9 @@ PROMPTS = Prompts.read()
 def variants() -> Iterator[dict[str, Any]]:
     """Every recipe with the defaults, and each task for each place to train with answers that are not the defaults."""
     yield from quick(PROMPTS)
+    answered = pairs(PROMPTS)
     for task, (turn, compute) in product(PARTS, enumerate(PROMPTS.choices("compute", {}))):
-        fitting = [given for given in pairs(PROMPTS) if (given["task"], given["compute"]) == (task, compute)]
+        fitting = [given for given in answered if (given["task"], given["compute"]) == (task, compute)]
         yield fitting[turn % len(fitting)]
 
 

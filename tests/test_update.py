@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import FIRST_TAG
 from copier import run_copy
-from rendering import answers, commit, comp, copier, files_in, git
+from rendering import answers, commit, comp, comp_in_turn, copier, files_in, git
 
 LATER_TAG = "v1.1.0"
 DROPPED = "mobilenetv4_conv_small.e2400_r224_in1k"  # offered by the first release's recipe, not by the later one's
@@ -109,8 +109,7 @@ def predictions(repo: Path) -> pd.DataFrame:
 def lived_in(generate: Callable[..., Path]) -> dict[str, object]:
     """A repository that was trained and edited in every way, then updated. Also what it predicted before."""
     repo = generate()
-    comp(repo, "demo-data")
-    comp(repo, "run", *DEMO, "steps=[split,train]")
+    comp_in_turn(repo, ("demo-data",), ("run", *DEMO, "steps=[split,train]"))
     before = predictions(repo)
     append(repo / "conf/baseline.yaml", f"seed: {MY_SEED} # mine\n")
     append(repo / "src/comp/custom.py", MY_METRIC)
@@ -160,9 +159,8 @@ def test_a_clean_merge_leaves_no_conflict_behind(lived_in):
 def test_the_trained_run_still_predicts_submits_and_knows_both_new_metrics(lived_in):
     repo = lived_in["repo"]
     (repo / "runs/demo/test.parquet").unlink()
-    comp(repo, "predict", *DEMO, "metrics=[my_error,brier]")
+    comp_in_turn(repo, ("predict", *DEMO, "metrics=[my_error,brier]"), ("submit", *DEMO))
     pd.testing.assert_frame_equal(predictions(repo), lived_in["before"], rtol=1e-4, atol=1e-5)
-    comp(repo, "submit", *DEMO)
     sample = pd.read_csv(repo / "data/demo/sample_submission.csv", dtype=str)
     assert list(pd.read_csv(repo / "submissions/demo.csv", dtype=str)["id"]) == list(sample["id"])
     measured = json.loads((repo / "runs/demo/metrics.json").read_text(encoding="utf-8"))["scores"]
@@ -192,7 +190,9 @@ def test_a_backbone_that_is_no_longer_offered_stays_the_answer(generate):
     assert DROPPED in (repo / "conf/baseline.yaml").read_text(encoding="utf-8")
 
 
-def test_a_line_that_both_changed_stands_between_markers(generate, own_template):
+def test_a_line_that_both_changed_stands_between_markers(generate, abridged, tmp_path):
+    git(tmp_path, "clone", "--quiet", str(abridged), "own")
+    own_template = tmp_path / "own"
     repo, name = generate(own_template), "src/comp/registry.py"
     change_first_line(own_template / "template" / name, '"""The words of the template."""')
     commit(own_template, "The same line", tag=LATER_TAG)
