@@ -59,6 +59,13 @@ def members_of(config: Config) -> list[Config]:
     return [_member(config, number, member) for number, member in enumerate(config.members)]
 
 
+def modules_of(task: str, command: str) -> list[str]:
+    """The modules that a task consists of where it carries out this command alone."""
+    its = task_called(task)
+    named = [its.schema, its.commands[command].run]
+    return [f"comp.tasks.{task}", *its.registers, *(name.partition(":")[0] for name in named)]
+
+
 def changed(config: Config, /, **sections: Any) -> Config:
     """A copy with other values; a dictionary changes what it names of its section.
 

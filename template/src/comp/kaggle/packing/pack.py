@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from comp.config import Experiment, to_yaml
-from comp.config.load import changed
+from comp.config.load import changed, modules_of
 from comp.errors import CompError, shown
 from comp.files import beside, write_json, write_text
 from comp.kaggle.client import competition
@@ -26,8 +26,6 @@ from comp.kaggle.packing.code import code_of
 from comp.kaggle.packing.needs import Needs, Part
 from comp.kaggle.packing.wheels import Import, check_closure, fetch, imports_of
 from comp.kaggle.secrets import holds_secret
-from comp.registry import registering
-from comp.tasks import command_called, task_called
 
 PACKAGES = Path("kaggle")
 NOTEBOOK = "submission.ipynb"
@@ -106,10 +104,7 @@ def size_of(folder: Path) -> int:
 
 def _started(config: Experiment) -> list[str]:
     """The modules of every command line, of this task's parts, and of its predictions."""
-    task = task_called(config.task)
-    named = [task.schema, command_called("predict", config.task).run, "comp.distributed.launch"]
-    entries = ["comp.__main__", "comp.custom", f"comp.tasks.{config.task}", *registering()]
-    return [*entries, *(name.partition(":")[0] for name in named)]
+    return ["comp.__main__", "comp.custom", "comp.distributed.launch", *modules_of(config.task, "predict")]
 
 
 def _copy(source: Path, place: Path) -> None:
