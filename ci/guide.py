@@ -1,7 +1,7 @@
 """Types docs/guide.md of a generated repository from top to bottom: `python ci/guide.py [TASK …]`.
 
-The competition is the task's demo data: a server on this machine hands it out through Kaggle's own client, and scores
-what is sent. The baseline keeps its name and its recipe, with the demo's small network and one epoch.
+The competition is the task's demo data: a server on this machine hands it out through Kaggle's own client, scores what
+is sent, and runs the notebooks that are pushed. The baseline keeps its name and its recipe, with the demo's small network and one epoch.
 """
 
 import csv
@@ -43,6 +43,7 @@ def walk(repo: Path, run: Run) -> None:
     strange = [words for words in commands if words[0] != "comp"]
     if not commands or strange:
         raise ValueError(f"{PAGE} has nothing to type, or what is not comp: {strange}")
+    sys.path.insert(0, str(repo / "tests"))  # where it imports from
     kaggle = runpy.run_path(str(repo / "tests/kaggle_server.py"))
     with tempfile.TemporaryDirectory(prefix="guide-") as folder:
         archive = _competition(repo, Path(folder), run)
@@ -50,6 +51,7 @@ def walk(repo: Path, run: Run) -> None:
         server = kaggle["Server"]()
         try:
             server.state.archive = archive.read_bytes()
+            server.state.cloud = kaggle["Cloud"](Path(folder, "cloud"), Path(folder, "demo"))
             for words in commands:
                 run(*words[1:], **_logged_in(server.address, kaggle["USER"], kaggle["KEY"], folder))
             sent = [each["description"] for each in server.state.submissions]
