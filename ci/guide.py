@@ -1,7 +1,8 @@
 """Types docs/guide.md of a generated repository from top to bottom: `python ci/guide.py [TASK …]`.
 
 The competition is the task's demo data: a server on this machine hands it out through Kaggle's own client, scores what
-is sent, and runs the notebooks that are pushed. The baseline keeps its name and its recipe, with the demo's small network and one epoch.
+is sent, and runs the notebooks that are pushed. The baseline keeps its name and its recipe, with the demo's small
+network and one epoch.
 """
 
 import csv

@@ -134,5 +134,6 @@ def answers(repo: Path) -> dict[str, Any]:
     if not (repo / "conf/baseline.yaml").is_file() or "_in_baseline" not in remembered:
         return remembered
     stated = yaml.safe_load((repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
-    folds = {"folds": 1 if stated["folds"]["kind"] == "holdout" else stated["folds"]["n"]}
-    return {"metric": stated["metric"], **folds, **stated.get("model", {}), **remembered}
+    folds = stated.get("folds")  # an older template left to the recipe what was answered as the recipe has it
+    n = {} if folds is None else {"folds": 1 if folds["kind"] == "holdout" else folds["n"]}
+    return {"metric": stated["metric"], **n, **stated.get("model", {}), **remembered}

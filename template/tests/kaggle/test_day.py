@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 import random
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from kaggle_server import SLUG
 
 from comp.cli import main
+from comp.config.common import Kaggle
 from comp.kaggle import submit as room
 from comp.kaggle.sent import read_sent
 from comp.runs.leaderboard import read_leaderboard
@@ -50,7 +53,7 @@ def zipped(folder):
     return data.getvalue()
 
 
-def test_a_day_from_the_archive_to_the_public_score(day, state):
+def test_a_day_from_the_archive_to_the_public_score(day, state, small):
     state.stops_at = 2 << 20
     state.faults = {"DownloadDataFiles": [503]}
     day("download")
@@ -64,7 +67,12 @@ def test_a_day_from_the_archive_to_the_public_score(day, state):
     run = RunDir.of_name("small")
     assert (run.path / "report.html").is_file()
 
-    # comp kaggle package --dry-run in three layouts comes here, before anything is sent.
+    if "kaggle package" in commands_of(small.task):
+        image = json.dumps([*Kaggle().image, *Kaggle().wheels])  # else pip would ask an index for the wheels
+        offline = ("kaggle.owner=somebody", f"kaggle.image={image}", "kaggle.wheels=[]")
+        told = day("kaggle", "package", "--dry-run", *offline)
+        assert len(re.findall(r"^dry run .*: 9 rows in", told, re.MULTILINE)) == 3
+        assert "next    kaggle datasets create" in told
 
     state.faults = {"GetSubmissionLimits": [503], "ListSubmissions": [502]}
     told = day("submit", "--send", "--wait", "-m", "a first model")
