@@ -134,6 +134,7 @@ def answers(repo: Path) -> dict[str, Any]:
     if not (repo / "conf/baseline.yaml").is_file() or "_in_baseline" not in remembered:
         return remembered
     stated = yaml.safe_load((repo / "conf/baseline.yaml").read_text(encoding="utf-8"))
-    folds = stated.get("folds")  # an older template left to the recipe what was answered as the recipe has it
-    n = {} if folds is None else {"folds": 1 if folds["kind"] == "holdout" else folds["n"]}
-    return {"metric": stated["metric"], **n, **stated.get("model", {}), **remembered}
+    known = {"metric": stated["metric"]} if "metric" in stated else {}  # older templates left it to the recipe
+    if folds := stated.get("folds"):  # likewise
+        known["folds"] = 1 if folds["kind"] == "holdout" else folds["n"]
+    return {**known, **stated.get("model", {}), **remembered}
