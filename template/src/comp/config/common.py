@@ -5,25 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from comp.config.kaggle_image import PACKAGES
 from comp.errors import CompError
 
-# Packages of Kaggle's image that this code imports, or what it imports needs (August 2026).
-IMAGE = (
-    *(
-        "huggingface-hub",
-        "jinja2",
-        "matplotlib",
-        "numpy",
-        "opencv-python",
-        "opencv-python-headless",
-        "optuna",
-        "packaging",
-        "pandas",
-    ),
-    *("pillow", "protobuf==5.29.5", "psutil", "pyarrow", "pydantic", "pydicom", "pyyaml", "safetensors"),
-    *("scikit-learn", "scipy", "tensorboard", "tokenizers", "torch==2.10.0", "torchvision", "tqdm", "transformers"),
-    "typing-extensions",
-)
 EVERY = r"^[1-9]\d* (minutes?|epochs?|updates?)$"
 LARGEST = 2**31 - 1  # what every library underneath takes as a count or a seed
 LONGEST_NAME = 100  # bytes: file systems take 255, and endings join it
@@ -184,7 +168,7 @@ class Kaggle(Section):
     ram_gb: AboveZero = 30.0
     dataset_gb: AboveZero = 100.0
     python: Annotated[str, Field(pattern=r"^3\.\d+$")] = "3.12"
-    image: list[str] = list(IMAGE)  # packages of Kaggle's image; "name==version" where the version matters
+    image: list[str] = PACKAGES  # packages of Kaggle's image; "name==version" where the version matters
     # Packages that go along as wheels where the code imports them: the notebook installs those that are missing there.
     wheels: list[str] = ["accelerate", "iterative-stratification", "lightgbm", "narwhals", "timm"]
 
