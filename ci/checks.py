@@ -20,6 +20,7 @@ DISTRIBUTIONS = {
     "huggingface_hub": "huggingface-hub",
     "iterstrat": "iterative-stratification",
     "sklearn": "scikit-learn",
+    "slugify": "python-slugify",
     "yaml": "pyyaml",
 }
 IMPORTED_BY_OTHERS = {"pyarrow", "tensorboard", "trackio", "wandb"}  # by pandas for parquet, by accelerate

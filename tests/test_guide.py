@@ -16,7 +16,7 @@ def test_every_line_of_the_page_is_a_command_of_the_task(render, task, recipe):
     assert len(lines) == text.count("\ncomp ")
     for program, *words in lines:
         name = " ".join(words[:2]) if " ".join(words[:2]) in here else words[0]
-        known = [f"--{each}" for each in (*here[name].flags, *here[name].options)]
+        known = [f"--{each.replace('_', '-')}" for each in (*here[name].flags, *here[name].options)]
         known += [SHORT[each] for each in here[name].options if each in SHORT]
         assert program == "comp"
         assert {word for word in words if word.startswith("-")} <= set(known)

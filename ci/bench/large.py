@@ -47,8 +47,9 @@ CASES = {
     "vit": VIT,
     "vit-fsdp": Case(**{**vars(VIT), "sharded": True}),
 }
+TINY_CLIP = "tiny clip"  # a folder that is written
 TINY = {  # fp16 needs a GPU
-    "clip": {"backbone": "tiny clip", "size_px": 32, "batch_size": 8, "precision": "fp32"},
+    "clip": {"backbone": TINY_CLIP, "size_px": 32, "batch_size": 8, "precision": "fp32"},
     "classify": {"backbone": "test_vit", "size_px": 32, "batch_size": 8, "precision": "fp32"},
 }
 
@@ -115,7 +116,7 @@ def _configuration(case: Case, dataset: Path, folder: Path, epochs: int) -> dict
     work = folder / "data"
     work.mkdir()
     backbone = case.backbone
-    if case.task == "clip" and backbone == TINY["clip"]["backbone"]:
+    if backbone == TINY_CLIP:
         backbone = str(engine.write_blank_clip(folder / "clip"))
     return {
         "name": "large",

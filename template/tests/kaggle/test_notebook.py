@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from comp.kaggle.notebook import FIND, INPUT, WORKING, code, markdown, notebook
@@ -65,7 +65,4 @@ def test_a_notebook_is_the_same_each_time_and_holds_no_output():
     assert (second["outputs"], second["execution_count"]) == ([], None)
     assert "outputs" not in first
     assert made["metadata"]["kernelspec"]["name"] == "python3"
-    if find_spec("nbformat"):
-        import nbformat
-
-        nbformat.validate(made)
+    nbformat.validate(made)

@@ -17,11 +17,7 @@ def configuration_section(trained: Experiment) -> Section:
     """What the run was made with."""
     recipe, base = recipe_of(trained)
     table = Table(f"Differences from {recipe}", ["key", "there", "here"], text=frozenset({0, 1, 2}))
-    there, here = flat(base), flat(trained)
-    for key in here.keys() | there.keys():
-        if key.partition(".")[0] not in OWN and there.get(key) != here.get(key):
-            table.rows.append([key, *(_shown(each.get(key)) for each in (there, here))])
-    table.rows.sort()
+    table.rows = [[key, *map(_shown, values)] for key, values in sorted(_differences(base, trained).items())]
     note = f"As {recipe}, in all keys." if not table.rows else ""
     whole = Folded("the whole configuration, as the run was made", to_yaml(trained))
     return Section("Configuration", [*([table] if table.rows else []), whole], note=note)
@@ -38,8 +34,15 @@ def recipe_of(trained: Experiment) -> tuple[str, Experiment]:
         if base.recipe is not None and trained.recipe is not None and base.recipe.title == trained.recipe.title:
             found.append((f"the recipe {path.stem}", base))
     if found:
-        return min(found, key=lambda each: len(flat(each[1]).items() ^ flat(trained).items()))
+        return min(found, key=lambda each: len(_differences(each[1], trained)))
     return "the defaults", type(trained).model_validate({"task": trained.task})
+
+
+def _differences(base: Experiment, trained: Experiment) -> dict[str, tuple[Any, Any]]:
+    """The values of each key in which they differ."""
+    there, here = flat(base), flat(trained)
+    values = {key: (there.get(key), here.get(key)) for key in there.keys() | here.keys()}
+    return {key: (a, b) for key, (a, b) in values.items() if key.partition(".")[0] not in OWN and a != b}
 
 
 def flat(config: Experiment) -> dict[str, Any]:
