@@ -44,7 +44,7 @@ def ran(clone: Path) -> set[str]:
 def test_a_version_that_is_ready_is_tested_and_tagged_with_its_entry(clone):
     done = release(clone, "0.2.0")
     assert done.returncode == 0, done.stderr
-    assert ran(clone) == {"test", "example"}
+    assert ran(clone) == {"test-release", "example"}
     assert tags(clone) == ["v0.1.0", "v0.2.0"]
     assert "- Something new." in git(clone, "tag", "--list", "--format=%(contents)", "v0.2.0")
     assert "git push origin main v0.2.0" in done.stdout
@@ -52,7 +52,7 @@ def test_a_version_that_is_ready_is_tested_and_tagged_with_its_entry(clone):
 
 def test_a_dry_run_tags_nothing(clone):
     assert "could be made" in release(clone, "0.2.0", "--dry-run").stdout
-    assert ran(clone) == {"test", "example"}
+    assert ran(clone) == {"test-release", "example"}
     assert tags(clone) == ["v0.1.0"]
 
 
