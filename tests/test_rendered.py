@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
@@ -218,6 +219,12 @@ def test_git_ignores_what_a_run_leaves_and_nothing_that_was_generated(render, te
     commit(repo, "All there is")
     committed = set(git(repo, "ls-files").splitlines())
     assert committed == {path.relative_to(render()).as_posix() for path in files_in(render())}
+
+
+def test_no_two_modules_of_tests_have_one_name():
+    """pytest imports them by that name alone, and takes the second for the first."""
+    names = Counter(path.name for path in files_in(TEMPLATE / "tests") if path.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_python_in_the_template_holds_no_jinja():
