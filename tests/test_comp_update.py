@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 from rendering import answers, commit, copier, files_in, git
-from updating import NAME, comp_update
+from updating import NAME, comp_update, generated_from
 
 OLD, NEW = "v1.0.0", "v1.1.0"
 MINE = "# MINE\n"
@@ -35,10 +35,7 @@ def releases(abridged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def generated(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A committed repository of the first release; copied by `make`."""
-    repo = tmp_path_factory.mktemp("generated") / "repo"
-    run_copy(str(releases), repo, defaults=True, quiet=True, vcs_ref=OLD)
-    commit(repo, "From the template")
-    return repo
+    return generated_from(releases, tmp_path_factory.mktemp("generated") / "repo", OLD)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from copier import run_copy
 from rendering import answers, commit, comp, copier, git
-from updating import comp_update
+from updating import comp_update, generated_from
 
 OLD, NEW = "v1.0.0", "v1.1.0"
 RECIPE, NEWER = "conf/recipes/classify-modern.yaml", f"conf/recipes/classify-modern-{NEW}.yaml"
@@ -85,10 +84,7 @@ def releases(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def generated(releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repo = tmp_path_factory.mktemp("generated") / "repo"
-    run_copy(str(releases), repo, defaults=True, quiet=True, vcs_ref=OLD)
-    commit(repo, "From the template")
-    return repo
+    return generated_from(releases, tmp_path_factory.mktemp("generated") / "repo", OLD)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from copier import run_copy
 from rendering import QUESTIONS, commit, copy_of_the_tree
 
 RELEASES = ("v1.0.0", "v1.1.0", "v1.2.0")
@@ -193,6 +194,13 @@ def live_in(repo: Path) -> Edits:
         del noted[path_of("special-unwanted").as_posix()]
     commit(repo, "Mine")
     return edits
+
+
+def generated_from(template: Path, repo: Path, version: str) -> Path:
+    """A committed repository of this version, all answers as they come."""
+    run_copy(str(template), repo, defaults=True, quiet=True, vcs_ref=version)
+    commit(repo, "From the template")
+    return repo
 
 
 def comp_update(repo: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""What the local server keeps of data sets and notebooks. A notebook that is pushed to it runs: in a process, on this
+"""What the local server keeps of datasets and notebooks. A notebook that is pushed to it runs: in a process, on this
 machine, with what its metadata names mounted as Kaggle mounts it."""
 
 import io
@@ -42,7 +42,7 @@ class Session:
 
 @dataclass
 class Cloud:
-    """All data sets and notebooks, and how the next ones fare."""
+    """All datasets and notebooks, and how the next ones fare."""
 
     root: Path
     competition: Path  # the folder with its files
@@ -51,7 +51,7 @@ class Cloud:
     sessions: list[Session] = field(default_factory=list)
     cut: str = ""  # the next session ends early, once its output has a file of this pattern
     old_layout: bool = False
-    unpacks: bool = True  # archives in data sets
+    unpacks: bool = True  # archives in datasets
     mounts_outputs: bool = True  # of notebooks; else they are no valid sources
     refuses: str = ""  # the next notebook, in these words
     refuses_dataset: str = ""
@@ -103,7 +103,7 @@ class Cloud:
 
 
 class CloudCalls:
-    """The calls about data sets and notebooks; a server's handler has `_json` and `_send` besides."""
+    """The calls about datasets and notebooks; a server's handler has `_json` and `_send` besides."""
 
     def StartBlobUpload(self, state: Any, body: dict[str, Any]) -> None:
         token = f"bl0bt0k3n-{len(state.cloud.blobs)}"

@@ -42,7 +42,7 @@ class State:
     submissions: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    cloud: Cloud | None = None  # data sets and notebooks
+    cloud: Cloud | None = None  # datasets and notebooks
     signed: str = SIGNED
     ranges: list[str] = field(default_factory=list)
 

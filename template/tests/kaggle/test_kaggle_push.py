@@ -19,7 +19,7 @@ from comp.kaggle.packing.package import push_package
 
 @pytest.fixture
 def package(state, repo, tmp_path_factory, monkeypatch):
-    """A data set of a file and a folder, and a notebook that has it."""
+    """A dataset of a file and a folder, and a notebook that has it."""
     monkeypatch.setattr(publish, "LOOK_EVERY", 0.0)
     made = Package(repo / "kaggle" / "first", USER, SLUG, f"{SLUG}-first", [])
     write_json(made.dataset / "comp-package.json", {})

@@ -87,7 +87,7 @@ def test_a_session_that_is_cut_goes_on_in_the_next_to_the_bits_of_one_machine(st
     assert "going on from session 1" in (cloud.sessions[-1].folder / "log").read_text("utf-8")
     if cloud.mounts_outputs:
         assert (first.get("kernelDataSources", []), between, last["kernelDataSources"]) == ([], [], [KERNEL])
-    else:  # as a data set instead, once Kaggle has said so
+    else:  # as a dataset instead, once Kaggle has said so
         assert (len(between), len(last["datasetDataSources"])) == (1, 2)
     one, other = (RunDir(Path(top) / "small") for top in ("here", "runs"))
     for name in ("oof.parquet", "test.parquet", "folds.txt"):
@@ -229,4 +229,4 @@ def test_code_that_is_not_the_one_that_was_mounted_trains_nothing(state, cloud, 
     cloud.start(cloud.sessions[0])
     output()
     assert train() == 1
-    assert "the data set has the code of-yesterday" in output()
+    assert "the dataset has the code of-yesterday" in output()

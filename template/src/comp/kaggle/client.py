@@ -76,12 +76,12 @@ def ask_once(slug: str, *words: str, watch: Callable[[], None] = lambda: None) -
     """What the client prints to `words`, about the competition `slug`, without credentials.
 
     Args:
-        slug: empty, where it is about a data set or a notebook of the user's.
+        slug: empty, where it is about a dataset or a notebook of the user's.
         watch: called twice a second until it ends; what it raises ends the client.
 
     Raises:
         Unavailable: asking again may help.
-        Refused: there is no such data set or notebook, or its description is wrong.
+        Refused: there is no such dataset or notebook, or its description is wrong.
         CompError: it is not installed, nobody is logged in, the rules are not accepted …
     """
     _installed()

@@ -33,14 +33,19 @@ class Machine:
     internet: bool = False
 
 
+def owner_told(config: Experiment) -> str | None:
+    """The same where the configuration or the environment says it; nobody is asked."""
+    return config.kaggle.owner or os.environ.get("KAGGLE_USERNAME") or None
+
+
 def owner(config: Experiment) -> str:
     """The user's name in addresses on Kaggle.
 
     Raises:
         CompError: nothing says it.
     """
-    name = config.kaggle.owner or os.environ.get("KAGGLE_USERNAME")
-    if not name:
+    name = owner_told(config)
+    if name is None:
         raise CompError(
             "kaggle.owner is not set: add your name on Kaggle, as it stands in the address of your profile, to kaggle: "
             "in conf/baseline.yaml, or put kaggle.owner=NAME on the command line"

@@ -1,6 +1,5 @@
-"""What the user keeps on Kaggle: private data sets and notebooks, written, asked about and fetched."""
+"""What the user keeps on Kaggle: private datasets and notebooks, written, asked about and fetched."""
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from comp.config import Experiment
 from comp.errors import CompError, shortened
 from comp.kaggle import client
 from comp.kaggle.client import Refused, Unavailable, ask, ask_once, wait
+from comp.kaggle.metadata import owner_told
 
 State = Literal["waiting", "running", "complete", "failed", "canceled"]
 STATES: dict[str, State] = {
@@ -23,7 +23,7 @@ STATES: dict[str, State] = {
     "CANCEL_REQUESTED": "canceled",
     "CANCEL_ACKNOWLEDGED": "canceled",
 }
-LOOKS, LOOK_EVERY = 120, 5.0  # at a data set that Kaggle unpacks, and seconds between them
+LOOKS, LOOK_EVERY = 120, 5.0  # at a dataset that Kaggle unpacks, and seconds between them
 USED_UP = re.compile(r"quota|session count", re.IGNORECASE)  # of GPUs
 MOST_FILES = 200  # in one answer about a notebook's output
 
@@ -58,8 +58,7 @@ def owner_here(config: Experiment) -> str:
     Raises:
         CompError: nobody is.
     """
-    known = config.kaggle.owner or os.environ.get("KAGGLE_USERNAME")
-    if known:
+    if (known := owner_told(config)) is not None:
         return known
     found = re.search(r"username: (\S+)", ask("", "config", "view"))
     if not found or found[1] == "None":
@@ -68,7 +67,7 @@ def owner_here(config: Experiment) -> str:
 
 
 def publish_dataset(folder: Path, ref: str, message: str) -> None:
-    """Uploads `folder`, which has a `dataset-metadata.json`, as the data set OWNER/SLUG or its next version.
+    """Uploads `folder`, which has a `dataset-metadata.json`, as the dataset OWNER/SLUG or its next version.
 
     It returns once notebooks can use it. Folders in it go as one archive each, which Kaggle unpacks.
 
@@ -83,7 +82,7 @@ def publish_dataset(folder: Path, ref: str, message: str) -> None:
     if before is not None:
         said = ask("", "datasets", "version", "-p", str(folder), "-m", message, "-r", "zip", "-q")
     if fault := re.search(r"Dataset (?:version )?creation error: (.*)", said):
-        raise CompError(f"Kaggle does not take the data set {ref} ({shortened(fault[1])})")
+        raise CompError(f"Kaggle does not take the dataset {ref} ({shortened(fault[1])})")
     _wait_until_ready(ref, more_than=before or 0)
 
 
@@ -165,7 +164,7 @@ def _ref_in(folder: Path) -> str:
 
 
 def _version(ref: str) -> int | None:
-    """The newest version of a data set; None where there is none."""
+    """The newest version of a dataset; None where there is none."""
     try:
         said = ask("", "datasets", "status", ref, "--format", "json(current_version_number)")
     except Refused:
@@ -184,9 +183,9 @@ def _wait_until_ready(ref: str, more_than: int) -> None:
         if '"status": "ready"' in said and number and int(number[1]) > more_than:
             return
         if '"status": "failed"' in said:
-            raise CompError(f"Kaggle could not unpack the data set: look at https://www.kaggle.com/datasets/{ref}")
+            raise CompError(f"Kaggle could not unpack the dataset: look at https://www.kaggle.com/datasets/{ref}")
         time.sleep(LOOK_EVERY)
     raise CompError(
-        f"the data set {ref} is not ready after {LOOKS * LOOK_EVERY / 60:.0f} minutes: run this again, or look at "
+        f"the dataset {ref} is not ready after {LOOKS * LOOK_EVERY / 60:.0f} minutes: run this again, or look at "
         f"https://www.kaggle.com/datasets/{ref}"
     )

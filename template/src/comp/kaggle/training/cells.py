@@ -13,7 +13,7 @@ ABOUT = """
 # {name}: training
 
 Written by `comp kaggle train`, which saves it on Kaggle, follows it, and fetches `runs/` from its output. It takes the
-code from the data set `{dataset}`, and runs the command below as on any machine: with two GPUs, `comp train` starts
+code from the dataset `{dataset}`, and runs the command below as on any machine: with two GPUs, `comp train` starts
 `accelerate launch` with two processes by itself.
 
 A session is over after {hours:g} hours: training is then asked to stop, saves its state, and the next session goes on.
@@ -21,7 +21,7 @@ A session is over after {hours:g} hours: training is then asked to stop, saves i
 SETTINGS = """
 NAME = {name!r}
 COMPETITION = {competition!r}
-CODE = {digest!r}  # of the data set with the code
+CODE = {digest!r}  # of the dataset with the code
 COMMAND = {command!r}
 SESSION = {session}  # counted from 1
 AFTER = {after}  # the session that it goes on from; 0: begins anew
@@ -45,10 +45,10 @@ STARTED = time.time()
 ROOM = Path(tempfile.mkdtemp(prefix="comp-", dir="/kaggle/tmp" if Path("/kaggle/tmp").is_dir() else None))
 HERE, WORK = ROOM / "code", ROOM / "work"  # neither is part of the output
 
-uploaded = find("the data set with the code", "comp-code.json")
+uploaded = find("the dataset with the code", "comp-code.json")
 found = json.loads((uploaded / "comp-code.json").read_text())["digest"]
 if found != CODE:
-    raise RuntimeError(f"the data set has the code {found}, and this notebook needs {CODE}: push it again")
+    raise RuntimeError(f"the dataset has the code {found}, and this notebook needs {CODE}: push it again")
 if (uploaded / "code.zip").is_file():  # Kaggle has left it packed
     shutil.unpack_archive(uploaded / "code.zip", HERE)
 else:

@@ -1,4 +1,4 @@
-"""The code as a data set: what `comp train` reads beside the competition's files, and nothing else."""
+"""The code as a dataset: what `comp train` reads beside the competition's files, and nothing else."""
 
 import shutil
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ TOP = ("pyproject.toml", ".copier-answers.yml")  # which packages it needs, and 
 
 @dataclass(frozen=True)
 class Packed:
-    """A folder that becomes a data set."""
+    """A folder that becomes a dataset."""
 
     folder: Path
     whole: str  # a digest of all that is in it
@@ -52,7 +52,7 @@ def pack(config: Experiment, folder: Path) -> Packed:
 
 
 def _files(config: Experiment) -> Iterator[tuple[str, Path]]:
-    """Each file by its name in the data set, and where it is."""
+    """Each file by its name in the dataset, and where it is."""
     package = Path(comp.__file__).resolve().parent
     for top, inside in ((package, "src/comp"), (Path("conf"), "conf")):
         for path in top.rglob("*"):

@@ -76,7 +76,7 @@ def push(job: Job, before: Pushed | None, replaces: bool) -> Pushed:
     except OutputNotAdded as error:
         if before is None or before.session != after:
             raise
-        print(f"note    {error} Its state goes along as a data set instead", flush=True)
+        print(f"note    {error} Its state goes along as a dataset instead", flush=True)
         notebook = _start(job, plan, Sources((plan.competition,), (job.dataset, _state_as_dataset(job, before))))
     internet = "with the internet" if settings.internet else "without the internet"
     print(f"kaggle  session {session} of {name}: {notebook}, private, {settings.accelerator}, {internet}")
@@ -96,7 +96,7 @@ def _start(job: Job, plan: Plan, sources: Sources) -> Notebook:
 
 
 def _state_as_dataset(job: Job, before: Pushed) -> str:
-    """Brings what a session has left into a data set of its own; OWNER/SLUG."""
+    """Brings what a session has left into a dataset of its own; OWNER/SLUG."""
     name = job.config.name
     slug, folder = slug_of("state", name, competition(job.config)), folder_of(name) / "state"
     shutil.rmtree(folder, ignore_errors=True)
