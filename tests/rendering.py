@@ -5,14 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from questions import ROOT, constants_of, questions
 
 TEMPLATE = ROOT / "template"
+RELEASE = pytest.mark.release
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = questions()
 PROMPTS = {name: question for name, question in QUESTIONS.items() if question.get("when") is not False}
@@ -21,6 +23,16 @@ PARTS: dict[str, list[str]] = CONSTANTS["parts"]
 TASKS: dict[str, dict[str, Any]] = CONSTANTS["tasks"]
 RECIPES: dict[str, list[str]] = CONSTANTS["recipes_of"]
 APPROACHES = [(task, name) for task, names in RECIPES.items() for name in names]
+FIRST_TASK = next(iter(RECIPES))
+FIRST_OF_EACH = [(task, names[0]) for task, names in RECIPES.items()]
+
+
+def by_level(values: Collection[Any], daily: Collection[Any]) -> list[Any]:
+    """The values of a test's parameters; of one kind with those that run each day, the others run for a release."""
+    return [
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=() if value in daily else RELEASE)
+        for value in values
+    ]
 
 
 def recipe(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rendering import ROOT
+from rendering import RELEASE, ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ci/bench reads /proc")
 
@@ -30,7 +30,7 @@ def test_training_leaves_its_figures(tmp_path: Path):
     assert [run["contender"] for run in runs if run["epochs"]] == ["ours-device", "timm"]
 
 
-@pytest.mark.release  # all parts but the first, which runs above
+@RELEASE  # all parts but the first, which runs above
 def test_a_part_that_fails_is_named_and_the_others_leave_theirs(tmp_path: Path):
     done = gpu_sh(str(tmp_path), "--contenders", "nobody")  # an option of the first part
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "error: failed: training"), done.stdout + done.stderr

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import FIRST_TAG
 from cookiecutter_json import LEFT_OUT, cookiecutter_json
-from rendering import APPROACHES, PROMPTS, answers, commit, copier, files_in, git
+from rendering import APPROACHES, FIRST_OF_EACH, PROMPTS, answers, by_level, commit, copier, files_in, git
 
 GH, URL = "gh:org/kaggle-vision", "https://github.com/org/kaggle-vision.git"
 TITLE = """L'été "à la carte" \\n № 1 '''x''' \"\"\"y\"\"\" 😀 #[x] C:\\"""
@@ -72,7 +72,7 @@ def test_cookiecutter_asks_what_copier_asks():
     assert {name for name in asked if not name.startswith("_")} == PROMPTS.keys() - LEFT_OUT
 
 
-@pytest.mark.parametrize(("task", "recipe"), APPROACHES)
+@pytest.mark.parametrize(("task", "recipe"), by_level(APPROACHES, FIRST_OF_EACH))
 def test_both_doors_lead_to_the_same_repository(desk, task, recipe):
     extra = {"title": TITLE, "task": task, "recipe": recipe, "compute": "cpu", "tracker": "tensorboard"}
     done = cookiecutter(desk, GH, *(f"{name}={value}" for name, value in extra.items()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from checks import jinja_left_over, untidy
 from copier import run_copy
-from rendering import PARTS, answers, commit, comp, files_in, git
+from rendering import FIRST_TASK, PARTS, answers, by_level, commit, comp, files_in, git
 from variants import Prompts, quick
 
 TOY = {  # a whole task: its pieces of pages, a recipe, its entry, its code, its tests
@@ -184,7 +184,7 @@ def test_and_the_repositories_of_other_tasks_stay_as_they_are(with_toy, render, 
     assert [str(name) for name in now if now[name] != before[name]] == [".copier-answers.yml"]  # the version
 
 
-@pytest.mark.parametrize("task", PARTS)
+@pytest.mark.parametrize("task", by_level(PARTS, [FIRST_TASK]))
 def test_a_command_is_a_function_and_a_record(with_commands, tmp_path, task):
     repo = made(with_commands, tmp_path / "repo", task)
     assert comp(repo, "lose", status=3) == "baseline lost\n"

@@ -8,24 +8,24 @@ import pandas as pd
 import pytest
 from copier import run_copy
 from releases import NEXT, last_and_next, last_release, next_version, recipes_at
-from rendering import RECIPES, answers, commit, comp_in_turn, copier, files_in
+from rendering import FIRST_OF_EACH, FIRST_TASK, RECIPES, answers, by_level, commit, comp_in_turn, copier, files_in
 from test_ownership import owners
 from updating import comp_update
 
 from comp.tasks import commands_of
 
-RELEASE = last_release()
-IS_TAGGED = RELEASE is not None and RELEASE.startswith("v")
+LAST = last_release()
+IS_TAGGED = LAST is not None and LAST.startswith("v")
 SMALL = ("conf/demo.yaml", "folds.n=2", "train.epochs=1", "members=[]")
 
-pytestmark = pytest.mark.skipif(RELEASE is None, reason="a shallow clone, or none: no earlier release to come from")
+pytestmark = pytest.mark.skipif(LAST is None, reason="a shallow clone, or none: no earlier release to come from")
 
 
 @pytest.fixture(scope="module")
 def template_of_two(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The template with the last release and the working tree; the former's tag."""
     folder = tmp_path_factory.mktemp("releases")
-    return folder, last_and_next(folder, RELEASE or "")
+    return folder, last_and_next(folder, LAST or "")
 
 
 def predictions(repo: Path) -> np.ndarray:
@@ -35,11 +35,8 @@ def predictions(repo: Path) -> np.ndarray:
 
 
 def each_recipe() -> list[Any]:
-    """Of the last release; only the first of a task is for every day."""
-    pairs = recipes_at(RELEASE) if RELEASE else []
-    return [
-        pytest.param(task, name, marks=() if name == RECIPES[task][0] else pytest.mark.release) for task, name in pairs
-    ]
+    """Of the last release."""
+    return by_level(recipes_at(LAST) if LAST else [], FIRST_OF_EACH[:1])
 
 
 @pytest.mark.parametrize(("task", "recipe"), each_recipe())
@@ -60,10 +57,10 @@ def test_a_repository_that_nobody_touched_becomes_what_a_new_one_is(template_of_
         assert shipped <= fresh.keys(), "within a major no file is renamed or deleted: docs/updating.md"
 
 
-@pytest.mark.parametrize("task", RECIPES)
+@pytest.mark.parametrize("task", by_level(RECIPES, [FIRST_TASK]))
 def test_what_was_trained_before_predicts_stacks_and_submits_after(template_of_two, tmp_path, task):
     source, before = template_of_two
-    if task not in {task for task, _ in recipes_at(RELEASE or "")}:
+    if task not in {task for task, _ in recipes_at(LAST or "")}:
         pytest.skip(f"{before} has no task {task}")
     repo = tmp_path / "repo"
     run_copy(str(source), repo, data={"task": task}, defaults=True, quiet=True, vcs_ref=before)

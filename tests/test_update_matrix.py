@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from copier import run_copy
-from rendering import RECIPES, answers, commit, copier, files_in, git
+from rendering import FIRST_TASK, RECIPES, RELEASE, answers, commit, copier, files_in, git
 from updating import (
     CELLS,
     CHANGES,
@@ -105,12 +105,9 @@ def lived_in(releases: Path, folder: Path, task: str, version: str) -> tuple[Pat
 
 
 def by_task(*backs: int) -> list[Any]:
-    """Each task, from each of so many releases back; those between the first and the last one for a release only."""
-    between = list(RECIPES)[1:-1]
+    """Each task, from each of so many releases back; all tasks but the first for a release only."""
     return [
-        pytest.param((task, back), marks=pytest.mark.release if task in between else ())
-        for task in RECIPES
-        for back in backs
+        pytest.param((task, back), marks=() if task == FIRST_TASK else RELEASE) for task in RECIPES for back in backs
     ]
 
 

@@ -1,6 +1,7 @@
 """An empty repository to work in, and a way to call `comp`. What a task's tests need besides stands apart."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("comp")
 os.environ.update(CUDA_VISIBLE_DEVICES="", ACCELERATE_USE_CPU="yes", OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # begun in a shell's background, children would ignore Ctrl-C
 
 
 @pytest.fixture(autouse=True)
