@@ -150,6 +150,7 @@ def uncovered(prompts: Prompts, made: list[Answers]) -> list[str]:
 
 
 TAKES_SMALL = re.compile(r"^def \w+\([^)]*\bsmall\b", re.MULTILINE)  # a test, or a fixture, of each task's own data
+READS_RECIPES = re.compile(r"\brecipes\(\)")
 
 # ------------------------------------------------------------------ trying one
 
@@ -167,7 +168,7 @@ class Trial:
     is_first: bool = False  # of its task
     config: str = "conf/demo.yaml"
     cache: Path = field(default_factory=lambda: ROOT / "template" / ".mypy_cache")  # PyTorch takes the time
-    untried: list[str] = field(default_factory=list)  # files of tests; none: all
+    untried: list[str] = field(default_factory=list)  # tests, as pytest takes them; none: all
     release: bool = False  # with the tests that only a release must pass
 
     @property
@@ -371,22 +372,28 @@ def attempt(trial: Trial, steps: dict[str, Callable[[Trial], None]], done_before
 
 
 def own_tests(trial: Trial, house_passed: bool) -> list[str]:
-    """What to try of a repository whose shared part has passed as another task's.
+    """What to try of a repository whose shared part has passed as another task's: words for pytest.
 
-    If all but its task's own part has (`house_passed`), tests in the folders of the task alone and loose ones, at the
-    top of any task's folder. Else, if what no task owns has, all tests of its folders, and those elsewhere that run for
-    each task.
+    If all but its task's own part has (`house_passed`), tests in the folders of the task alone, those of no folder, and
+    those of its other folders that read its recipes. Else, if what no task owns has, all tests of its folders, and
+    those elsewhere that run for each task. For a release, whole files, and all that stand at the top of its folders.
     """
-    tests, parts = trial.repo / "tests", constants_of()["parts"]
-    wanted = trial.own_folders() if house_passed else parts[trial.answers["task"]]
-    own = [f"tests/{folder}" for folder in wanted if (tests / folder).is_dir()]
-    loose = [*tests.glob("test_*.py")]
+    tests, parts = trial.repo / "tests", constants_of()["parts"][trial.answers["task"]]
+    wanted = trial.own_folders() if house_passed else parts
+    loose, others = sorted(tests.glob("test_*.py")), list[Path]()
     for folder in sorted(path for path in tests.iterdir() if path.is_dir() and path.name not in wanted):
-        if folder.name in parts[trial.answers["task"]]:
-            loose += folder.glob("test_*.py")
+        if folder.name in parts:
+            others += [path for path in folder.glob("test_*.py") if trial.release or says(path, READS_RECIPES)]
         elif not house_passed:
-            loose += [path for path in folder.glob("**/test_*.py") if TAKES_SMALL.search(path.read_text("utf-8"))]
-    return [*own, *sorted(path.relative_to(trial.repo).as_posix() for path in loose)]
+            others += [path for path in folder.glob("**/test_*.py") if says(path, TAKES_SMALL)]
+    files = [f"tests/{name}" for name in wanted if (tests / name).is_dir()]
+    files += sorted(path.relative_to(trial.repo).as_posix() for path in [*loose, *others])
+    by_name = ["-k", " or ".join([*wanted, *(path.stem for path in loose)])]
+    return files if house_passed or trial.release else [*files, *by_name]
+
+
+def says(path: Path, what: re.Pattern[str]) -> bool:
+    return bool(what.search(path.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from copier import run_copy
-from rendering import answers, commit, copier, files_in, git
+from rendering import RELEASE, answers, commit, copier, files_in, git
 from updating import NAME, comp_update, generated_from
 
 OLD, NEW = "v1.0.0", "v1.1.0"
@@ -145,6 +145,7 @@ def test_a_file_that_git_ignores_is_not_written_over(repo):
     assert "src/comp/novelty.py" in refused(repo)
 
 
+@RELEASE  # what plain copier loses is asserted in test_update_matrix.py
 def test_plain_copier_writes_over_it(repo):
     append(repo / ".gitignore", "novelty.py\n")
     commit(repo, "Ignored")
@@ -209,6 +210,7 @@ def test_a_wrong_answer_is_refused(repo, words, told):
     assert told in refused(repo, *words)
 
 
+@RELEASE  # an undone update is in test_update_matrix.py
 def test_a_detached_head_comes_back_to_its_commit(repo):
     git(repo, "switch", "--quiet", "--detach")
     commit_id = git(repo, "rev-parse", "HEAD")
@@ -221,6 +223,7 @@ def test_a_detached_head_comes_back_to_its_commit(repo):
     assert git(repo, "status", "--porcelain") == ""
 
 
+@RELEASE  # one that is its own is finished above
 def test_a_repository_within_a_larger_one(generated, tmp_path):
     top, repo = tmp_path / "all of mine", tmp_path / "all of mine" / "a comp"
     shutil.copytree(generated, repo, ignore=shutil.ignore_patterns(".git"))
@@ -241,6 +244,7 @@ def test_a_repository_within_a_larger_one(generated, tmp_path):
     assert not list(top.rglob("*.rej"))
 
 
+@RELEASE  # with releases everywhere else
 def test_a_template_without_releases_updates_from_commit_to_commit(abridged, tmp_path):
     own_template = tmp_path / "own"
     git(tmp_path, "clone", "--quiet", str(abridged), "own")
@@ -289,6 +293,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_the_way_back_is_told(repo):
     assert is_updated(repo)
 
 
+@RELEASE  # killed, which is harder, above
 @posix
 def test_interrupted_it_goes_back_by_itself(repo):
     before = everything(repo)
@@ -314,6 +319,7 @@ def test_an_update_that_was_not_merged_is_not_begun_twice(repo):
     assert comp_update(repo, "compute=cpu").returncode == 0  # the merged branch is used again
 
 
+@RELEASE  # versions put beside are in test_update_matrix.py
 def test_a_version_put_beside_never_takes_the_place_of_another(repo, releases, tmp_path):
     gone = tmp_path / "template"
     git(tmp_path, "clone", "--quiet", str(releases), "template")
@@ -330,6 +336,7 @@ def test_a_version_put_beside_never_takes_the_place_of_another(repo, releases, t
     assert (repo / f"{OWNED}.mine1").read_text(encoding="utf-8").startswith(MINE)
 
 
+@RELEASE  # an ignored file is refused above
 def test_what_git_ignores_of_the_templates_own_does_not_stop_later_updates(repo):
     append(repo / ".gitignore", "mypy.ini\n")
     git(repo, "rm", "--quiet", "--cached", "mypy.ini")

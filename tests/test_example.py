@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import FIRST_TAG
 from example import Example
-from rendering import commit, git
+from rendering import RELEASE, commit, git
 
 NEW = "src/comp/of_the_next_release.py"
 
@@ -27,6 +27,7 @@ def next_release(template: Path, name: str, old: str, new: str) -> None:
     commit(template, "The next release")
 
 
+@RELEASE  # what ci/release does next
 def test_a_repository_of_the_last_release_is_brought_to_what_is_committed(own_template, tmp_path):
     next_release(own_template, "parts/align/demo.yaml", "name: demo\n", "name: demo\nseed: 3\n")
     (own_template / "not-committed.txt").write_text("x", encoding="utf-8")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from copier import run_copy
 from releases import NEXT, last_and_next, last_release, next_version, recipes_at
-from rendering import FIRST_OF_EACH, FIRST_TASK, RECIPES, answers, by_level, commit, comp_in_turn, copier, files_in
+from rendering import FIRST_OF_EACH, RECIPES, RELEASE, answers, by_level, commit, comp_in_turn, copier, files_in
 from test_ownership import owners
 from updating import comp_update
 
@@ -57,7 +57,8 @@ def test_a_repository_that_nobody_touched_becomes_what_a_new_one_is(template_of_
         assert shipped <= fresh.keys(), "within a major no file is renamed or deleted: docs/updating.md"
 
 
-@pytest.mark.parametrize("task", by_level(RECIPES, [FIRST_TASK]))
+@RELEASE  # from one state of the template to the next: test_update.py
+@pytest.mark.parametrize("task", RECIPES)
 def test_what_was_trained_before_predicts_stacks_and_submits_after(template_of_two, tmp_path, task):
     source, before = template_of_two
     if task not in {task for task, _ in recipes_at(LAST or "")}:

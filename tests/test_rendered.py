@@ -18,6 +18,7 @@ from checks import jinja_left_over, misdeclared, named, project
 from copier import run_copy
 from rendering import (
     APPROACHES,
+    FIRST_TASK,
     PARTS,
     RECIPES,
     ROOT,
@@ -25,6 +26,7 @@ from rendering import (
     TASKS,
     TEMPLATE,
     answers,
+    by_level,
     commit,
     files_in,
     git,
@@ -50,9 +52,10 @@ def by_name(variants: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 WITH_THE_DEFAULTS, VARIANTS = by_name(quick(PROMPTS)), by_name(variants())
+DAILY = [*WITH_THE_DEFAULTS.values(), *(given for given in VARIANTS.values() if given["task"] == FIRST_TASK)]
 
 
-@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.fixture(params=by_level(VARIANTS.values(), DAILY), ids=VARIANTS.keys())
 def repo(request: pytest.FixtureRequest, render: Any, render_abridged: Any) -> Path:
     """A variant; where answers are no defaults without the code of tasks, which no answer changes."""
     return (render if request.param in WITH_THE_DEFAULTS.values() else render_abridged)(**request.param)

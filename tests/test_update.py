@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import FIRST_TAG
 from copier import run_copy
-from rendering import answers, commit, comp, comp_in_turn, copier, files_in, git
+from rendering import RELEASE, answers, commit, comp, comp_in_turn, copier, files_in, git
 
 LATER_TAG = "v1.1.0"
 DROPPED = "mobilenetv4_conv_small.e2400_r224_in1k"  # offered by the first release's recipe, not by the later one's
@@ -168,6 +168,7 @@ def test_the_trained_run_still_predicts_submits_and_knows_both_new_metrics(lived
     assert measured["brier"]["oof"] > 0
 
 
+@RELEASE  # from the last release: test_last_release.py
 def test_a_repository_nobody_touched_becomes_what_a_new_one_is(generate, released, tmp_path):
     repo = generate(recipe="pixelplay-convnext", tracker="tensorboard")
     update(repo)

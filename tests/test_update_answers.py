@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rendering import answers, commit, comp, copier, git
+from rendering import RELEASE, answers, commit, comp, copier, git
 from updating import comp_update, generated_from
 
 OLD, NEW = "v1.0.0", "v1.1.0"
@@ -168,6 +168,7 @@ def run_the_workflow(repo: Path, folder: Path) -> str:
     return (folder / "gh.txt").read_text(encoding="utf-8")
 
 
+@RELEASE  # the same with comp update above
 def test_plain_copier_leaves_the_experiment_as_it_is_too(repo):
     before = comp(repo, "config")
     git(repo, "mv", RENAMED, "tests/my_browser.py")
@@ -204,6 +205,7 @@ def test_an_answer_that_the_baseline_says_is_written_there_or_told(repo):
     assert "rmse" not in (repo / ".copier-answers.yml").read_text(encoding="utf-8")
 
 
+@RELEASE  # an answer of the baseline alone is written above
 @posix
 def test_one_that_other_files_need_too_goes_into_all_of_them_whatever_hooks_there_are(repo, tmp_path):
     for name in ("prepare-commit-msg", "post-checkout"):

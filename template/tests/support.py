@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from comp.errors import CompError
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+for_a_release = partial(pytest.param, marks=pytest.mark.release)  # another value of the test's is for every day
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows ends a process, and does not ask it to stop")
 
 

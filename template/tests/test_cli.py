@@ -131,6 +131,7 @@ def test_a_command_ends_with_the_next_one(repo, small, comp):
     assert comp("split", "seed=7")[1].splitlines()[-1] == "next    comp train seed=7"
 
 
+@pytest.mark.release  # ci/variants.py and the guide go through it with each task
 def test_the_demo_data_is_a_competition_with_a_solution(repo, small, comp):
     of_images = "near_duplicates" in type(small.configure().folds).model_fields
     folds = {"near_duplicates": None} if of_images else {}  # many digits look alike: to compare them takes long

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -33,9 +34,14 @@ def register(kind: str, name: str, **facts: object) -> Callable[[Part], Part]:
 
 def names(kind: str) -> list[str]:
     """All names of one kind; of the user's own parts those replace built-in ones that are called the same."""
+    _import_all()
+    return sorted(_parts[kind])
+
+
+@cache
+def _import_all() -> None:
     for module in (*registering(), "comp.custom"):
         import_module(module)
-    return sorted(_parts[kind])
 
 
 def find(kind: str, name: str) -> Any:
@@ -44,8 +50,9 @@ def find(kind: str, name: str) -> Any:
     Raises:
         CompError: there is none; names the nearest.
     """
-    known = names(kind)
-    if name not in known:
+    _import_all()
+    if name not in _parts[kind]:
+        known = names(kind)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none yet'}."
         raise CompError(f"no {kind} is called {name!r}: {hint} Your own go into src/comp/custom.py")

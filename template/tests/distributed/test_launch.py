@@ -1,6 +1,7 @@
 """One process or several: the same rows, and one line where something is wrong. Here on the CPU, through gloo."""
 
 import pandas as pd
+import pytest
 
 from comp.distributed.launch import processes_wanted
 
@@ -13,6 +14,7 @@ def test_one_process_a_visible_gpu_unless_told(small, monkeypatch):
     assert processes_wanted(small.configure()) == 1
 
 
+@pytest.mark.release  # each task is started so by ci/variants.py as well
 def test_two_processes_predict_each_row_once(repo, small, comp, comp_process):
     small.write(repo / "data")
     small.configure()

@@ -53,6 +53,7 @@ def zipped(folder):
     return data.getvalue()
 
 
+@pytest.mark.release  # each command of it stands in a file beside this
 def test_a_day_from_the_archive_to_the_public_score(day, state, small):
     state.stops_at = 2 << 20
     state.faults = {"DownloadDataFiles": [503]}

@@ -113,6 +113,7 @@ def test_a_session_that_is_cut_goes_on_in_the_next_to_the_bits_of_one_machine(st
     assert len(cloud.sessions) == 2 + len(between)
 
 
+@pytest.mark.release  # a whole run is fetched above
 def test_folds_that_kaggle_makes_are_fetched_and_faults_in_between_are_asked_again(state, cloud, output):
     cloud.old_layout, cloud.unpacks, cloud.loses_pushes = True, False, 1
     calls = "CreateDataset", "SaveKernel", "GetKernelSessionStatus", "ListKernelSessionOutput"
@@ -151,6 +152,7 @@ def test_a_notebook_that_fails_says_why_and_is_pushed_again(state, cloud, output
     assert [session.asked.get("kernelDataSources", []) for session in cloud.sessions] == [[], []]
 
 
+@pytest.mark.release  # a notebook that is left alone is looked at below
 @needs_signals
 def test_who_stops_looking_stops_nothing_and_may_look_again(state, cloud, output):
     cloud.runs = False
@@ -182,6 +184,7 @@ def interrupted(_notebook):
     raise KeyboardInterrupt
 
 
+@pytest.mark.release  # one is refused in the training that is cut, too
 def test_a_run_of_this_machine_is_replaced_on_demand_alone_and_by_what_stays_in_its_folder(state, cloud, output, repo):
     assert main(["split"]) == main(["train", "train.epochs=1"]) == 0
     assert "train.epochs was 1, is 4" in refusal(output)

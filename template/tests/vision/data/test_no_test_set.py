@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from support import for_a_release
 
 from comp.runs.predictions import read_predictions
 
@@ -19,7 +20,7 @@ def test_the_error_names_the_way(training_alone, configure, comp):
     assert "no test.csv and no test folder in data: set data.test, to null if there is no test set" in comp("split")[2]
 
 
-@pytest.mark.parametrize("cache", ["auto", "false"])
+@pytest.mark.parametrize("cache", ["auto", for_a_release("false")])
 def test_it_trains_and_reports_and_has_nothing_to_submit(cache, training_alone, configure, comp, repo):
     configure(data={"test": None, "cache": cache}, predict={"views": ["identity", "hflip"]})
     for step in ("split", "train", "predict", "report"):

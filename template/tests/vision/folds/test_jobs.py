@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 import pytest
-from support import KILL, SOURCE, needs_signals
+from support import KILL, SOURCE, for_a_release, needs_signals
 from vision.training.test_resume import assert_same_run
 
 from comp.config import load_config
@@ -62,6 +62,7 @@ def test_folds_at_once_are_the_folds_one_after_the_other(competition, configure,
     assert board.iloc[0].equals(board.iloc[1])
 
 
+@pytest.mark.release  # a killed one goes on in training/test_resume.py
 def test_after_a_failing_fold_the_same_command_goes_on(competition, configure, comp):
     configure()
     comp("split")
@@ -114,7 +115,7 @@ def test_lines_are_told_once_and_an_error_is_kept_for_the_end(repo, capsys):
 
 
 @needs_signals
-@pytest.mark.parametrize("number", [signal.SIGTERM, KILL])
+@pytest.mark.parametrize("number", [for_a_release(signal.SIGTERM), KILL])
 def test_no_fold_outlives_its_starter_and_each_saves_first(number, competition, configure, comp):
     configure(train={"epochs": 2000, "batch_size": 4})
     comp("split")
@@ -139,6 +140,7 @@ def wait_for(happens, timeout_s: float = 120) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.release  # jobs without it are above
 @needs_signals
 def test_a_fold_is_a_job_of_submitit(competition, configure, comp):
     configure()

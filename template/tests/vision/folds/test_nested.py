@@ -89,6 +89,7 @@ def test_every_training_row_of_a_fold_is_predicted_once_by_a_model_without_both(
             pd.testing.assert_frame_equal(inner[inner["fold"] == j], said[said["fold"] == j])
 
 
+@pytest.mark.release  # stacks with features: ensemble/test_stack.py
 def test_a_stack_of_nested_runs_takes_features_beside_the_predictions(nested, comp):
     assert comp("train")[0] == comp("train", "name=other", "seed=7")[0] == 0
     status, out, err = comp("stack", "name=stacked", "stack.members=[small,other]")
@@ -112,6 +113,7 @@ def test_a_run_that_is_trained_already_is_nested_later_without_training_its_fold
     assert json.loads(Path("runs/small/metrics.json").read_text())["seconds"] > seconds
 
 
+@pytest.mark.release  # jobs are compared with none in test_jobs.py
 def test_jobs_train_the_same_nested_models(nested, comp):
     assert comp("train")[0] == 0
     status, out, err = comp("train", "name=jobs", "jobs.per_gpu=2", "train.save_every=1 epochs")

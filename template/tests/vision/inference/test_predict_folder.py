@@ -242,6 +242,7 @@ def test_each_image_is_decoded_once_for_all_folds(trained, comp, monkeypatch):
     assert json.loads(Path("runs/small/metrics.json").read_text())["folds"] == 2
 
 
+@pytest.mark.release  # training in two predicts: test_several_processes.py
 def test_two_processes_say_what_one_says(trained, comp, comp_process):
     picture("red", 7).save("data/test/zebra.png")
     Path("data/test/05004.png").write_bytes(b"no image")

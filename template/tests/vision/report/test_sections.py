@@ -248,6 +248,7 @@ def test_the_configuration_is_told_as_differences_from_the_recipe(configure):
     assert "epochs: 7" in page.split("<pre>")[1]
 
 
+@pytest.mark.release  # pages of a few rows are above
 def test_a_hundred_thousand_rows_make_a_small_page_in_time(configure, capsys):
     targets = Targets("multiclass", tuple(f"class {k}" for k in range(40)))
     config = configure()

@@ -346,6 +346,7 @@ def test_students_learn_from_features_of_test_rows_too(competition, configure, c
     )  # 28 of the training table, 9 of the test table
 
 
+@pytest.mark.release  # one process: above
 def test_two_processes_share_the_work_and_nothing_is_left_behind(competition, configure, comp):
     train = {**PLAIN, "epochs": 2, "batch_size": 8, "lr": 1e-3, "cache_frozen": 2}
     configure(model=VIT, train=train, predict={"batch_size": 4})

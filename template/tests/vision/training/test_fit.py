@@ -357,6 +357,7 @@ def test_what_does_not_compile_is_one_line(fit_fold):
         fit_fold(model={"backbone": "stubborn"}, train={**PLAIN, "compile": "no_such_compiler"})
 
 
+@pytest.mark.release  # by a quicker backend above
 @pytest.mark.skipif(not shutil.which("g++") and not shutil.which("c++"), reason="needs a C++ compiler")
 def test_compile_true_uses_inductor(fit_fold):
     torch._dynamo.reset()

@@ -132,6 +132,7 @@ def test_one_process_predicts_from_what_several_kept(within, comp):
         assert np.allclose(probabilities("sharded", table), before, atol=1e-6)
 
 
+@pytest.mark.release  # one that is not is killed in test_resume.py
 def test_a_sharded_training_that_is_killed_goes_on_to_the_same_bits(within):
     process, state = start_sharded("train", "name=killed"), Path("runs/killed/fold0/last/state.pt")
     deadline = time.monotonic() + LIMIT_S

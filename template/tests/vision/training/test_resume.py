@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from processes import Comp
 from safetensors.torch import load_file
-from support import KILL, needs_signals
+from support import KILL, for_a_release, needs_signals
 
 from comp.errors import CompError
 from comp.loop.tensors import read_tensors
@@ -102,7 +102,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_same_weights(competit
 
 
 @needs_signals
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, for_a_release(signal.SIGINT)])
 def test_a_signal_saves_first_and_the_same_command_goes_on(number, competition, configure, comp):
     configure(folds={"kind": "holdout"}, train={"epochs": 20, "batch_size": 2, "save_every": "1 epoch"})
     comp("split")

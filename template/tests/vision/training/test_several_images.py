@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from processes import comp_ranks
-from support import KILL
+from support import KILL, for_a_release
 from vision.training.test_resume import assert_same_run, saved_anew, train_until
 from vision.weak_evidence import PATTERN, write_rows
 
@@ -51,7 +51,7 @@ def probabilities(run: str, table: str) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("name", "sections"),
     [
-        ("one", {"train": TRAIN}),
+        for_a_release("one", {"train": TRAIN}),
         ("attention", {"train": {**TRAIN, **TOGETHER}, "model": {"head": "attention_pool"}}),
     ],
 )
@@ -161,6 +161,7 @@ def test_one_image_a_row_by_a_pattern_is_what_it_was(competition, configure, com
     assert_same_run("small", "wild")
 
 
+@pytest.mark.release  # with an image a row: test_several_processes.py
 @pytest.mark.parametrize("model", [{"backbone": "test_vit"}, {"backbone": "test_vit", "head": "attention_pool"}])
 def test_two_processes_say_what_one_says(few, configure, comp, model):
     train = {"epochs": 2, "batch_size": 8, "images_per_row": 3 if "head" in model else 1, "sampler": "weighted"}

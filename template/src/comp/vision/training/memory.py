@@ -86,9 +86,8 @@ def step_errors_explained() -> Iterator[None]:
 
 
 def release_memory(accelerator: Accelerator) -> None:
-    """Gives back what the fold before held, before the next one needs it."""
+    """Gives back what the fold before held, before the next one needs it: objects, and the GPU's memory."""
     accelerator.free_memory()
-    _empty()
 
 
 def _empty() -> None:
