@@ -19,6 +19,7 @@ from support import SOURCE, configure, needs_signals
 from comp.cli import main
 from comp.kaggle import publish
 from comp.kaggle.training import sessions
+from comp.kaggle.training.packed import pack
 from comp.kaggle.training.pushed import read_pushed
 from comp.runs.leaderboard import read_leaderboard
 from comp.runs.rundir import RunDir
@@ -209,6 +210,7 @@ def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
         pretrained = refusal(output, "model.pretrained=true", "kaggle.train.internet=false")
         assert "kaggle.train.internet=true, or model.weights" in pretrained
         assert "is not below this folder" in refusal(output, "model.weights=/elsewhere/w.safetensors")
+        assert "model.backbone=" in refusal(output, f"model.backbone={Path('data').resolve()}")
     Path("conf/mine.yaml").write_text(f"# {KEY}\n", encoding="utf-8")
     assert "conf/mine.yaml would take a token or a key of yours along" in refusal(output)
     Path("conf/mine.yaml").unlink()
@@ -223,6 +225,18 @@ def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
     assert cloud.sessions == []
     monkeypatch.delenv("KAGGLE_KEY")
     assert "kaggle auth login" in refusal(output, "train.epochs=3")
+
+
+@pytest.mark.skipif("vision" not in KITS, reason="models of other tasks have no backbone")
+def test_a_backbone_that_is_a_folder_here_goes_along(state, cloud_for, tmp_path):
+    cloud_for(import_module("vision.small"))
+    (Path("data") / "clip").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (Path("data") / "clip" / name).write_text("{}", encoding="utf-8")
+    members = [{"name": "one"}, {"name": "two", "model": {"backbone": "data/clip"}}]
+    config = configure(import_module("vision.small").SMALL, members=members)
+    packed = pack(config, tmp_path / "code")
+    assert {path.name for path in (packed.folder / "code/data").rglob("*.*")} == {"config.json", "model.safetensors"}
 
 
 def test_code_that_is_not_the_one_that_was_mounted_trains_nothing(state, cloud, output):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import comp
 from comp.config import Experiment
+from comp.config.load import members_of
 from comp.errors import CompError
 from comp.files import digest, file_digest, write_json
 from comp.folds import digest_in, folds_path
@@ -34,11 +35,11 @@ def pack(config: Experiment, folder: Path) -> Packed:
     """Writes `folder` anew: the code, what goes along, and the marker. The same content has the same digests.
 
     Raises:
-        CompError: `model.weights` names a file elsewhere, or a file holds a credential.
+        CompError: `model.weights` or `model.backbone` names what is elsewhere, or a file holds a credential.
     """
     shutil.rmtree(folder, ignore_errors=True)
     lines = []
-    for name, source in sorted(_files(config)):
+    for name, source in sorted(set(_files(config))):  # members may share weights
         place = folder / INSIDE / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
@@ -58,7 +59,7 @@ def _files(config: Experiment) -> Iterator[tuple[str, Path]]:
         for path in top.rglob("*"):
             if path.is_file() and not NOT_PACKED.intersection(path.parts):
                 yield f"{inside}/{path.relative_to(top).as_posix()}", path
-    for path in (*map(Path, TOP), *_weights(config)):
+    for path in (*map(Path, TOP), *_models(config)):
         if path.is_file():
             yield path.as_posix(), path
     for name in ("folds.csv", "golden.csv"):
@@ -67,12 +68,15 @@ def _files(config: Experiment) -> Iterator[tuple[str, Path]]:
             yield f"{WORK}/{name}", path
 
 
-def _weights(config: Experiment) -> Iterator[Path]:
-    """The files of `model.weights`, where it is set."""
-    named = getattr(getattr(config, "model", None), "weights", None)
-    if named is None:
-        return
-    path = Path(named)
-    if path.is_absolute() or ".." in path.parts or not path.exists():
-        raise CompError(f"model.weights={named} is not below this folder: copy it there, so that it goes along")
-    yield from (each for each in ([path] if path.is_file() else path.rglob("*")) if each.is_file())
+def _models(config: Experiment) -> Iterator[Path]:
+    """The files of `model.weights`, and of a backbone that is a folder, of each model that is trained."""
+    for trained in members_of(config) if config.members else [config]:
+        model = getattr(trained, "model", None)
+        for key in ("weights", "backbone"):
+            named = getattr(model, key, None)
+            if named is None or (key == "backbone" and not Path(named).expanduser().is_dir()):
+                continue  # the hub has it
+            path = Path(named)
+            if path.is_absolute() or ".." in path.parts or not path.exists():
+                raise CompError(f"model.{key}={named} is not below this folder: copy it there, so that it goes along")
+            yield from (each for each in ([path] if path.is_file() else path.rglob("*")) if each.is_file())

@@ -107,7 +107,8 @@ def _job(config: Experiment, arguments: list[str]) -> Job:
         if getattr(config, key, None) is not None:
             raise CompError(f"{key}: on Kaggle there is the competition's data alone: train this here, with comp train")
     model, settings = getattr(config, "model", None), config.kaggle.train
-    if not settings.internet and getattr(model, "pretrained", False) and getattr(model, "weights", None) is None:
+    is_here = getattr(model, "weights", None) is not None or Path(getattr(model, "backbone", "")).expanduser().is_dir()
+    if not settings.internet and getattr(model, "pretrained", False) and not is_here:
         raise CompError(
             "kaggle.train.internet=false, and model.pretrained fetches weights from the internet: set "
             "kaggle.train.internet=true, or model.weights to a file below this folder, which goes along"
