@@ -33,6 +33,9 @@ class Machine:
     internet: bool = False
 
 
+OF_CODE_COMPETITIONS = Machine()
+
+
 def owner_told(config: Experiment) -> str | None:
     """The same where the configuration or the environment says it; nobody is asked."""
     return config.kaggle.owner or os.environ.get("KAGGLE_USERNAME") or None
@@ -88,7 +91,7 @@ def dataset_metadata(owner: str, slug: str, title: str, subtitle: str = "") -> d
 
 
 def kernel_metadata(
-    owner: str, slug: str, title: str, code_file: str, sources: Sources, machine: Machine = Machine()
+    owner: str, slug: str, title: str, code_file: str, sources: Sources, machine: Machine = OF_CODE_COMPETITIONS
 ) -> dict[str, Any]:
     """`kernel-metadata.json` of a private notebook. Each switch is said: to leave one out may switch it on.
 
