@@ -12,7 +12,7 @@ from support import assert_same_files
 
 from comp.clip import demo
 from comp.clip.schema import readable
-from comp.clip.shapes import COLORS, DIM, HARD, PLAIN, SHAPES, SIDE_PX, draw
+from comp.clip.shapes import COLORS, HARD, PLAIN, SHAPES, SIDE_PX, draw
 from comp.errors import CompError
 from comp.vision.schema import ImageConfig
 
@@ -47,7 +47,7 @@ def table(path):
     return pd.read_csv(path, dtype=str)
 
 
-@pytest.mark.parametrize("style", [PLAIN, HARD, DIM])
+@pytest.mark.parametrize("style", [PLAIN, HARD])
 def test_pictures_vary_and_are_the_same_for_a_seed(style):
     def drawn(seed):
         return np.stack([np.asarray(draw("red", "ring", style, np.random.default_rng([seed, n]))) for n in range(8)])

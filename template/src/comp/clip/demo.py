@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from comp.clip.schema import readable
-from comp.clip.shapes import COLORS, DIM, HARD, PLAIN, SHAPES, Style, draw
+from comp.clip.shapes import COLORS, HARD, PLAIN, SHAPES, Style, draw
 from comp.clip.tiny import STEPS, write_tiny_clip
 from comp.config.common import empty_root
 from comp.files import write_text
@@ -27,15 +27,15 @@ COUNTS = {  # training images
     "purple_star": 14,
     "purple_ring": 10,
 }
-TEST_TIMES = 7  # test images for each training image
+TEST_TIMES = 10  # test images for each training image
 PRETRAINED = 60  # images of each other pair of color and shape
 
 
 def write_demo(config: ImageConfig) -> Path:
     """Writes train and test images, their tables and a CLIP model's folder `clip/` into `data.root`.
 
-    The test images are darker than the training images, so that their pseudo-labels have something to teach. The
-    model saw each color and each shape by daylight, but no class of the competition.
+    There are ten test images for each training image, so pseudo-labels have something to teach. The model saw each
+    color and each shape by daylight, but no class of the competition.
 
     Raises:
         CompError: the folder holds other files already.
@@ -49,11 +49,10 @@ def write_demo(config: ImageConfig) -> Path:
         "train": pd.DataFrame({"id": ids[: len(train)], "label": train}),
         "test": pd.DataFrame({"id": ids[len(train) :], "label": test}),
     }
-    styles = {"train": HARD, "test": DIM}
     for split, table in tables.items():
         (root / split).mkdir(parents=True)
         for name, label in table.itertuples(index=False):
-            _drawn(label, styles[split], rng).save(root / split / f"{name}.png")
+            _drawn(label, HARD, rng).save(root / split / f"{name}.png")
     _write(root / "train.csv", tables["train"])
     _write(root / "sample_submission.csv", tables["test"][["id"]].assign(label=next(iter(COUNTS))))
     _write(root / "solution.csv", tables["test"])

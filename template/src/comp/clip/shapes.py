@@ -3,7 +3,7 @@
 import colorsys
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -54,7 +54,6 @@ HARD = Style(  # by lamplight, and turned
     bars=0.2,
     specks=2,
 )
-DIM = replace(HARD, light=(0.6, 0.45, 0.4), noise=10)
 
 
 def _corners(radii: Sequence[float]) -> Points:
