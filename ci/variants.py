@@ -1,4 +1,4 @@
-"""Generates every variant and tries it as its user would: `python ci/variants.py [quick|release|all] [WORD …]`.
+"""Generates every variant and tries it as its user would: `ci/variants.py [quick|release|all] [--no-STEP] [WORD …]`.
 
 The variants come from copier.yml, parts/ and recipes/: each task with each of its recipes at the default answers
 (`quick`), and answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked,
@@ -316,7 +316,8 @@ def main(words: list[str]) -> int:
     First what takes all cores, variant by variant, then the smoke runs, each of which takes one, side by side.
     """
     level = words[0] if words and words[0] in ("quick", "release", "all") else "quick"
-    named = [word for word in words if word != level]
+    steps = {name: do for name, do in STEPS.items() if f"--no-{name}" not in words}
+    named = [word for word in words if word != level and not word.startswith("--no-")]
     done_before: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="variants-") as folder:
         try:
@@ -324,11 +325,11 @@ def main(words: list[str]) -> int:
         except Wrong as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-        print(f"{_row(STEPS)}  ok   variant (s; =: the same bytes passed before)")
+        print(f"{_row(steps)}  ok   variant (s; =: the same bytes passed before)")
         sound = []
         for trial in chosen:
             trial.folder.mkdir()
-            sound += [trial] if _tell(trial, STEPS, *attempt(trial, STEPS, done_before)) else []
+            sound += [trial] if _tell(trial, steps, *attempt(trial, steps, done_before)) else []
         print(f"{_row(SMOKE)}  ok   variant")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             tried = pool.map(lambda trial: attempt(trial, SMOKE, done_before), sound)
