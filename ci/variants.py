@@ -1,10 +1,13 @@
-"""Generates every variant and tries it as its user would: `ci/variants.py [quick|release|all] [--no-STEP] [WORD …]`.
+"""Generates every variant and tries it as its user would.
+
+    python ci/variants.py [quick|release|all] [--no-STEP …] [WORD …]
 
 The variants come from copier.yml, parts/ and recipes/: each task with each of its recipes at the default answers
 (`quick`), and answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked,
 its imports are compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked
 submission and a report. All share this Python's environment. What depends on the same bytes as before is not done
-again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it.
+again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it; a STEP, a
+column of what is printed, is left out.
 
 `release` is `quick` with the tests marked `release`, which `quick` leaves out; that has one repository type-checked, as
 ci/test does it for all code in place.
@@ -316,7 +319,11 @@ def main(words: list[str]) -> int:
     First what takes all cores, variant by variant, then the smoke runs, each of which takes one, side by side.
     """
     level = words[0] if words and words[0] in ("quick", "release", "all") else "quick"
-    steps = {name: do for name, do in STEPS.items() if f"--no-{name}" not in words}
+    left_out = {word.removeprefix("--no-") for word in words if word.startswith("--no-")}
+    if unknown := left_out - (STEPS.keys() - {"render"}):
+        print(f"error: no step that can be left out is called {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 1
+    steps = {name: do for name, do in STEPS.items() if name not in left_out}
     named = [word for word in words if word != level and not word.startswith("--no-")]
     done_before: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="variants-") as folder:

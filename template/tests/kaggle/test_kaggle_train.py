@@ -185,7 +185,6 @@ def interrupted(_notebook):
     raise KeyboardInterrupt
 
 
-@pytest.mark.release  # one is refused in the training that is cut, too
 def test_a_run_of_this_machine_is_replaced_on_demand_alone_and_by_what_stays_in_its_folder(state, cloud, output, repo):
     assert main(["split"]) == main(["train", "train.epochs=1"]) == 0
     assert "train.epochs was 1, is 4" in refusal(output)
@@ -229,14 +228,17 @@ def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
 
 @pytest.mark.skipif("vision" not in KITS, reason="models of other tasks have no backbone")
 def test_a_backbone_that_is_a_folder_here_goes_along(state, cloud_for, tmp_path):
-    cloud_for(import_module("vision.small"))
+    cloud = cloud_for(import_module("vision.small"))
     (Path("data") / "clip").mkdir()
     for name in ("config.json", "model.safetensors"):
         (Path("data") / "clip" / name).write_text("{}", encoding="utf-8")
     members = [{"name": "one"}, {"name": "two", "model": {"backbone": "data/clip"}}]
-    config = configure(import_module("vision.small").SMALL, members=members)
+    config = configure(import_module("vision.small").SMALL, members=members, kaggle={"competition": SLUG})
     packed = pack(config, tmp_path / "code")
     assert {path.name for path in (packed.folder / "code/data").rglob("*.*")} == {"config.json", "model.safetensors"}
+    cloud.runs = False
+    stopped_looking("members=[]", "model.backbone=data/clip", "model.pretrained=true", "kaggle.train.internet=false")
+    assert len(cloud.sessions) == 1  # nothing of it has to be fetched
 
 
 def test_code_that_is_not_the_one_that_was_mounted_trains_nothing(state, cloud, output):

@@ -34,8 +34,8 @@ PRETRAINED = 60  # images of each other pair of color and shape
 def write_demo(config: ImageConfig) -> Path:
     """Writes train and test images, their tables and a CLIP model's folder `clip/` into `data.root`.
 
-    There are ten test images for each training image, so pseudo-labels have something to teach. The model saw each
-    color and each shape by daylight, but no class of the competition.
+    There are ten test images for each training image. The model saw each color and each shape by daylight, but no
+    class of the competition.
 
     Raises:
         CompError: the folder holds other files already.

@@ -1,5 +1,8 @@
 """A batch that does not fit the memory is cut, and its size stays what was asked for."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -67,3 +70,17 @@ def test_one_image_at_a_time_is_too_few_to_normalize_and_one_line_says_so(compet
     assert status == 1
     assert err.startswith("error: batch normalization needs two images at a time")
     assert len(err.splitlines()) == 1
+
+
+def test_a_training_gives_back_the_one_before_though_libraries_are_left_out_of_collections(fit_fold):
+    network, _ = fit_fold()
+    network.cycle = [network]  # counting references alone would keep it for ever
+    before = weakref.ref(network)
+    del network
+    gc.disable()
+    try:
+        fit_fold()
+        assert before() is None
+    finally:
+        gc.enable()
+    assert gc.get_freeze_count() > 100_000

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import comp
 from comp.config import Experiment
@@ -68,13 +69,23 @@ def _files(config: Experiment) -> Iterator[tuple[str, Path]]:
             yield f"{WORK}/{name}", path
 
 
+def fetches_weights(model: Any) -> bool:
+    """Whether a configuration's `model` takes its weights from the internet: no file or folder of them is here."""
+    return getattr(model, "pretrained", False) and model.weights is None and not is_folder(model.backbone)
+
+
+def is_folder(backbone: str) -> bool:
+    """Whether the backbone is a folder of weights of this machine, not a name."""
+    return Path(backbone).expanduser().is_dir()
+
+
 def _models(config: Experiment) -> Iterator[Path]:
     """The files of `model.weights`, and of a backbone that is a folder, of each model that is trained."""
     for trained in members_of(config) if config.members else [config]:
         model = getattr(trained, "model", None)
         for key in ("weights", "backbone"):
             named = getattr(model, key, None)
-            if named is None or (key == "backbone" and not Path(named).expanduser().is_dir()):
+            if named is None or (key == "backbone" and not is_folder(named)):
                 continue  # the hub has it
             path = Path(named)
             if path.is_absolute() or ".." in path.parts or not path.exists():

@@ -10,7 +10,7 @@ from comp.errors import CompError, shown
 from comp.kaggle.client import competition
 from comp.kaggle.publish import owner_here
 from comp.kaggle.training.fetch import fetch_runs
-from comp.kaggle.training.packed import pack
+from comp.kaggle.training.packed import fetches_weights, pack
 from comp.kaggle.training.pushed import Pushed, folder_of, read_pushed, write_pushed
 from comp.kaggle.training.sessions import Job, followed, push
 from comp.runs.lock import locked
@@ -106,9 +106,7 @@ def _job(config: Experiment, arguments: list[str]) -> Job:
     for key in ("pretrain", "student"):
         if getattr(config, key, None) is not None:
             raise CompError(f"{key}: on Kaggle there is the competition's data alone: train this here, with comp train")
-    model, settings = getattr(config, "model", None), config.kaggle.train
-    is_here = getattr(model, "weights", None) is not None or Path(getattr(model, "backbone", "")).expanduser().is_dir()
-    if not settings.internet and getattr(model, "pretrained", False) and not is_here:
+    if fetches_weights(getattr(config, "model", None)) and not config.kaggle.train.internet:
         raise CompError(
             "kaggle.train.internet=false, and model.pretrained fetches weights from the internet: set "
             "kaggle.train.internet=true, or model.weights to a file below this folder, which goes along"
