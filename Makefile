@@ -6,7 +6,7 @@ demo: ## generate a repository, train three folds on the demo data, score the su
 test: ## the generator's tests, then each task and recipe with a generated repository's own tests
 	ci/test
 
-test-release: ## the same, and the tests that only a release must pass
+test-release: ## the same, the tests that only a release must pass, and docs/guide.md typed for each task
 	ci/test release
 
 test-all: ## these, and every variant (ci/variants.py all)

@@ -22,6 +22,13 @@ def figures_in(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
 
 
+def test_a_part_leaves_its_figures(tmp_path: Path):
+    done = gpu_sh(str(tmp_path), "fsdp")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert figures_in(tmp_path) == {"fsdp/large.json"}
+
+
+@RELEASE  # the quickest part runs above
 def test_training_leaves_its_figures(tmp_path: Path):
     done = gpu_sh(str(tmp_path), "training")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -30,7 +37,7 @@ def test_training_leaves_its_figures(tmp_path: Path):
     assert [run["contender"] for run in runs if run["epochs"]] == ["ours-device", "timm"]
 
 
-@RELEASE  # all parts but the first, which runs above
+@RELEASE  # all parts but the first, for which there is a test above
 def test_a_part_that_fails_is_named_and_the_others_leave_theirs(tmp_path: Path):
     done = gpu_sh(str(tmp_path), "--contenders", "nobody")  # an option of the first part
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "error: failed: training"), done.stdout + done.stderr

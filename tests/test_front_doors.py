@@ -73,7 +73,7 @@ def test_cookiecutter_asks_what_copier_asks():
     assert {name for name in asked if not name.startswith("_")} == PROMPTS.keys() - LEFT_OUT
 
 
-@pytest.mark.parametrize(("task", "recipe"), by_level(APPROACHES, FIRST_OF_EACH))
+@pytest.mark.parametrize(("task", "recipe"), by_level(APPROACHES, FIRST_OF_EACH[:1]))
 def test_both_doors_lead_to_the_same_repository(desk, task, recipe):
     extra = {"title": TITLE, "task": task, "recipe": recipe, "compute": "cpu", "tracker": "tensorboard"}
     done = cookiecutter(desk, GH, *(f"{name}={value}" for name, value in extra.items()))

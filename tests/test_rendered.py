@@ -18,6 +18,7 @@ from checks import jinja_left_over, misdeclared, named, project
 from copier import run_copy
 from rendering import (
     APPROACHES,
+    FIRST_OF_EACH,
     FIRST_TASK,
     PARTS,
     RECIPES,
@@ -53,15 +54,16 @@ def by_name(variants: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 WITH_THE_DEFAULTS, VARIANTS = by_name(quick(PROMPTS)), by_name(variants())
 DAILY = [*WITH_THE_DEFAULTS.values(), *(given for given in VARIANTS.values() if given["task"] == FIRST_TASK)]
+WHOLE = [{"task": task, "recipe": name} for task, name in FIRST_OF_EACH]
 
 
 @pytest.fixture(params=by_level(VARIANTS.values(), DAILY), ids=VARIANTS.keys())
 def repo(request: pytest.FixtureRequest, render: Any, render_abridged: Any) -> Path:
-    """A variant; where answers are no defaults without the code of tasks, which no answer changes."""
-    return (render if request.param in WITH_THE_DEFAULTS.values() else render_abridged)(**request.param)
+    """A variant; but for one of each task without the code of tasks, which no answer changes."""
+    return (render if request.param in WHOLE else render_abridged)(**request.param)
 
 
-@pytest.fixture(params=WITH_THE_DEFAULTS.values(), ids=WITH_THE_DEFAULTS.keys())
+@pytest.fixture(params=by_level(WITH_THE_DEFAULTS.values(), WHOLE), ids=WITH_THE_DEFAULTS.keys())
 def whole_repo(request: pytest.FixtureRequest, render: Any) -> Path:
     return render(**request.param)
 

@@ -7,6 +7,7 @@ from itertools import combinations, product
 from pathlib import Path
 
 import pytest
+import yaml
 from checks import files_in, jinja_left_over, misdeclared, unlike_the_sample, untidy
 from rendering import ROOT, TEMPLATE
 from variants import VALUES, Prompts, Trial, Wrong, own_tests, pairs, quick, uncovered
@@ -151,6 +152,39 @@ def test_a_submission_is_compared_with_the_sample(tmp_path, text, faults):
     for name, content in (("ours.csv", text), ("sample.csv", SAMPLE)):
         (tmp_path / name).write_text(content, encoding="utf-8")
     assert len(unlike_the_sample(tmp_path / "ours.csv", tmp_path / "sample.csv")) == faults
+
+
+def test_demo_data_is_made_once_and_what_a_run_adds_stays_out_of_the_copy(render, tmp_path):
+    trials: list[Trial] = []
+    for name in ("one", "other"):
+        trials.append(Trial({"task": "align", "recipe": "align-modern"}, tmp_path / name))
+        shutil.copytree(render(task="align"), trials[-1].repo)
+    one, other = trials
+    demo = yaml.safe_load((one.repo / "conf/demo.yaml").read_text(encoding="utf-8"))
+    one.demo_data(demo)
+    made = files_of(one.repo / "data/demo")
+    (one.repo / "data/demo/folds.csv").write_text("x", encoding="utf-8")
+    shutil.rmtree(other.repo / "src")  # it runs nothing
+    other.demo_data(demo)
+    assert files_of(other.repo / "data/demo") == made
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files_in(folder)}
+
+
+def test_in_short_every_model_trains_for_one_epoch(tmp_path):
+    demo = {
+        "members": [{"name": "a", "train": {"epochs": 8, "lr": 0.1}}, {"name": "b"}],
+        "pseudo": {"rounds": 2, "train": {"epochs": 9}},
+    }
+    first = Trial({"task": "clip", "recipe": "clip-modern"}, tmp_path, is_first=True).in_short(demo)
+    assert first == [
+        "pseudo.train.epochs=1",
+        'members=[{"name": "a", "train": {"epochs": 1, "lr": 0.1}}, {"name": "b", "train": {"epochs": 1}}]',
+        "train.processes=2",
+    ]
+    assert Trial({"task": "align", "recipe": "align-modern"}, tmp_path).in_short({}) == ["baselines=[mean]"]
 
 
 def test_a_step_that_fails_says_which_command_and_why(render, tmp_path):

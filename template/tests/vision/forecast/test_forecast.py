@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import for_a_release
 
 from comp.vision.forecast.estimate import Plan, less, of_inference, of_training, peak_ram
 from comp.vision.forecast.forecast import Forecast, ModelForecast, lines_of, made_forecast
@@ -99,11 +100,11 @@ def test_where_only_inference_is_too_long_its_own_cuts_are_named():
 @pytest.mark.parametrize(
     "sections",
     [
-        {},
+        for_a_release({}),
         {"train": {"epochs": 3, "freeze_epochs": 1, "ema_decay": 0.9, "keep": "ema", "save_every": "1 epochs"}},
-        {"train": {"epochs": 2, "freeze": ["*"], "cache_frozen": 2}},
+        for_a_release({"train": {"epochs": 2, "freeze": ["*"], "cache_frozen": 2}}),
         {"data": {"cache": False}, "predict": {"views": ["identity", "hflip"]}, "train": {"workers": 0}},
-        {"model": {"metadata": ["height"]}},
+        for_a_release({"model": {"metadata": ["height"]}}),
     ],
 )
 def test_it_runs_the_real_training_and_leaves_no_trace(competition, configure, comp, sections):
@@ -123,6 +124,7 @@ def cpu_seconds(process=time.process_time) -> float:
     return process() + sum(os.times()[2:4])
 
 
+@pytest.mark.release  # what it counts is looked at above
 def test_the_forecast_is_near_to_what_the_training_takes(competition, configure, comp, comp_process, monkeypatch):
     """Of a run of a few seconds, in CPU time."""
     config = configure(train={"epochs": 40}, model={"image_size": 64}, limits={"seconds": 2})
