@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.distributed import is_available, is_initialized
-from torch.distributed.nn.functional import all_gather
+from torch import Tensor, distributed
 
 _alone = False
 
@@ -17,9 +16,9 @@ def of_all_processes(own: Tensor) -> Tensor:
     Each process then computes the same loss of the whole batch. The backward pass sums what all of them say of a
     share, and distributed training takes the mean over processes: the gradient of that one loss.
     """
-    if _alone or not (is_available() and is_initialized()):
+    if _alone or not (distributed.is_available() and distributed.is_initialized()):
         return own
-    return torch.cat(all_gather(own.contiguous()))
+    return _Gathered.apply(own.contiguous())
 
 
 @contextmanager
@@ -31,3 +30,17 @@ def alone() -> Iterator[None]:
         yield
     finally:
         _alone = before
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        shares = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(shares, own)
+        return torch.cat(shares)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total.chunk(distributed.get_world_size())[distributed.get_rank()]
