@@ -174,6 +174,7 @@ class Trial:
     answers: Answers
     folder: Path
     is_first: bool = False  # of its task
+    processes: int = 1  # that train
     config: str = "conf/demo.yaml"
     cache: Path = field(default_factory=lambda: ROOT / "template" / ".mypy_cache")  # PyTorch takes the time
     untried: list[str] = field(default_factory=list)  # tests, as pytest takes them; none: all
@@ -239,16 +240,18 @@ class Trial:
                 MADE[key] = shutil.copytree(place, self.folder / "demo data")
 
     def in_short(self, demo: dict[str, Any]) -> list[str]:
-        """One epoch of members and students too. The first of a task trains with two processes.
+        """One epoch of members and students too; with two processes where no task has tried this training.
 
-        Others do not look for duplicates in the same images, nor for a baseline of the same embeddings, again.
+        All but the first of a task do not look for duplicates in the same images, nor for baselines, again.
         """
         words = ["pseudo.train.epochs=1"] if "epochs" in demo.get("pseudo", {}).get("train", {}) else []
         if members := demo.get("members"):
             short = [{**each, "train": {**each.get("train", {}), "epochs": 1}} for each in members]
             words.append(f"members={json.dumps(short)}")
+        if self.processes > 1:
+            words.append(f"train.processes={self.processes}")
         if self.is_first:
-            return [*words, "train.processes=2"]
+            return words
         images = "vision" in constants_of()["parts"][self.answers["task"]]
         return [*words, "folds.near_duplicates=null" if images else "baselines=[mean]"]
 
@@ -331,9 +334,11 @@ def trials(level: str, folder: Path) -> Iterator[Trial]:
     for number, answers in enumerate(made if level == "all" else quick(prompts)):
         trial = Trial(answers, folder / str(number), release=level != "quick")
         trial.is_first = answers["task"] not in seen
+        shared = str(sorted(set(constants_of()["parts"][answers["task"]]) - set(trial.own_folders())))
+        trial.processes = 2 if shared not in seen else 1
         if number >= len(quick(prompts)):
             trial.config = "conf/smoke.yaml"
-        seen.add(answers["task"])
+        seen |= {answers["task"], shared}
         yield trial
 
 

@@ -178,7 +178,7 @@ def test_in_short_every_model_trains_for_one_epoch(tmp_path):
         "members": [{"name": "a", "train": {"epochs": 8, "lr": 0.1}}, {"name": "b"}],
         "pseudo": {"rounds": 2, "train": {"epochs": 9}},
     }
-    first = Trial({"task": "clip", "recipe": "clip-modern"}, tmp_path, is_first=True).in_short(demo)
+    first = Trial({"task": "clip", "recipe": "clip-modern"}, tmp_path, is_first=True, processes=2).in_short(demo)
     assert first == [
         "pseudo.train.epochs=1",
         'members=[{"name": "a", "train": {"epochs": 1, "lr": 0.1}}, {"name": "b", "train": {"epochs": 1}}]',

@@ -137,6 +137,7 @@ def test_the_forecast_is_near_to_what_the_training_takes(competition, configure,
     assert seconds / 2 < made.training() < 2 * seconds  # other work moves both
 
 
+@pytest.mark.release  # the one model of other experiments is measured above
 def test_members_are_measured_each_and_one_may_be_left_out(competition, configure, comp):
     members = [{"name": "a", "train": {"epochs": 9}}, {"name": "b", "model": {"image_size": 32}}]
     configure(members=members, limits={"seconds": 0.3}, steps=["split", "train", "pseudo", "blend", "submit"])

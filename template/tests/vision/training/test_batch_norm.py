@@ -49,6 +49,7 @@ distributed.destroy_process_group()
 """
 
 
+@pytest.mark.release  # what is trained with it is the same: test_several_processes.py
 def test_outputs_gradients_and_statistics_of_two_processes_are_those_of_one(repo):
     (repo / "shared.py").write_text(SHARED)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "shared.py"]

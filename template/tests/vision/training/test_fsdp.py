@@ -112,6 +112,7 @@ def probabilities(name: str, table: str) -> pd.DataFrame:
     return pd.read_parquet(f"runs/{name}/{table}.parquet").set_index("id").filter(like="p_")
 
 
+@pytest.mark.release  # what is kept of such a training is looked at below
 def test_parts_of_a_model_learn_what_the_whole_one_learns(within, comp):
     """Weights, average, scores and predictions; with a frozen epoch, pieces, clipping and rows that do not divide."""
     assert "fsdp    2 processes share the model, which is put together in 7 units" in Path("told.txt").read_text()
