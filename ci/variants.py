@@ -231,7 +231,8 @@ class Trial:
 
     def demo_data(self, demo: dict[str, Any]) -> None:
         """Made by the first with these settings; others of its task get a copy."""
-        place, key = self.repo / demo["data"]["root"], f"{self.answers['task']} {demo['data']}"
+        recipe = yaml.safe_load((self.repo / "conf" / demo["base"]).read_text(encoding="utf-8"))
+        place, key = self.repo / demo["data"]["root"], f"{self.answers['task']} {recipe.get('data')} {demo['data']}"
         with MAKING[key]:
             if key in MADE:
                 shutil.copytree(MADE[key], place)

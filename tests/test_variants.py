@@ -164,9 +164,12 @@ def test_demo_data_is_made_once_and_what_a_run_adds_stays_out_of_the_copy(render
     one.demo_data(demo)
     made = files_of(one.repo / "data/demo")
     (one.repo / "data/demo/folds.csv").write_text("x", encoding="utf-8")
-    shutil.rmtree(other.repo / "src")  # it runs nothing
-    other.demo_data(demo)
+    shutil.rmtree(other.repo / "src")
+    other.demo_data(demo)  # runs nothing
     assert files_of(other.repo / "data/demo") == made
+    append(other.repo / "conf" / demo["base"], "data: {train: elsewhere}\n")
+    with pytest.raises(Wrong, match="comp demo-data"):
+        other.demo_data(demo)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
