@@ -5,9 +5,9 @@
 The variants come from copier.yml, parts/ and recipes/: each task with each of its recipes at the default answers
 (`quick`), and answers to all prompts that meet each other in pairs (`all`). Each is rendered, linted and type-checked,
 its imports are compared with its dependencies, its own tests run, and so does its pipeline, from demo data to a checked
-submission and a report. All share this Python's environment. What depends on the same bytes as before is not done
-again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it; a STEP, a
-column of what is printed, is left out.
+submission and a report. All share this Python's environment. What depends on the same bytes as in another variant is
+not done again: the modules of a task are type-checked and tested once. A WORD chooses the variants whose name has it; a
+STEP, a column of what is printed, is left out.
 
 `release` is `quick` with the tests marked `release`, which `quick` leaves out; that has one repository type-checked, as
 ci/test does it for all code in place.
@@ -157,7 +157,7 @@ def uncovered(prompts: Prompts, made: list[Answers]) -> list[str]:
 
 TAKES_SMALL = re.compile(r"^def \w+\([^)]*\bsmall\b", re.MULTILINE)  # a test, or a fixture, of each task's own data
 MADE: dict[str, Path] = {}  # demo data, by task and settings
-MAKING: defaultdict[str, Lock] = defaultdict(Lock)  # it, likewise
+MAKING: defaultdict[str, Lock] = defaultdict(Lock)  # what one makes and others wait for
 READS_RECIPES = re.compile(r"\brecipes\(\)")
 
 # ------------------------------------------------------------------ trying one
@@ -173,8 +173,7 @@ class Trial:
 
     answers: Answers
     folder: Path
-    is_first: bool = False  # of its task
-    processes: int = 1  # that train
+    is_first: bool = False  # of those whose tasks share all but their own part
     config: str = "conf/demo.yaml"
     cache: Path = field(default_factory=lambda: ROOT / "template" / ".mypy_cache")  # PyTorch takes the time
     untried: list[str] = field(default_factory=list)  # tests, as pytest takes them; none: all
@@ -191,6 +190,7 @@ class Trial:
 
     def render(self) -> None:
         """As a user does it, from what stands in the working tree."""
+        self.folder.mkdir()
         data = [word for name, value in self.answers.items() for word in ("--data", f"{name}={value}")]
         command = ["copier", "copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", *data, str(ROOT), str(self.repo)]
         self.run(*command, cwd=self.folder)
@@ -201,7 +201,8 @@ class Trial:
         refuse(untidy(self.repo))
 
     def types(self) -> None:
-        refuse(mistyped(self.repo, self.cache))
+        with MAKING[str(self.cache)]:
+            refuse(mistyped(self.repo, self.cache))
 
     def install(self) -> None:
         refuse(misdeclared(self.repo))
@@ -209,7 +210,8 @@ class Trial:
     def tests(self) -> None:
         """All of them; where a shared part has passed as another task's, those of `own_tests`."""
         words = () if self.release else ("-m", "not release")
-        at_once = f"{(os.cpu_count() or 1) + 1}"  # now and then one waits for a process of its own
+        cores = os.cpu_count() or 1
+        at_once = str(cores + 1 if self.is_first else 0)  # now and then one waits for a process of its own
         self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", at_once, *words, *self.untried)
 
     def smoke(self) -> None:
@@ -241,19 +243,17 @@ class Trial:
                 MADE[key] = shutil.copytree(place, self.folder / "demo data")
 
     def in_short(self, demo: dict[str, Any]) -> list[str]:
-        """One epoch of members and students too; with two processes where no task has tried this training.
+        """One epoch of members and students too.
 
-        All but the first of a task do not look for duplicates in the same images, nor for baselines, again.
+        The first trains with two processes; others do not look for duplicates, nor fit all baselines, once more.
         """
         words = ["pseudo.train.epochs=1"] if "epochs" in demo.get("pseudo", {}).get("train", {}) else []
         if members := demo.get("members"):
             short = [{**each, "train": {**each.get("train", {}), "epochs": 1}} for each in members]
             words.append(f"members={json.dumps(short)}")
-        if self.processes > 1:
-            words.append(f"train.processes={self.processes}")
         if self.is_first:
-            return words
-        images = "vision" in constants_of()["parts"][self.answers["task"]]
+            return [*words, "train.processes=2"]
+        images = "vision" in self.shared_folders()
         return [*words, "folds.near_duplicates=null" if images else "baselines=[mean]"]
 
     def run(self, program: str, *words: str, cwd: Path | None = None) -> None:
@@ -272,6 +272,11 @@ class Trial:
         parts: dict[str, list[str]] = constants_of()["parts"]
         others = {folder for task, folders in parts.items() if task != self.answers["task"] for folder in folders}
         return [folder for folder in parts[self.answers["task"]] if folder not in others]
+
+    def shared_folders(self) -> tuple[str, ...]:
+        """Of its task and others, likewise."""
+        own = self.own_folders()
+        return tuple(folder for folder in constants_of()["parts"][self.answers["task"]] if folder not in own)
 
     def house(self) -> str:
         """The bytes of code and tests that are not its task's alone."""
@@ -293,6 +298,16 @@ class Trial:
             if name.startswith(("src", "tests")) and not name.startswith(left_out):
                 found.update(name.encode() + b"\0" + path.read_bytes())
         return found.hexdigest()
+
+    def is_taken(self, step: str, taken: set[str]) -> bool:
+        """Whether another variant with the same bytes is tried, or was; if none, this one is from now on."""
+        if step == "render":
+            return self.repo.exists()
+        key = self.key(step)
+        with MAKING["taken"]:
+            found = key in taken
+            taken.add(key)
+        return found
 
     def key(self, step: str) -> str:
         """The bytes that a step depends on.
@@ -331,23 +346,18 @@ def trials(level: str, folder: Path) -> Iterator[Trial]:
     prompts = Prompts.read()
     made = quick(prompts) + pairs(prompts)
     refuse([f"copier.yml offers {choice}, and no variant makes that choice" for choice in uncovered(prompts, made)])
-    seen: set[str] = set()
     for number, answers in enumerate(made if level == "all" else quick(prompts)):
         trial = Trial(answers, folder / str(number), release=level != "quick")
-        trial.is_first = answers["task"] not in seen
-        shared = str(sorted(set(constants_of()["parts"][answers["task"]]) - set(trial.own_folders())))
-        trial.processes = 2 if shared not in seen else 1
         if number >= len(quick(prompts)):
             trial.config = "conf/smoke.yaml"
-        seen |= {answers["task"], shared}
         yield trial
 
 
 def main(words: list[str]) -> int:
     """Prints a line a variant, and what went wrong; 1 if something did.
 
-    First what takes all cores, variant by variant, then the smoke runs, each of which takes one, side by side: those
-    that are the first of their task, and make its demo data, before the others.
+    First those whose tests take all cores, one after the other; then, side by side, the others and all smoke runs, each
+    of which takes one.
     """
     level = words[0] if words and words[0] in ("quick", "release", "all") else "quick"
     left_out = {word.removeprefix("--no-") for word in words if word.startswith("--no-")}
@@ -356,58 +366,55 @@ def main(words: list[str]) -> int:
         return 1
     steps = {name: do for name, do in STEPS.items() if name not in left_out}
     named = [word for word in words if word != level and not word.startswith("--no-")]
-    done_before: set[str] = set()
+    taken: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="variants-") as folder:
         try:
             chosen = [trial for trial in trials(level, Path(folder)) if all(word in trial.name for word in named)]
         except Wrong as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-        print(f"{_row(steps)}  ok   variant (s; =: the same bytes passed before)")
-        sound = []
-        for trial in chosen:
-            trial.folder.mkdir()
-            sound += [trial] if _tell(trial, steps, *attempt(trial, steps, done_before)) else []
-        print(f"{_row(SMOKE)}  ok   variant")
+        for trial in {trial.shared_folders(): trial for trial in reversed(chosen)}.values():
+            trial.is_first = True
+        all_steps, failed = {**steps, **SMOKE}, []
+        print(f"{_row(all_steps)}  ok   variant (s; =: the same bytes are tried in another line)")
+        for trial in filter(lambda trial: trial.is_first, chosen):
+            failed += [trial] if not _tell(trial, *attempt(trial, steps, taken), of=len(all_steps)) else []
+        rest = sorted((trial for trial in chosen if trial not in failed), key=lambda trial: not trial.is_first)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            in_turn = sorted(sound, key=lambda trial: not trial.is_first)
-            tried = pool.map(lambda trial: attempt(trial, SMOKE, done_before), in_turn)
-            ran = [_tell(trial, SMOKE, *outcome) for trial, outcome in zip(in_turn, tried, strict=True)]
-    return int(not all(ran) or sound != chosen)
+            tried = pool.map(lambda trial: attempt(trial, all_steps, taken), rest)
+            ran = [_tell(trial, *outcome, of=len(all_steps)) for trial, outcome in zip(rest, tried, strict=True)]
+    return int(bool(failed) or not all(ran))
 
 
 def _row(cells: Iterable[str]) -> str:
     return "  ".join(f"{cell:>7}" for cell in cells)
 
 
-def _tell(trial: Trial, steps: dict[str, Callable[[Trial], None]], cells: list[str], fault: str) -> bool:
-    """Prints a variant's line and what was wrong; whether nothing was."""
-    print(f"{_row(cells):<{len(_row(steps))}}  {'no ' if fault else 'yes'}  {trial.name}", flush=True)
+def _tell(trial: Trial, cells: list[str], fault: str, of: int) -> bool:
+    """Prints a variant's line, with `of` cells, and what was wrong; whether nothing was."""
+    print(f"{_row([*cells, *[''] * (of - len(cells))])}  {'no ' if fault else 'yes'}  {trial.name}", flush=True)
     if fault:
         print(fault, file=sys.stderr, flush=True)
     return not fault
 
 
-def attempt(trial: Trial, steps: dict[str, Callable[[Trial], None]], done_before: set[str]) -> tuple[list[str], str]:
-    """A cell a step, and what was wrong: the first fault ends it."""
+def attempt(trial: Trial, steps: dict[str, Callable[[Trial], None]], taken: set[str]) -> tuple[list[str], str]:
+    """A cell a step, and what was wrong: the first fault ends it. `taken`: keys of what was tried, or is just now."""
     cells: list[str] = []
     for step, do in steps.items():
-        if step != "render" and (key := trial.key(step)) in done_before:
+        if trial.is_taken(step, taken):
             cells.append("=")
             continue
         started = time.monotonic()
         if step == "tests":
             house, ground = trial.house(), trial.ground()
-            trial.untried = own_tests(trial, house in done_before) if {house, ground} & done_before else []
+            trial.untried = own_tests(trial, house in taken) if {house, ground} & taken else []
+            taken |= {house, ground}
         try:
             do(trial)
         except Wrong as error:
             return [*cells, "wrong"], f"{step}: {error}"
         cells.append(f"{time.monotonic() - started:.1f}")
-        if step != "render":
-            done_before.add(key)
-        if step == "tests":
-            done_before |= {house, ground}
     return cells, ""
 
 

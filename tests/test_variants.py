@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 
 import pytest
+import variants
 import yaml
 from checks import files_in, jinja_left_over, misdeclared, unlike_the_sample, untidy
-from rendering import ROOT, TEMPLATE
+from rendering import PARTS, ROOT, TEMPLATE
 from variants import VALUES, Prompts, Trial, Wrong, own_tests, pairs, quick, uncovered
 
 ONCE = "{{ first_task is undefined }}"  # asked of everybody, when the repository is made
@@ -154,6 +156,33 @@ def test_a_submission_is_compared_with_the_sample(tmp_path, text, faults):
     assert len(unlike_the_sample(tmp_path / "ours.csv", tmp_path / "sample.csv")) == faults
 
 
+@pytest.mark.parametrize("failing", ["classify/classify-modern", "clip/clip-modern"])
+def test_what_takes_all_cores_comes_first_and_what_failed_is_tried_no_further(monkeypatch, capsys, failing):
+    tried: list[tuple[str, str]] = []
+
+    def render(trial: Trial) -> None:
+        (trial.repo / "tests").mkdir(parents=True)
+        (trial.repo / "src").mkdir()
+        (trial.repo / "src/code.py").write_text(trial.name, encoding="utf-8")
+
+    def step(name: str, trial: Trial) -> None:
+        tried.append((name, trial.name))
+        if (name, trial.name) == ("tests", failing):
+            raise Wrong("it fails")
+
+    monkeypatch.setattr(variants, "STEPS", {"render": render, "tests": partial(step, "tests")})
+    monkeypatch.setattr(variants, "SMOKE", {"smoke": partial(step, "smoke")})
+    assert variants.main(["quick"]) == 1
+    names = [name for what, name in tried if what == "tests"]
+    assert names[:2] == ["classify/classify-modern", "align/align-modern"]
+    assert len({*names}) == len(names) > len(PARTS)
+    assert sorted(name for what, name in tried if what == "smoke") == sorted(name for name in names if name != failing)
+    lines = capsys.readouterr().out.splitlines()
+    assert {name: f"no   {name}" if name == failing else f"yes  {name}" for name in names} == {
+        name: next(line for line in reversed(lines) if line.endswith(f"  {name}"))[-len(name) - 5 :] for name in names
+    }
+
+
 def test_demo_data_is_made_once_and_what_a_run_adds_stays_out_of_the_copy(render, tmp_path):
     trials: list[Trial] = []
     for name in ("one", "other"):
@@ -181,7 +210,7 @@ def test_in_short_every_model_trains_for_one_epoch(tmp_path):
         "members": [{"name": "a", "train": {"epochs": 8, "lr": 0.1}}, {"name": "b"}],
         "pseudo": {"rounds": 2, "train": {"epochs": 9}},
     }
-    first = Trial({"task": "clip", "recipe": "clip-modern"}, tmp_path, is_first=True, processes=2).in_short(demo)
+    first = Trial({"task": "clip", "recipe": "clip-modern"}, tmp_path, is_first=True).in_short(demo)
     assert first == [
         "pseudo.train.epochs=1",
         'members=[{"name": "a", "train": {"epochs": 1, "lr": 0.1}}, {"name": "b", "train": {"epochs": 1}}]',
