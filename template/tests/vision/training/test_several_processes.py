@@ -146,7 +146,7 @@ def test_weights_that_take_no_part_are_no_surprise(competition, configure, comp,
     assert finished.stdout.count(expected) == 2  # folds
 
 
-@pytest.mark.release  # as that of folds at once is told to: folds/test_jobs.py
+@pytest.mark.release  # each process saves as one does: test_resume.py
 @needs_signals
 def test_a_signal_to_the_starter_saves_and_ends_all_processes(competition, configure, comp):
     configure(train={"epochs": 2000, "batch_size": 4, "save_every": "1000 epochs"}, **UNEVEN)
