@@ -27,8 +27,11 @@ class Member:
     metrics: Mapping[str, Any] | None = None  # of a run
 
 
-def runs_of_these_folds(config: Experiment, split: Split) -> list[str]:
-    """The names in the leaderboard, without combinations and what is not finished; tells what is left out."""
+def runs_of_these_folds(config: Experiment, split: Split, scored: bool = False) -> list[str]:
+    """The names in the leaderboard, without combinations and what is not finished; tells what is left out.
+
+    `scored`: without those whose out-of-fold rows are unscored, too.
+    """
     names = [line["name"] for line in read_leaderboard() if line["name"] != config.name]
     chosen = []
     for name in names:
@@ -36,12 +39,15 @@ def runs_of_these_folds(config: Experiment, split: Split) -> list[str]:
         if not run.oof.is_file():
             continue
         oof, _, folds = read_oof(run.oof)
-        if _metrics_of(run).get("combines"):
+        metrics = _metrics_of(run)
+        if metrics.get("combines"):
             why = "is a combination itself"
         elif folds != split.digest:
             why = "has other folds"
         elif oof["fold"].nunique() < split.n:
             why = "is not finished"
+        elif scored and metrics.get("unscored"):
+            why = f"is unscored: {metrics['unscored']}"
         else:
             chosen.append(name)
             continue

@@ -283,10 +283,17 @@ def test_training_never_takes_the_place_of_a_stack(runs, comp):
     assert (status, err) == (1, "error: runs/stacked is made of other runs: give this one another name (name=…)\n")
 
 
-def test_with_a_member_that_is_unscored_the_stack_is_unscored(runs, comp):
+def test_with_an_unscored_member_a_mean_is_unscored_and_nothing_is_fitted(runs, comp):
     path = Path("runs/a/metrics.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "unscored": "its teachers saw the rows"}))
-    status, out, _ = comp("stack", "stack.members=[a,b]")
+    for words in (["stack", "stack.members=[a,b]"], ["blend", "blend.members=[a,b]", "blend.kind=weights"]):
+        status, _, err = comp(*words)
+        assert (status, err.count("\n")) == (1, 1)
+        assert "members: a is unscored (its teachers saw the rows)" in err
+    status, out, _ = comp("stack")
+    assert status == 0
+    assert "left out  a: is unscored: its teachers saw the rows" in out
+    status, out, _ = comp("blend", "blend.members=[a,b]")
     assert status == 0
     assert "unscored: a member is unscored: its teachers saw the rows" in out
     assert pd.read_csv("runs/leaderboard.csv").set_index("name").loc["stacked", "cv"] == "unscored"

@@ -196,6 +196,9 @@ def test_what_keeps_a_score_from_being_trusted_is_said_first(configure):
     page = report(config).read_text(encoding="utf-8")
     assert '<p class="sentence look">Unscored: its teachers saw them.' in page
     assert f"{metrics['scores']['accuracy']['oof']:.4f}" not in page.split("<h2>Training</h2>")[0]
+    assert "Shares of the classes" in page
+    assert "standard errors" not in page
+    assert not any(f"<td>{value:.4f}</td>" in page for value in metrics["scores"]["accuracy"]["folds"].values())
 
 
 def test_views_are_compared_with_the_epoch_that_was_kept(configure):

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import StratifiedKFold
 from support import for_a_release
+from vision.made_runs import make_run
 
+from comp.files import write_json
 from comp.folds import Split
 from comp.tables import Tables, Targets
+from comp.vision.folds.split import split
 from comp.vision.schema import ImageConfig, Submit
 from comp.vision.submission.decisions import Decision, fitted
 
@@ -30,11 +33,11 @@ def decided(
     first = next(iter(columns.values()))
     for k, (_, validated) in enumerate(StratifiedKFold(3, shuffle=True, random_state=0).split(first, first)):
         fold[validated] = k
-    split = Split(fold, tables.train["id"].to_numpy(), 3, "stratified", "digest")
+    parted = Split(fold, tables.train["id"].to_numpy(), 3, "stratified", "digest")
     oof = pd.concat([tables.train, pd.DataFrame(p, columns=targets.columns)], axis=1)
     oof = oof.sample(frac=1, random_state=0)  # in whatever order
     config = ImageConfig(metric=metric, metrics=[], submit=Submit(thresholds=thresholds))
-    return fitted(config, oof, tables, split)
+    return fitted(config, oof, tables, parted)
 
 
 def timid(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -90,3 +93,16 @@ def test_where_one_half_is_best_nothing_is_changed():
     decision = decided(LABELS, {"target_wet": y[:, 0], "target_red": y[:, 1]}, p, "macro_f1")
     assert decision.thresholds is None
     assert decision.about.endswith(": 0.5")
+
+
+def test_to_unscored_rows_nothing_is_fitted(competition, configure, comp):
+    config = configure(data={"classes": ["red", "green", "blue"]}, metric="quadratic_kappa", metrics=[])
+    split(config)
+    run = make_run(config, config.name)
+    assert "labels  quadratic_kappa out of fold" in comp("submit")[1]
+    write_json(run.metrics, {**run.read_metrics(), "unscored": "its teachers saw the rows"})
+    for wanted in ("auto", "each"):
+        status, out, _ = comp("submit", f"submit.thresholds={wanted}")
+        assert status == 0
+        assert "labels  the likeliest class: its rows are unscored, so nothing is fitted: its teachers saw" in out
+        assert "out of fold" not in out

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from comp.errors import CompError
-from comp.files import beside, write_text, written_whole
+from comp.files import beside, write_json, write_text, written_whole
 from comp.loop.tensors import write_tensors
 from comp.registry import register
 from comp.runs.predictions import oof_table, write_predictions
@@ -139,6 +139,9 @@ def test_rounding_that_changes_a_metric_is_told_with_its_size(submitted, comp, r
         assert told in out
     assert "accuracy of" not in out
     assert "as written" not in comp("submit", "metric=roc_auc", "metrics=[accuracy]")[1]
+    facts = {"metric": "roc_auc", "rows": 4, "folds": 1, "seconds": 1.0, "flatters": "", "scores": {}}
+    write_json(repo / "runs/small/metrics.json", {**facts, "unscored": "its teachers saw the rows"})
+    assert "out-of-fold" not in comp("submit", "metric=roc_auc", "metrics=[]", "submit.digits=6")[1]
 
 
 GRADES = {"0.0": ("0.0", "2.0", "10.0"), "0": ("0", "2", "10")}

@@ -66,12 +66,14 @@ def blend(config: ImageConfig) -> None:
     """Combines runs by a mean or by weights.
 
     Raises:
-        CompError: the members do not fit together, or `config.name` is a trained run.
+        CompError: the members do not fit together, weights would be fitted to unscored rows, or `config.name` is a
+            trained run.
     """
     tables, split = _opened(config)
-    members = open_members(config, config.blend.members, tables, split)
+    fitted = f"blend.kind={config.blend.kind}" if config.blend.kind in FITTED else ""
+    members = open_members(config, config.blend.members, tables, split, fitted)
     fit = blend_fit(config.blend, config.metric, tables.targets)
-    scheme = _scheme(members, split) if config.blend.kind in FITTED else "nothing"
+    scheme = _scheme(members, split) if fitted else "nothing"
     given = _input(config, [], scheme, members, tables, split)
     with locked(RunDir.of(config).path, "blend"):
         _combine(config, config.blend.kind, fit, given, tables, split)
@@ -81,10 +83,10 @@ def stack(config: ImageConfig) -> None:
     """Combines runs, and features of the images, by a learned combiner.
 
     Raises:
-        CompError: the members do not fit together, or `config.name` is a trained run.
+        CompError: the members do not fit together, one is unscored, or `config.name` is a trained run.
     """
     tables, split = _opened(config)
-    members = open_members(config, config.stack.members, tables, split)
+    members = open_members(config, config.stack.members, tables, split, f"stack.kind={config.stack.kind}")
     fit = stack_fit(config.stack, config.seed, tables.targets)
     given = _input(config, config.stack.features, _scheme(members, split), members, tables, split)
     with locked(RunDir.of(config).path, "stack"):

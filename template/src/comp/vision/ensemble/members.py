@@ -12,6 +12,7 @@ from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.folds import Split
 from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
+from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
 from comp.tables import GOLDEN, Tables, Targets, read_csv
 from comp.vision.ensemble.combiners import normalized
@@ -33,14 +34,18 @@ class Members:
     metrics: dict[str, Mapping[str, Any]]  # of the members that are runs, by their names
 
 
-def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Tables, split: Split) -> Members:
+def open_members(
+    config: ImageConfig, wanted: list[str | Foreign], tables: Tables, split: Split, fitted: str = ""
+) -> Members:
     """Reads the members; without any `wanted`, those of the experiment, or else all runs of these folds.
 
+    `fitted`: what is fitted to their out-of-fold rows, as the configuration says it, if anything is.
+
     Raises:
-        CompError: there is none, or one has other folds, rows or classes.
+        CompError: there is none, or one has other folds, rows or classes; or is unscored, and something is fitted.
     """
     if not wanted:
-        wanted = [member.name for member in members_of(config)] or runs_of_these_folds(config, split)  # type: ignore[assignment]
+        wanted = [member.name for member in members_of(config)] or runs_of_these_folds(config, split, bool(fitted))  # type: ignore[assignment]
     names = [member if isinstance(member, str) else member.name for member in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not wanted or twice:
@@ -49,6 +54,8 @@ def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Table
         member_of_run(member, tables, split) if isinstance(member, str) else _of_files(member, tables, split)
         for member in wanted
     ]
+    if fitted:
+        _refuse_unscored(members, fitted)
     rows = _common_rows(members, tables, split, config.data.on_bad_image == "drop")
     oof = Predicted(rows, split.fold[rows], _aligned([member.oof for member in members], tables.train, rows, tables))
     tests = {}
@@ -61,6 +68,16 @@ def open_members(config: ImageConfig, wanted: list[str | Foreign], tables: Table
     inner = None if without else {k: _inner(k, members, tables, split) for k in tests}
     metrics = {member.name: member.metrics for member in members if member.metrics is not None}
     return Members([member.name for member in members], oof, tests, inner, without, metrics)
+
+
+def _refuse_unscored(members: list[Member], fitted: str) -> None:
+    """Raises: CompError: a member's models learned from the rows that the combiner would be fitted to."""
+    for member in members:
+        if unscored := flags_of_metrics(member.metrics or {}).unscored:
+            raise CompError(
+                f"members: {member.name} is unscored ({unscored}), and {fitted} is fitted to out-of-fold rows, so it "
+                "would trust that member too much: leave it out, or run comp blend with blend.kind=mean"
+            )
 
 
 def _of_files(files: Foreign, tables: Tables, split: Split) -> Member:

@@ -21,7 +21,7 @@ def of_folds(name: str, rows: Rows) -> list[OfFold]:
 
 
 def folds_section(name: str, rows: Rows, found: list[OfFold]) -> Section:
-    """Score, loss, and class shares of each fold."""
+    """Score, loss, and class shares of each fold; where nothing was `found`, as the run is unscored, shares alone."""
     label = metric_label(name, rows.targets.kind)
     loss = "squared error" if rows.targets.kind == "regression" else "log loss"
     table = Table("", ["fold", "rows", label, "95 % interval", loss, "from the others"])
@@ -30,7 +30,7 @@ def folds_section(name: str, rows: Rows, found: list[OfFold]) -> Section:
         error = 1.96 * own.std() / np.sqrt(len(own))
         figures = [f"{each.score:.4f}", spread(*each.interval), f"{own.mean():.4f} ± {error:.4f}"]
         table.rows.append([str(each.number), str(each.rows), *figures, f"{each.deviations:+.1f} standard errors"])
-    section, shares = Section("Folds", [Text([in_words(found)]), table]), class_shares(rows)
+    section, shares = Section("Folds", [Text([in_words(found)]), table] if found else []), class_shares(rows)
     section.blocks += [shares] if shares is not None else []
     return section
 

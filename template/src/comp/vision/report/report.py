@@ -51,16 +51,16 @@ def report(config: ImageConfig) -> Path:
     groups = pd.factorize(units_of(config, folds, oof["id"]))[0]
     rows = Rows.of(oof, targets, groups)
     intervals = intervals_of(metrics, rows)
-    by_fold = of_folds(metrics["metric"], rows)
-    drift = [folds_section(metrics["metric"], rows, by_fold)] if len(by_fold) > 1 else []
+    by_fold = [] if metrics["unscored"] else of_folds(metrics["metric"], rows)
+    drift = [folds_section(metrics["metric"], rows, by_fold)] if len(rows.folds) > 1 else []
     histories = histories_of(run, metrics["metric"])
     sections = [
         scores_section(run, metrics, rows, intervals),
-        *_between(run, trained, metrics),
+        *([] if metrics["unscored"] else _between(run, trained, metrics)),
         training_section(run, metrics["metric"], histories, epochs_measured_on(metrics.get("views", []))),
         *_of_kind(config, run, rows),
         *gallery_sections(config, run, oof, targets),
-        parts_section(run, trained, metrics, rows),
+        *([] if metrics["unscored"] else [parts_section(run, trained, metrics, rows)]),
         *drift,
         priors_section(rows, read_predictions(run.test)[0]),
         timings_section(run, metrics, histories),

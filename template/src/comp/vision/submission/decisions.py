@@ -13,6 +13,7 @@ import pandas as pd
 from comp.errors import CompError
 from comp.folds import Split, load_split
 from comp.registry import greater_is_better, needs_order, needs_probabilities
+from comp.runs.flags import flags_of
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
@@ -61,7 +62,7 @@ def _has_thresholds(config: ImageConfig, form: Form, targets: Targets) -> bool:
 def decided(
     config: ImageConfig, run: RunDir, form: Form, targets: Targets, changed: pd.DataFrame | None = None
 ) -> Decision:
-    """As `submit.thresholds` says; where it does not matter, or the run has no out-of-fold rows, the usual.
+    """As `submit.thresholds` says; where it does not matter, or no out-of-fold rows can be trusted, the usual.
 
     `changed` are these rows as `submit.postprocess` leaves them, if it changes anything.
 
@@ -77,6 +78,8 @@ def decided(
         return Decision(targets, np.full(len(targets.classes), wanted), f"submit.thresholds={wanted:g}")
     if not run.oof.is_file():
         return Decision(targets)
+    if unscored := flags_of(run).unscored:
+        return Decision(targets, about=f"{_usual(targets)}: its rows are unscored, so nothing is fitted: {unscored}")
     oof, _, folds = read_oof(run.oof)
     tables = read_tables(config.data)
     split = load_split(config, tables)
@@ -108,10 +111,15 @@ def fitted(config: ImageConfig, oof: pd.DataFrame, tables: Tables, split: Split)
         told.append(f"{value:.4f} {'with one for all' if name == 'one' else 'fitted'}")
         if wanted != "auto" or _better(value, best, config.metric):
             best, found = value, Decision(targets, fit(p, y[rows], config.metric, targets))
-    usual = "the likeliest class" if targets.kind == "multiclass" else f"{PLAIN}"
+    usual = _usual(targets)
     chosen = usual if found.thresholds is None else _shown(found.thresholds, targets)
     about = f"{config.metric} out of fold {before:.4f} with {usual}, {', '.join(told)} (cross-fitted): {chosen}"
     return Decision(targets, found.thresholds, about)
+
+
+def _usual(targets: Targets) -> str:
+    """What is done without thresholds, in words."""
+    return "the likeliest class" if targets.kind == "multiclass" else f"{PLAIN}"
 
 
 def _shown(thresholds: np.ndarray, targets: Targets) -> str:

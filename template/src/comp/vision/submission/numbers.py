@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from comp.registry import metrics_for
+from comp.runs.flags import flags_of
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -28,10 +29,10 @@ def written(values: np.ndarray, digits: int | None) -> list[str]:
 def changed_scores(config: ImageConfig, form: Form) -> dict[str, tuple[float, float]]:
     """Metrics of the out-of-fold rows as predicted and as written, where the two differ.
 
-    Empty where labels are written, and where the run has no out-of-fold rows.
+    Empty where labels are written, and where the run has no out-of-fold rows, or unscored ones.
     """
     run = RunDir.of(config)
-    if not form.places or form.values == "labels" or not run.oof.is_file():
+    if not form.places or form.values == "labels" or not run.oof.is_file() or flags_of(run).unscored:
         return {}
     oof, targets, _ = read_predictions(run.oof)
     y, p = targets.encode(oof), oof[targets.columns].to_numpy()
