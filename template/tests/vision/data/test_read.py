@@ -195,6 +195,14 @@ def test_columns_with_one_1_per_row_are_one_label_per_row_unless_told_otherwise(
     assert read(target=target, kind="multiclass").targets == tables.targets
 
 
+def test_columns_that_numbers_name_are_classes_in_the_order_of_the_numbers(files):
+    files(TRAIN | TEST | {"train.csv": "id,10,2,0\n01,1,0,0\n02,0,1,0\n"})
+    tables = read(target=["10", "2", "0"], kind="multiclass")
+    assert tables.targets.classes == ("0", "2", "10")
+    assert tables.targets.positions.tolist() == [0, 2, 10]
+    assert tables.targets.encode(tables.train).tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
 @pytest.mark.parametrize("cells", ["1,1", "0,0"])
 def test_rows_that_are_not_one_hot_are_no_single_label(files, cells):
     files(TRAIN | TEST | {"train.csv": f"id,wet,red\n01,1,0\n02,{cells}\n"})

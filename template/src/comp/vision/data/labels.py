@@ -59,7 +59,8 @@ def find_targets(
                 f"ids {shown(train['id'][several])}: correct them, or set data.kind=multilabel"
             )
         kept["target"] = numbers.idxmax(axis=1).astype(object)
-        return kept, Targets("multiclass", tuple(columns))
+        numbered = all(number_of(column) is not None for column in columns)
+        return kept, Targets("multiclass", tuple(sorted(columns, key=_numbers_before_words) if numbered else columns))
     if kind == "binary":
         if len(columns) != 1:
             raise CompError(f"data.kind=binary takes one label column, data.target names {len(columns)}")
