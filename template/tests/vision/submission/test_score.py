@@ -139,3 +139,21 @@ def test_what_cannot_be_scored_is_refused_in_a_line(prepare, comp, submission, s
     status, _, err = comp("score")
     assert (status, err.count("\n")) == (1, 1)
     assert words in err
+
+
+def test_a_class_that_a_list_lacks_earns_nothing(prepare):
+    four = Targets("multiclass", ("bird", "cat", "dog", "owl"))
+    solution = "id,label\n01,owl\n02,dog\n03,cat\n04,bird\n"
+    lists = "id,label\n01,bird cat dog\n02,bird cat dog\n03,cat dog owl\n04,owl dog cat\n"
+    assert score_submission(prepare(four, lists, solution, metric="map@5")) == {"map@5": pytest.approx((1 / 3 + 1) / 4)}
+    assert score_submission(prepare(four, LABELS, solution, metric="map@3")) == {"map@3": 0.25}
+    assert score_submission(prepare(four, solution, solution, metric="map@3")) == {"map@3": 1.0}
+
+
+def test_what_stands_for_no_known_class_takes_a_place_and_may_be_right(prepare):
+    solution = "id,label\n01,cat\n02,new\n03,dog\n04,new\n"
+    lists = "id,label\n01,new cat\n02,new dog\n03,dog new\n04,cat new\n"
+    config = prepare(CATS, lists, solution, metric="map@3", metrics=["accuracy"], submit={"new": "new"})
+    assert score_submission(config) == {"map@3": 0.75, "accuracy": 0.5}
+    config = prepare(CATS, LABELS.replace("bird", "new"), solution, submit={"new": "new"})
+    assert score_submission(config) == {"accuracy": 0.25}

@@ -54,6 +54,11 @@ def reciprocal_places(y: np.ndarray, p: np.ndarray, depth: int) -> np.ndarray:
     return np.where(place < depth, 1 / (place + 1), 0.0)
 
 
+def listed_places(y: np.ndarray, listed: np.ndarray, depth: int) -> np.ndarray:
+    """(N,) as `reciprocal_places`, of lists: `listed` (N, K) is 1 / place of a class in the row's list, else 0."""
+    return (y * np.where(listed > 1 / (depth + 1), listed, 0.0)).sum(axis=1)
+
+
 def f_of_rows(y: np.ndarray, p: np.ndarray, beta: float) -> np.ndarray:
     """(N,) the F score of each row's labels; 1 where it has none and none is given."""
     truth, given = y >= 0.5, p >= 0.5

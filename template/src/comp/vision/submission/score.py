@@ -1,18 +1,20 @@
 """`comp score`: scores a submission against a `solution.csv`, for those who have one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
-from comp.registry import metric_label, metrics_for, needs_probabilities
+from comp.registry import find, metric_label, metrics_for, needs_probabilities
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv, spelled_as
 from comp.vision.data.labels import SEPARATORS, labels_in
 from comp.vision.data.sources import settled_root
 from comp.vision.metrics import score
+from comp.vision.metrics.of_lists import MAP, listed_places
 from comp.vision.schema import Data, ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
 
@@ -32,8 +34,9 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     submission, solution = read_csv(path), read_csv(solution_path)
     _refuse_other_ids(submission, solution)
     solution = solution.set_index(solution.columns[0]).loc[submission.iloc[:, 0]]
-    y = _truth(solution, submission, targets)
-    p, has_probabilities, about = _predicted(submission, targets, config.submit.positive)
+    known = _with_new(targets, config.submit.new, submission, solution)
+    y = _truth(solution, submission, targets, known)
+    p, has_probabilities, about = _predicted(submission, known, config.submit.positive)
     if about:
         print(f"score   {about}")
     scores = {}
@@ -41,7 +44,10 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
         if needs_probabilities(name) and not has_probabilities:
             print(f"score   {name} needs probabilities, the submission has labels")
             continue
-        scores[name] = score(name, y, p, targets)
+        if not has_probabilities and (metric := find("metric", name)) in MAP:
+            scores[name] = float(listed_places(y, p, metric.depth).mean())
+        else:
+            scores[name] = score(name, y, p, known)
         label = metric_label(name, targets.kind)
         print(f"score   {label} {scores[name]:.4f} on {len(submission)} test rows ({path})")
     return scores
@@ -63,8 +69,17 @@ def _refuse_other_ids(submission: pd.DataFrame, solution: pd.DataFrame) -> None:
         raise CompError(f"submission and solution have different ids: {shown(sorted(different))}")
 
 
-def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets) -> np.ndarray:
-    """(N, K) as in `Targets.encode`; columns that nobody asked for, such as Kaggle's Usage, are passed over."""
+def _with_new(targets: Targets, new: str | None, submission: pd.DataFrame, solution: pd.DataFrame) -> Targets:
+    """`targets` with `new` (submit.new) as the last class, where a column of labels names it and no training row."""
+    if targets.kind != "multiclass" or new is None or new in targets.classes or submission.shape[1] != 2:
+        return targets
+    cells = {cell for table in (submission.iloc[:, 1:], solution) for column in table for cell in set(table[column])}
+    named = any(new in (cell, *labels_in(cell, each)) for cell in cells for each in SEPARATORS)
+    return replace(targets, classes=(*targets.classes, new)) if named else targets
+
+
+def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets, known: Targets) -> np.ndarray:
+    """(N, K) as in `known.encode`; columns that nobody asked for, such as Kaggle's Usage, are passed over."""
     asked, classes = list(submission.columns[1:]), list(targets.classes)
     if targets.kind == "multilabel" and len(asked) == 1 < len(classes):
         column = asked[0] if asked[0] in solution else solution.columns[0]
@@ -76,10 +91,11 @@ def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets) -
     one_each = asked if len(asked) > 1 or targets.kind != "multiclass" else classes
     for names in (one_each, classes):
         if set(names) <= set(solution.columns):
-            return _numbers(solution, names, targets, "solution")
+            y = _numbers(solution, names, targets, "solution")
+            return np.pad(y, ((0, 0), (0, len(known.classes) - y.shape[1])))
     column = asked[0] if asked[0] in solution else solution.columns[0]
     if targets.kind == "multiclass":
-        return targets.encode(pd.DataFrame({"target": solution[column].to_numpy()}))
+        return known.encode(pd.DataFrame({"target": solution[column].to_numpy()}))
     return _numbers(solution, [column], targets, "solution")
 
 
@@ -115,7 +131,7 @@ def _listed(cells: pd.Series, targets: Targets) -> np.ndarray:
 
 
 def _ranked(cells: pd.Series, targets: Targets) -> np.ndarray | None:
-    """(N, K) of lists of the likeliest classes: 1 for the first, less for each after it; None of other columns."""
+    """(N, K) of lists of the likeliest classes: 1 / place of each that is listed, else 0; None of other columns."""
     spelled, known = spelled_as(targets.classes), set(targets.classes)
     separator = next((each for each in SEPARATORS if cells.str.contains(each, regex=False).any()), None)
     if separator is None or cells.map(spelled).isin(known).all():
@@ -123,8 +139,9 @@ def _ranked(cells: pd.Series, targets: Targets) -> np.ndarray | None:
     ranked = np.zeros((len(cells), len(targets.classes)))
     for row, cell in enumerate(cells):
         for place, label in enumerate(labels_in(cell, separator)):
-            if spelled(label) in known:  # else one that stands for rows of no known class
-                ranked[row, targets.classes.index(spelled(label))] = 1 / (place + 1)
+            if spelled(label) in known:  # any other takes a place too
+                k = targets.classes.index(spelled(label))
+                ranked[row, k] = max(ranked[row, k], 1 / (place + 1))
     return ranked
 
 
