@@ -29,6 +29,7 @@ class Targets:
     classes: tuple[str, ...]
     ordered: bool = False  # data.classes gave their order
     separator: str = ""  # between the labels in a cell, where one column holds several
+    no_and_yes: tuple[str, str] = ("0", "1")  # as label columns spell them
 
     @property
     def columns(self) -> list[str]:

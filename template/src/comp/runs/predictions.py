@@ -31,6 +31,7 @@ class Facts(TypedDict):
     classes: list[str]
     ordered: NotRequired[bool]
     separator: NotRequired[str]
+    no_and_yes: NotRequired[tuple[str, str]]
     folds: str
 
 
@@ -75,6 +76,7 @@ def write_predictions(path: Path, table: pd.DataFrame, targets: Targets, folds: 
     values = values_of(table, targets)
     facts = {"kind": targets.kind, "classes": targets.classes, "ordered": targets.ordered, "folds": folds}
     facts |= {"separator": targets.separator} if targets.separator else {}
+    facts |= {"no_and_yes": targets.no_and_yes} if targets.no_and_yes != ("0", "1") else {}
     if targets.kind == "embedding":
         lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
         arrow = pa.Table.from_pandas(table.drop(columns="embedding"), preserve_index=False)
@@ -108,7 +110,8 @@ def read_predictions(path: Path, way_out: str = WAY_OUT) -> tuple[pd.DataFrame, 
             raise ValueError("it is not a predictions table of this tool")
         facts = TypeAdapter(Facts).validate_json(metadata[b"comp"])
         ordered, separator = facts.get("ordered", False), facts.get("separator", "")
-        targets = Targets(facts["kind"], tuple(facts["classes"]), ordered, separator)
+        no_and_yes = facts.get("no_and_yes", ("0", "1"))
+        targets = Targets(facts["kind"], tuple(facts["classes"]), ordered, separator, no_and_yes)
         table = arrow.to_pandas()
         _refuse_without(table, ["id", *targets.columns])
         return table, targets, facts["folds"]

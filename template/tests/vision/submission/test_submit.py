@@ -15,6 +15,7 @@ from comp.registry import register
 from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.predictions import test_table as table_of
 from comp.tables import Targets
+from comp.vision.data.labels import find_targets
 from comp.vision.metrics import score
 from comp.vision.submission.numbers import written
 
@@ -163,6 +164,48 @@ def test_codes_with_leading_zeros_and_labels_that_the_sample_shows_stay_as_they_
 
 def test_binary_labels_are_spelled_as_the_sample_spells_them(submitted):
     assert accepted(submitted(BINARY, "id,ill\n01,0.0\n02,0.0\n", "submit.values=labels")).endswith("01,1.0\n02,0.0\n")
+
+
+@pytest.mark.parametrize(
+    ("no", "yes", "filler"),
+    [("-1", "1", ""), ("-1", "1", "0"), ("-1.0", "1.0", ""), ("-1.0", "1.0", "0"), ("N", "Y", ""), ("NO", "YES", "0")],
+)
+def test_columns_of_labels_are_spelled_as_in_training_and_scored_as_such(submitted, comp, repo, no, yes, filler):
+    train = pd.DataFrame({"id": list("abcd"), "wet": [yes, no, yes, no], "red": [yes, yes, no, no]})
+    targets = find_targets(train, ["wet", "red"], "auto")[1]
+    shown = filler or no
+    text = accepted(submitted(targets, f"id,red,wet\n01,{shown},{filler or yes}\n02,{shown},{shown}\n"))
+    no, yes = ("-1", "1") if filler == "0" and no == "-1.0" else (no, yes)  # a filler shows how numbers are written
+    assert text == f"id,red,wet\n01,{no},{yes}\n02,{yes},{no}\n"
+    (repo / "data/solution.csv").write_text(f"id,wet,red\n01,{yes},{yes}\n02,{no},{yes}\n", encoding="utf-8")
+    assert "score   macro_f1 0.8333 on 2 test rows" in comp("score", "metric=macro_f1", "metrics=[]")[1]
+
+
+@pytest.mark.parametrize(
+    ("shows", "no", "yes"),
+    [(("0", "1"), "0", "1"), (("-1", "1"), "-1", "1"), (("False", "False"), "False", "True"), (("n", "n"), "n", "y")],
+)
+@pytest.mark.parametrize("trained", [("0", "1"), ("FALSE", "TRUE")])
+def test_a_sample_that_shows_a_spelling_of_labels_decides(submitted, shows, no, yes, trained):
+    targets = Targets("multilabel", ("wet", "red"), no_and_yes=trained)
+    first, second = shows
+    text = accepted(submitted(targets, f"id,red,wet\n01,{first},{second}\n02,{second},{first}\n"))
+    assert text == f"id,red,wet\n01,{no},{yes}\n02,{yes},{no}\n"
+
+
+@pytest.mark.parametrize("shows", [("1", "2"), ("absent", "present"), ("0", "False"), ("absent", "absent")])
+def test_a_sample_that_spells_labels_otherwise_is_refused(submitted, shows):
+    first, second = shows
+    message = refused(submitted(MULTILABEL, f"id,red,wet\n01,{first},{second}\n02,{second},{first}\n"))
+    assert f"spells labels '{first}'" in message
+    assert "the training rows 0 and 1" in message
+
+
+def test_a_binary_target_is_spelled_as_in_training(submitted, comp):
+    train = pd.DataFrame({"id": list("ab"), "ill": ["-1", "1"]})
+    targets = find_targets(train, ["ill"], "binary")[1]
+    assert accepted(submitted(targets, "id,ill\n01,-1\n02,1\n")) == "id,ill\n01,1\n02,-1\n"
+    assert "'ill' is labels -1 and 1" in comp("submit")[1]
 
 
 def test_a_postprocess_that_makes_a_value_no_number_is_refused(submitted):

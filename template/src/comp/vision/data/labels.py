@@ -51,6 +51,7 @@ def find_targets(
     if kind == "regression":
         return _numbers(kept, labels)
     numbers = _zeros_and_ones(labels, kind)
+    spelling = _no_and_yes(labels, numbers)
     if kind == "multiclass":
         several = numbers.sum(axis=1) != 1
         if several.any():
@@ -60,15 +61,16 @@ def find_targets(
             )
         kept["target"] = numbers.idxmax(axis=1).astype(object)
         numbered = all(number_of(column) is not None for column in columns)
-        return kept, Targets("multiclass", tuple(sorted(columns, key=_numbers_before_words) if numbered else columns))
+        classes = tuple(sorted(columns, key=_numbers_before_words) if numbered else columns)
+        return kept, Targets("multiclass", classes, no_and_yes=spelling)
     if kind == "binary":
         if len(columns) != 1:
             raise CompError(f"data.kind=binary takes one label column, data.target names {len(columns)}")
         kept["target"] = numbers[columns[0]].astype(int)
-        return kept, Targets("binary", (columns[0],))
+        return kept, Targets("binary", (columns[0],), no_and_yes=spelling)
     for column in columns:
         kept[f"target_{column}"] = numbers[column].astype(int)
-    return kept, Targets("multilabel", tuple(columns))
+    return kept, Targets("multilabel", tuple(columns), no_and_yes=spelling)
 
 
 def labels_in(cell: str, separator: str) -> list[str]:
@@ -79,7 +81,7 @@ def labels_in(cell: str, separator: str) -> list[str]:
 def _kind(labels: pd.DataFrame, sample: Sequence[str]) -> Kind:
     if labels.shape[1] == 1:
         return _kind_of_one(labels.iloc[:, 0], sample)
-    bits = labels.apply(_as_bits)
+    bits = labels.apply(as_bits)
     if not bits.isna().any(axis=None):
         return "multiclass" if (bits.sum(axis=1) == 1).all() else "multilabel"
     in_bits = bits.columns[bits.notna().all()]
@@ -135,7 +137,7 @@ def _are_lists(cells: pd.Series, wanted: str, sample: Sequence[str]) -> bool:
     Raises:
         CompError: they hold lists or phrases, and nothing tells which.
     """
-    if wanted not in {"auto", "multilabel"} or _as_bits(cells).notna().all():
+    if wanted not in {"auto", "multilabel"} or as_bits(cells).notna().all():
         return False
     if wanted == "multilabel":
         return True
@@ -191,7 +193,7 @@ def _numbers(kept: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, Ta
 
 
 def _zeros_and_ones(labels: pd.DataFrame, kind: str) -> pd.DataFrame:
-    bits = labels.apply(_as_bits)
+    bits = labels.apply(as_bits)
     _refuse_others(labels, bits, f"data.kind={kind} needs labels 0 and 1")
     return bits
 
@@ -205,14 +207,32 @@ def _refuse_others(labels: pd.DataFrame, read: pd.DataFrame, needs: str) -> None
         raise CompError(f"{needs}, column {column!r} holds {shown(values)}")
 
 
-def _as_bits(column: pd.Series) -> pd.Series:
+def as_bits(column: pd.Series) -> pd.Series:
     """(N,) 0 and 1, which no and yes, false and true, or -1 and 1 stand for as well; NaN of anything else."""
-    values = {value: "0" if number_of(value) == 0 else f"{number_of(value) or value}".lower() for value in set(column)}
-    values = {value: text.removesuffix(".0") for value, text in values.items()}
+    values = {value: _plain(value) for value in set(column)}
     for no, yes in NO_AND_YES:
         if set(values.values()) <= {no, yes}:
             return column.map({value: float(text == yes) for value, text in values.items()})
     return pd.Series(np.nan, index=column.index)
+
+
+def _plain(value: str) -> str:
+    """As NO_AND_YES spell it: `1` of `1.0`, `true` of `True`."""
+    number = number_of(value)
+    return "0" if number == 0 else f"{number or value}".lower().removesuffix(".0")
+
+
+def _plain_number(value: str) -> str:
+    return value if number_of(value) is None else _plain(value)
+
+
+def _no_and_yes(labels: pd.DataFrame, bits: pd.DataFrame) -> tuple[str, str]:
+    """How `labels`, which are read as `bits`, spell 0 and 1: numbers without `.0`. 0 and 1 where columns differ."""
+    for spelled in (_plain_number, _plain):
+        no, yes = ({spelled(cell) for cell in set(labels.to_numpy()[bits.to_numpy() == bit])} for bit in (0, 1))
+        if len(no) == len(yes) == 1:
+            return no.pop(), yes.pop()
+    return "0", "1"
 
 
 def _refuse_one_number_twice(classes: tuple[str, ...]) -> None:

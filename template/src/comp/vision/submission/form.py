@@ -14,7 +14,7 @@ import pandas as pd
 from comp.errors import CompError, shown
 from comp.registry import find, metrics_for, needs_probabilities
 from comp.tables import Tables, Targets, asked_for, number_of, spelled_as
-from comp.vision.data.labels import SEPARATORS, labels_in
+from comp.vision.data.labels import NO_AND_YES, SEPARATORS, labels_in
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.data.several import check_several
 from comp.vision.kinds import refuse_settings
@@ -37,7 +37,7 @@ class Form:
     values: Literal[
         "labels", "probabilities", "numbers", "lists", "top"
     ]  # lists: of a row's labels; top: likeliest first
-    spelling: list[str]  # of labels in one column: as each class is written; else 0 and 1
+    spelling: list[str]  # of labels in one column: as each class is written; else no and yes
     about: str  # in words
     separator: str = " "  # of lists
     depth: int = 1  # how many classes a list of the likeliest has
@@ -76,8 +76,8 @@ def form_of(sample: pd.DataFrame | None, targets: Targets, config: ImageConfig) 
         about = f"{columns[0]!r} is the probability of {targets.classes[place]!r} ({why})"
         return Form(columns, [place], "probabilities", [], about)
     places = columns_of(columns, targets)
-    bits = _bit_spelling(sample) if values == "labels" else []
-    return Form(columns, places, values, bits, _about(columns, places, values, targets))
+    bits = _bit_spelling(sample, targets) if values == "labels" else []
+    return Form(columns, places, values, bits, _about(columns, places, values, targets, bits))
 
 
 def expected_form(config: ImageConfig, tables: Tables) -> str:
@@ -224,17 +224,17 @@ def _shows_labels(values: pd.Series, targets: Targets) -> bool:
     return not strange or any(number_of(value) is None and value.lower() not in {"", *FILLERS} for value in strange)
 
 
-def _about(columns: list[str], places: list[int], values: str, targets: Targets) -> str:
+def _about(columns: list[str], places: list[int], values: str, targets: Targets, bits: Sequence[str] = ()) -> str:
     """`probabilities: 'prob_cat' of 'cat', 'prob_dog' of 'dog' and 3 more`."""
+    what = f"labels {bits[0]} and {bits[1]}" if bits else values
     if targets.kind == "binary":
-        holds = f"the probability of {targets.classes[0]!r} = 1" if values == "probabilities" else "labels 0 and 1"
+        holds = what if bits else f"the probability of {targets.classes[0]!r} = 1"
         return f"{columns[0]!r} is {holds}" + _other_values(values)
     pairs = [
         repr(column) if column == targets.classes[place] else f"{column!r} of {targets.classes[place]!r}"
         for column, place in zip(columns, places, strict=True)
     ]
     more = f" and {len(pairs) - 6} more" if len(pairs) > 6 else ""
-    what = "labels 0 and 1" if values == "labels" else values
     return f"{what} in {', '.join(pairs[:6])}{more}{_other_values(values)}"
 
 
@@ -283,10 +283,23 @@ def _spelled_like(labels: list[str], name: str) -> str:
     return f"{whole}.0" if all(WHOLE_AS_FRACTION.fullmatch(number) for number in labels) else name
 
 
-def _bit_spelling(sample: pd.DataFrame) -> list[str]:
-    """0 and 1 as the sample spells them: `0.0` where all of it is spelled so, or `False` and `True`."""
-    values = sorted(set(sample.iloc[:, 1:].to_numpy().ravel().tolist()))
-    for no, yes in (("False", "True"), ("false", "true"), ("FALSE", "TRUE"), ("no", "yes"), ("No", "Yes")):
-        if set(values) <= {no, yes}:
-            return [no, yes]
-    return [_spelled_like(values, bit) for bit in ("0", "1")]
+def _bit_spelling(sample: pd.DataFrame, targets: Targets) -> list[str]:
+    """No and yes as the sample spells them, such as `0.0` and `1.0`; as the training rows do where it has fillers.
+
+    Raises:
+        CompError: it has something else.
+    """
+    shows = sorted(set(sample.iloc[:, 1:].to_numpy().ravel().tolist()) - {""})
+    numbers = [number_of(value) for value in shows]
+    one_filler = len(shows) == 1 and shows[0].lower() in FILLERS
+    if one_filler or (None not in numbers and (len(numbers) < 2 or any(number % 1 for number in numbers if number))):
+        return [_spelled_like(shows, bit) for bit in targets.no_and_yes]
+    for pair in (targets.no_and_yes, *NO_AND_YES):
+        for spelled in (str, str.capitalize, str.upper):
+            bits = [_spelled_like(shows, spelled(bit)) for bit in pair]
+            if set(shows) <= set(bits):
+                return bits
+    raise CompError(
+        f"the sample submission spells labels {shown(shows)}, the training rows {' and '.join(targets.no_and_yes)}: "
+        "set data.target to the columns that are spelled as the host wants them"
+    )

@@ -43,6 +43,7 @@ class Settled(TypedDict):
     classes: list[str]
     ordered: bool
     separator: str
+    no_and_yes: list[str]
     thresholds: list[float] | None
     used: list[str]  # of submit.postprocess
 
@@ -75,7 +76,8 @@ def write(config: ImageConfig, predictions: list[Path], out: Path) -> None:
         CompError: the predictions do not fit the sample submission.
     """
     settled: Settled = read_json(SETTLED, Settled, WAY_OUT)
-    targets = Targets(settled["kind"], tuple(settled["classes"]), settled["ordered"], settled["separator"])
+    no, yes = settled["no_and_yes"]
+    targets = Targets(settled["kind"], tuple(settled["classes"]), settled["ordered"], settled["separator"], (no, yes))
     table = _mean([_read(path, targets) for path in predictions], targets)
     sample, note = read_sample(config.data)
     form = form_of(sample, targets, config)
@@ -185,6 +187,7 @@ def _settled(config: ImageConfig) -> tuple[Settled, dict[str, Path | str]]:
         classes=list(targets.classes),
         ordered=targets.ordered,
         separator=targets.separator,
+        no_and_yes=list(targets.no_and_yes),
         thresholds=thresholds,
         used=[step.name for step in steps if step.used],
     )

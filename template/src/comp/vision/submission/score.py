@@ -11,7 +11,7 @@ from comp.registry import find, metric_label, metrics_for, needs_probabilities
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import SUBMISSIONS, RunDir
 from comp.tables import Targets, read_csv, spelled_as
-from comp.vision.data.labels import SEPARATORS, labels_in
+from comp.vision.data.labels import SEPARATORS, as_bits, labels_in
 from comp.vision.data.sources import settled_root
 from comp.vision.metrics import score
 from comp.vision.metrics.of_lists import MAP, listed_places
@@ -147,9 +147,17 @@ def _ranked(cells: pd.Series, targets: Targets) -> np.ndarray | None:
 
 def _numbers(table: pd.DataFrame, names: list[str], targets: Targets, what: str) -> np.ndarray:
     """The columns `names` as (N, K) numbers, in the order of the classes."""
-    values = table[names].apply(pd.to_numeric, errors="coerce")
+    values = table[names].apply(_number, targets=targets)
     if values.isna().any(axis=None):
         column = values.isna().any().idxmax()
         strange = table[column][values[column].isna()]
         raise CompError(f"the {what}'s column {column!r} holds {shown(strange)}, expected numbers")
     return values.to_numpy(dtype=np.float64)[:, np.argsort(columns_of(names, targets))]
+
+
+def _number(column: pd.Series, targets: Targets) -> pd.Series:
+    """(N,) as numbers; labels as 0 and 1, however they are spelled; NaN of anything else."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    if targets.kind == "regression" or numbers.between(0, 1).all():
+        return numbers
+    return as_bits(column.str.strip()).fillna(numbers)
