@@ -6,14 +6,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
 
+from comp.runs.bootstrap import interval_of_drawn
 from comp.runs.page import Plot, Section, Table, saved
 from comp.runs.page.figures import drawn
+from comp.runs.paired import value_of
 from comp.runs.rundir import RUNS, RunDir
 from comp.vision.data.read import read_tables
-from comp.vision.golden.evaluate import SHOWN, OnGolden, about_looks, draws, note_look, on_golden, recalls
+from comp.vision.golden.evaluate import OnGolden, about_looks, note_look, on_golden, recalls, weights
 from comp.vision.kinds import refuse_kind
 from comp.vision.metrics import score
+from comp.vision.metrics.of_classes import all_right_of_rows, truth_and_choice
+from comp.vision.metrics.sums import measure_of
 from comp.vision.schema import Data
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -67,7 +72,7 @@ def _scores_beside(one: OnGolden, other: OnGolden, names: list[str]) -> Table:
 
 def verdict(one: OnGolden, other: OnGolden, name: str, second: str) -> str:
     """One sentence, by McNemar's exact test of the images on which only one of the two is right."""
-    right, also = _right(one), _right(other)
+    right, also = (all_right_of_rows(each.y, each.p, each.targets) for each in (one, other))
     lost, won = int((right & ~also).sum()), int((~right & also).sum())
     p = binomtest(won, won + lost).pvalue if won + lost else 1.0
     counts = f"{won} images only {second} has right, {lost} only {name} (McNemar, exact: p = {p:.3g})"
@@ -76,59 +81,27 @@ def verdict(one: OnGolden, other: OnGolden, name: str, second: str) -> str:
     return f"real: {second if won > lost else name} is better: {counts}"
 
 
-def _right(golden: OnGolden) -> np.ndarray:
-    truth, choice = _labels(golden)
-    return np.asarray(truth == choice)
-
-
 def _metric_lines(one: OnGolden, other: OnGolden) -> list[tuple[str, float, float, float, float]]:
-    rows = draws(one.y)
-    binary = one.targets.kind == "binary"
-    drawn = of_counts(_counts(other, rows), binary) - of_counts(_counts(one, rows), binary)
-    lines = []
-    for name, differences in zip(METRICS, drawn, strict=True):
-        before, after = (score(name, each.y, each.p, each.targets) for each in (one, other))
-        lines.append((name, before, after, *np.nanquantile(differences, SHOWN)))
+    lines, drawn = [], weights(one.y)
+    for name in METRICS:
+        measures = [measure_of(name, each.y, each.p, each.targets) for each in (one, other)]
+        before, after = (value_of(measure, len(one.y)) for measure in measures)
+        apart = measures[1].under(drawn) - measures[0].under(drawn)
+        lines.append((name, before, after, *interval_of_drawn(apart)))
     return lines
-
-
-def of_counts(counts: np.ndarray, binary: bool) -> np.ndarray:
-    """(3, D) METRICS of each of the confusion matrices (D, K, K), true classes in rows: as metrics.py has them, and
-    thousands of times at once."""
-    right = np.diagonal(counts, axis1=1, axis2=2)
-    truth, choice = counts.sum(axis=2), counts.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        recall, f1 = right / truth, 2 * right / (truth + choice)
-    macro_f1 = np.nan_to_num(f1[:, 1]) if binary else np.nanmean(f1, axis=1)
-    return np.stack([right.sum(axis=1) / truth.sum(axis=1), np.nanmean(recall, axis=1), macro_f1])
-
-
-def _counts(golden: OnGolden, rows: np.ndarray) -> np.ndarray:
-    """The confusion matrices (D, K, K) of the rows (D, G)."""
-    truth, choice = _labels(golden)
-    n = max(2, golden.y.shape[1])
-    cell = n * truth[rows] + choice[rows] + n * n * np.arange(len(rows))[:, None]
-    return np.bincount(cell.ravel(), minlength=n * n * len(rows)).reshape(-1, n, n)
-
-
-def _labels(golden: OnGolden) -> tuple[np.ndarray, np.ndarray]:
-    """The true class and the chosen one (G,) of each row."""
-    if golden.y.shape[1] == 1:
-        return golden.y[:, 0].astype(int), (golden.p[:, 0] >= 0.5).astype(int)
-    return golden.y.argmax(axis=1), golden.p.argmax(axis=1)
 
 
 def _recall_lines(one: OnGolden, other: OnGolden) -> list[tuple[str, float, float, float, float]]:
     if one.targets.kind != "multiclass":
         return []
     lines, truth = [], one.y.argmax(axis=1)
-    change = _right(other).astype(int) - _right(one)
+    change = (other.p.argmax(axis=1) == truth).astype(int) - (one.p.argmax(axis=1) == truth)
     random = np.random.default_rng(0)
     for number, (name, before, after) in enumerate(zip(one.targets.classes, recalls(one), recalls(other), strict=True)):
         own = change[truth == number]
         if len(own):
             drawn = random.choice(own, (2000, len(own))).mean(axis=1)
-            lines.append((f"recall of {name}", float(before), float(after), *np.quantile(drawn, SHOWN)))
+            lines.append((f"recall of {name}", float(before), float(after), *interval_of_drawn(drawn)))
     return lines
 
 
@@ -144,8 +117,10 @@ def _confusions(one: OnGolden, other: OnGolden, names: list[str]) -> Figure:
 
 
 def _shares(golden: OnGolden) -> np.ndarray:
-    counts = _counts(golden, np.arange(len(golden.y))[None])[0]
-    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+    """(K, K) of each true class, a row each, the shares of those chosen."""
+    [(truth, choice)] = truth_and_choice(golden.y, golden.p, golden.targets)
+    classes = range(max(2, golden.y.shape[1]))
+    return np.asarray(confusion_matrix(truth, choice, labels=classes, normalize="true"))
 
 
 def _matrix(axes: Axes, title: str, values: np.ndarray, classes: list[str], difference: bool) -> None:

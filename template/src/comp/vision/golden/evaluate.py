@@ -14,16 +14,17 @@ from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.readback import read_json, reading, remembered
 from comp.registry import metrics_for
+from comp.runs.bootstrap import interval_of_drawn
 from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import GOLDEN, Tables, Targets
 from comp.vision.data.golden import golden_path
 from comp.vision.data.read import read_tables
 from comp.vision.metrics import score
+from comp.vision.metrics.sums import measure_of
 from comp.vision.schema import Data, ImageConfig
 
 DRAWS = 2000  # bootstrap samples of the rows
-SHOWN = (0.025, 0.975)
 MANY_LOOKS = 3  # from so many runs on, the best of them leads by chance
 LOG = ("when", "run", "golden", "metric", "score")
 
@@ -102,18 +103,16 @@ def on_golden(run: RunDir, tables: Tables) -> OnGolden:
 
 def interval(name: str, golden: OnGolden) -> tuple[float, float]:
     """The 95 % bootstrap interval of a score; rows are drawn within their classes, as they were taken."""
-    values = [score(name, golden.y[rows], golden.p[rows], golden.targets) for rows in draws(golden.y)]
-    low, high = np.nanquantile(values, SHOWN)
-    return float(low), float(high)
+    return interval_of_drawn(measure_of(name, golden.y, golden.p, golden.targets).under(weights(golden.y)))
 
 
-def draws(y: np.ndarray, count: int = DRAWS) -> np.ndarray:
-    """(count, G) row numbers, drawn with replacement within each class of `y` (G, K)."""
+def weights(y: np.ndarray, draws: int = DRAWS) -> np.ndarray:
+    """(draws, G) how often each row is drawn, with replacement within each class of `y` (G, K)."""
     label = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(int)
-    random, drawn = np.random.default_rng(0), np.empty((count, len(y)), dtype=np.int64)
+    random, drawn = np.random.default_rng(0), np.empty((draws, len(y)))
     for number in np.unique(label):
         rows = np.flatnonzero(label == number)
-        drawn[:, rows] = random.choice(rows, (count, len(rows)))
+        drawn[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), draws)
     return drawn
 
 
