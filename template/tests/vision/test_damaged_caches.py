@@ -1,13 +1,10 @@
 """What images are remembered by comes back damaged: it is made again, with a note, and nothing else changes."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-
-from comp.vision.ensemble.statistics import image_statistics
 
 DAMAGES = {
     "half": lambda whole: whole[: len(whole) // 2],
@@ -29,17 +26,6 @@ def test_the_memory_of_duplicates(how, competition, configure, comp):
     assert "duplicates.npy is damaged" in printed
     assert "it is made again" in printed
     assert (competition / "folds.csv").read_bytes() == before
-
-
-@pytest.mark.parametrize("how", DAMAGES)
-def test_statistics_of_the_images(how, competition, capsys):
-    paths = sorted(map(str, (competition / "train").iterdir()))
-    first = image_statistics(paths, (255, 255, 255), Path("cache"), "train")
-    [memory] = Path("cache").iterdir()
-    memory.write_bytes(DAMAGES[how](memory.read_bytes()))
-    again = image_statistics(paths, (255, 255, 255), Path("cache"), "train")
-    assert np.array_equal(again, first)
-    assert f"{memory} is damaged" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("how", DAMAGES)

@@ -14,12 +14,15 @@ from vision.small import picture
 from comp.folds import Split
 from comp.runs.predictions import read_predictions, write_predictions
 from comp.tables import Targets
+from comp.vision.data.read import read_tables
 from comp.vision.ensemble.combine import parts_of_folds
 from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted
 from comp.vision.ensemble.learners import stack_fit
-from comp.vision.ensemble.statistics import STATISTICS, image_statistics, statistics_of
+from comp.vision.ensemble.statistics import read_features
+from comp.vision.folds.looks import look_at
 from comp.vision.folds.split import split
 from comp.vision.metrics import score
+from comp.vision.pixels.statistics import STATISTICS
 from comp.vision.schema import Stack
 
 TARGETS = {
@@ -336,11 +339,15 @@ def test_wrong_settings_are_refused_in_one_line(runs, comp, words, message):
     assert message in err
 
 
+def seen(paths):
+    return look_at(paths, (255, 255, 255), Path("cache/duplicates.npy"))["statistics"]
+
+
 def test_the_statistics_are_those_of_the_image(repo):
     image = np.full((4, 6, 4), 255, np.uint8)
     image[0] = (10, 20, 30, 255)
     Image.fromarray(image).save("image.png")
-    found = dict(zip(STATISTICS, statistics_of(Path("image.png"), (255, 255, 255)), strict=True))
+    found = dict(zip(STATISTICS, seen(["image.png"])[0], strict=True))
     assert len(STATISTICS) == 13
     assert (found["width"], found["height"], found["aspect"], found["pixels"]) == (6, 4, 1.5, 24)
     assert found["mean_r"] == pytest.approx(image[..., 0].mean())
@@ -349,25 +356,27 @@ def test_the_statistics_are_those_of_the_image(repo):
     assert found["brightness"] == pytest.approx(gray, rel=1e-5)
     assert found["mostly_white"] == 1
     Image.new("L", (3, 3), 9).save("gray.png")
-    gray = dict(zip(STATISTICS, statistics_of(Path("gray.png"), (255, 255, 255)), strict=True))
+    gray = dict(zip(STATISTICS, seen(["gray.png"])[0], strict=True))
     assert (gray["mostly_white"], gray["mean_g"]) == (0, 9)
     assert gray["mode"] != found["mode"]
 
 
-def test_statistics_are_measured_once_and_again_when_an_image_changes(repo, monkeypatch):
-    paths = [f"{number}.png" for number in range(3)]
-    for number, path in enumerate(paths):
-        picture("red", number).save(path)
-    Path(paths[2]).write_text("no image")
-    first = image_statistics(paths, (255, 255, 255), Path("cache"), "train")
-    assert np.isnan(first[2]).all()
+def test_statistics_are_those_that_the_split_has_seen_and_read_again_where_an_image_changed(
+    competition, configure, monkeypatch
+):
+    config = configure()
+    tables = read_tables(config.data)
+    path = Path(tables.test["path"][0])
+    path.write_text("no image")
+    split(config)
     with monkeypatch.context() as patched:
-        patched.setattr("comp.vision.ensemble.statistics.statistics_of", None)
-        assert np.array_equal(image_statistics(paths, (255, 255, 255), Path("cache"), "train"), first, equal_nan=True)
-    picture("blue", 0, size=(40, 30)).save(paths[0])
-    again = image_statistics(paths, (255, 255, 255), Path("cache"), "train")
-    assert again[0, 0] == 40
-    assert len(list(Path("cache").glob("train-statistics-*"))) == 1
+        patched.setattr("comp.vision.folds.looks.statistics", None)
+        train, test = read_features(["image_statistics"], tables, config)
+    assert train.shape == (len(tables.train), 13)
+    assert np.isfinite(train).all()
+    assert np.isnan(test[0]).all()
+    picture("blue", 0, size=(40, 30)).save(path)
+    assert read_features(["image_statistics"], tables, config)[1][0, 0] == 40
 
 
 def test_features_help_where_the_members_know_nothing(competition, configure, comp):
