@@ -201,6 +201,13 @@ def test_a_sample_that_spells_labels_otherwise_is_refused(submitted, shows):
     assert "the training rows 0 and 1" in message
 
 
+@pytest.mark.parametrize(("filler", "no", "yes"), [("0", "0", "1"), ("0.0", "0.0", "1.0"), ("", "False", "True")])
+def test_true_and_false_are_numbers_where_the_sample_has_numbers(submitted, filler, no, yes):
+    targets = Targets("binary", ("ill",), no_and_yes=("False", "True"))
+    text = accepted(submitted(targets, f"id,ill\n01,{filler}\n02,{filler}\n", "submit.values=labels"))
+    assert text == f"id,ill\n01,{yes}\n02,{no}\n"
+
+
 def test_a_binary_target_is_spelled_as_in_training(submitted, comp):
     train = pd.DataFrame({"id": list("ab"), "ill": ["-1", "1"]})
     targets = find_targets(train, ["ill"], "binary")[1]

@@ -293,7 +293,8 @@ def _bit_spelling(sample: pd.DataFrame, targets: Targets) -> list[str]:
     numbers = [number_of(value) for value in shows]
     one_filler = len(shows) == 1 and shows[0].lower() in FILLERS
     if one_filler or (None not in numbers and (len(numbers) < 2 or any(number % 1 for number in numbers if number))):
-        return [_spelled_like(shows, bit) for bit in targets.no_and_yes]
+        as_numbers = shows and numbers[0] is not None and targets.no_and_yes[0].lower() == "false"  # 0 is False
+        return [_spelled_like(shows, bit) for bit in (("0", "1") if as_numbers else targets.no_and_yes)]
     for pair in (targets.no_and_yes, *NO_AND_YES):
         for spelled in (str, str.capitalize, str.upper):
             bits = [_spelled_like(shows, spelled(bit)) for bit in pair]
