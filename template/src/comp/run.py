@@ -22,9 +22,14 @@ class Results:
 
 
 def run(config: Experiment, words: list[str]) -> int:
-    """Runs `config.steps`; a step that fails ends it. `words`: run, the configuration file, the overrides."""
+    """Runs `config.steps`; a step that fails ends it. `words`: run, the configuration file, the overrides.
+
+    Raises:
+        CompError: a launcher started it, or one of the steps cannot be.
+    """
     if is_launched():
         raise CompError("start comp run by itself: it launches its own processes. Under a launcher, use comp train")
+    config.refuse_steps()
     models = [member.name for member in members_of(config)] or [config.name]
     results = Results(models, models[-1], list(models))
     combines = any(command_called(step, config.task).step == "combination" for step in config.steps)

@@ -204,6 +204,9 @@ class Experiment(Section):
         """Names of the runs whose weights or predictions it begins with."""
         return []
 
+    def refuse_steps(self) -> None:
+        """Raises: CompError: one of `steps` would be refused once it is reached; the task knows."""
+
     @model_validator(mode="after")
     def _the_name_is_a_folder(self) -> "Experiment":
         if not self.name.isprintable() or self.name in {"", ".", ".."} or set(self.name) & set('/\\:*?"<>|'):

@@ -19,6 +19,7 @@ from comp.config.common import (
     Submission,
     Training,
 )
+from comp.errors import CompError
 from comp.tables import Tables
 from comp.vision.inference.views import check_view
 
@@ -486,6 +487,15 @@ class ImageConfig(Experiment):
                     f"batches comes before the frozen part. Set train.cache_frozen=0, or augment.{name}={type(value)()}"
                 )
         return self
+
+    def refuse_steps(self) -> None:
+        fits = {"stack": True, "blend": self.blend.kind in ("hill_climbing", "weights")}
+        after = self.steps[self.steps.index("pseudo") :] if "pseudo" in self.steps else []
+        if self.pseudo.teacher == "ensemble" and (fitted := [step for step in after if fits.get(step)]):
+            raise CompError(
+                f"steps: {fitted[0]} after pseudo would be fitted to rows that the teachers of its members have seen "
+                f"(pseudo.teacher=ensemble): set pseudo.teacher=fold, or steps without that {fitted[0]}"
+            )
 
     def described(self, tables: Callable[[], Tables]) -> Self:
         """With what the network has to know of the data: of these networks, nothing."""

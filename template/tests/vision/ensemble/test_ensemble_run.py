@@ -86,3 +86,11 @@ def test_several_models_without_a_combination_are_told(trained, comp, configure)
     status, out, _ = comp("run")
     assert status == 0
     assert "note    of 2 models the last one is submitted: blend or stack in steps combines them" in out
+
+
+def test_what_would_be_fitted_to_unscored_rows_is_refused_before_the_first_step(competition, comp, configure):
+    configure(steps=["split", "train", "pseudo", "blend", "stack"], pseudo={"teacher": "ensemble"})
+    status, out, err = comp("run")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "steps: stack after pseudo would be fitted to rows that the teachers of its members have seen" in err
+    assert "steps: blend after pseudo" in comp("run", "blend.kind=weights")[2]
