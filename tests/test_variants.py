@@ -278,7 +278,7 @@ def test_tests_of_what_no_task_owns_run_again_only_if_they_take_the_tasks_own_da
     assert one.ground() == other.ground()
     wanted = own_tests(other, house_passed=False)
     assert wanted[0] == "tests/align"
-    assert {"tests/test_cli.py", "tests/runs/test_lock.py", "tests/distributed/test_launch.py"} <= set(wanted)
+    assert {"tests/test_cli.py", "tests/files/test_lock.py", "tests/distributed/test_launch.py"} <= set(wanted)
     assert not {"tests/runs/test_paired.py", "tests/files/test_archives.py"} & set(wanted)
     assert "align" in wanted[-1].split(" or ")  # and what stands beside those waits for a release
     assert "-k" not in own_tests(replace(other, release=True), house_passed=False)

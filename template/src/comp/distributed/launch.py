@@ -16,7 +16,7 @@ from comp.config import Experiment
 from comp.distributed.accelerator import accelerator_for
 from comp.distributed.processes import POLL_S, SAVING_S, end_with_starter, start, stop
 from comp.distributed.signals import Stopped, stop_requests
-from comp.runs.lock import locked
+from comp.files.lock import locked
 from comp.runs.rundir import RunDir
 
 Data = TypeVar("Data")

@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from comp.config import Experiment, load_config, to_yaml
 from comp.errors import CompError, shown
 from comp.files import write_json, write_text
+from comp.files.lock import LOCK
 from comp.readback import read_json, read_text, reading
-from comp.runs.lock import LOCK
 from comp.runs.machine import machine
 from comp.updating.origin import Origin
 

@@ -11,9 +11,9 @@ from comp.align.training.train import collect
 from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.files import write_json
+from comp.files.lock import locked
 from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
 from comp.runs.flags import flags_of_members, flags_of_metrics
-from comp.runs.lock import locked
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
 

@@ -8,11 +8,11 @@ from comp.config import Experiment
 from comp.config.load import changed
 from comp.errors import CompError, shown
 from comp.files import write_text
+from comp.files.lock import locked
 from comp.folds import digest_in, folds_path
 from comp.kaggle.client import competition
 from comp.kaggle.publish import Notebook, fetch_output
 from comp.runs.leaderboard import leaderboard_line, note_in_leaderboard
-from comp.runs.lock import locked
 from comp.runs.rundir import RUNS, RunDir
 
 

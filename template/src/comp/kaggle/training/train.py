@@ -7,13 +7,13 @@ from pathlib import Path
 from comp.config import Experiment
 from comp.config.load import members_of
 from comp.errors import CompError, shown
+from comp.files.lock import locked
 from comp.kaggle.client import competition
 from comp.kaggle.publish import owner_here
 from comp.kaggle.training.fetch import fetch_runs
 from comp.kaggle.training.packed import fetches_weights, pack
 from comp.kaggle.training.pushed import Pushed, folder_of, read_pushed, write_pushed
 from comp.kaggle.training.sessions import Job, followed, push
-from comp.runs.lock import locked
 from comp.runs.rundir import RunDir
 
 OPEN = {"pushed", "unfinished", "done"}

@@ -12,10 +12,10 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.files import write_json
+from comp.files.lock import locked
 from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
 from comp.registry import greater_is_better, metrics_for
 from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
-from comp.runs.lock import locked
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets

@@ -13,8 +13,8 @@ from comp.distributed.launch import QUIET
 from comp.distributed.processes import POLL_S, Process, stop
 from comp.distributed.signals import Stopped, stop_requests
 from comp.errors import CompError
+from comp.files.lock import HELD
 from comp.registry import names
-from comp.runs.lock import HELD
 from comp.runs.rundir import RunDir
 from comp.vision.folds.cluster import LoggedCommand, executor_for, submit
 from comp.vision.model import build_model

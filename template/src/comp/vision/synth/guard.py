@@ -6,7 +6,7 @@ import pandas as pd
 
 from comp.errors import CompError
 from comp.files import digest
-from comp.runs.lock import locked
+from comp.files.lock import locked
 from comp.tables import Targets
 from comp.vision.data.combined import synth_folder
 from comp.vision.data.competition import Competition, open_competition

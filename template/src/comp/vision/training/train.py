@@ -10,11 +10,11 @@ from comp.distributed.launch import Work, is_launched, on_all_devices
 from comp.distributed.processes import end_with_starter
 from comp.errors import CompError
 from comp.files import write_json
+from comp.files.lock import locked
 from comp.folds import folds_to_train
 from comp.loop.trackers import check_tracker, start_tracker
 from comp.registry import metrics_for
 from comp.runs.flags import flags_of_training
-from comp.runs.lock import locked
 from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.vision.batches import TrainingBatches

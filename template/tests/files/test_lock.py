@@ -12,13 +12,13 @@ from processes import Comp
 from support import KILL, SOURCE
 
 from comp.errors import CompError
-from comp.runs.lock import HELD, locked
+from comp.files.lock import HELD, locked
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs the locks of Unix")
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from comp.runs.lock import locked
+from comp.files.lock import locked
 with locked(Path("runs/small"), "train"):
     worker = os.fork()  # as a loader's worker: it has all open files of its owner
     if worker:
