@@ -112,6 +112,21 @@ def test_failing_tests_and_a_failing_example_stop_it(clone, makefile, fault):
     assert fault in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "fault"),
+    [
+        ("git commit --quiet --allow-empty -m later", "HEAD has moved while it was tested"),
+        ("echo >> CHANGELOG.md", "there is work that is not committed"),
+    ],
+)
+def test_what_became_of_it_while_it_was_tested_is_not_tagged(clone, meanwhile, fault):
+    (clone / "Makefile").write_text(f"test-release:\nexample:\n\t{meanwhile}\n", encoding="utf-8")
+    commit(clone, "Slow")
+    done = release(clone, "0.2.0")
+    assert (done.returncode, tags(clone)) == (1, ["v0.1.0"])
+    assert fault in done.stderr
+
+
 def test_no_tests_leaves_both_out(clone):
     assert "could be made" in release(clone, "0.2.0", "--dry-run", "--no-tests").stdout
     assert ran(clone) == set()
