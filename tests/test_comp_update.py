@@ -285,7 +285,8 @@ def test_killed_in_the_middle_nothing_is_lost_and_the_way_back_is_told(repo):
     (repo / ".git/index.lock").unlink(missing_ok=True)
     done = comp_update(repo)
     assert done.returncode == 1
-    assert "an update was not finished here" in done.stderr
+    assert "was cut off in the middle" in done.stderr
+    assert comp_update(repo, "--finish").returncode == 1
     shell(repo, command(done, "undo"))
     assert git(repo, "status", "--porcelain") == ""
     assert {str(path.relative_to(repo)): path.read_bytes() for path in files_in(repo)} == before

@@ -12,6 +12,7 @@ from comp.updating.checkout import Checkout
 from comp.updating.edits import END, MIDDLE, START
 
 MARKED = b"\n".join([START, b"mine", MIDDLE, b"theirs", END, b""])
+DELETES = "git branch -D template-v2.0.0 deletes it, if its pull request is merged or it is not wanted"
 posix = pytest.mark.skipif(os.name == "nt", reason="hooks are shell scripts")
 
 
@@ -27,20 +28,38 @@ def somebody(monkeypatch, tmp_path):
 
 @pytest.fixture
 def repo(tmp_path) -> Path:
-    """A commit on main, and an update that has begun: its branch, and one file that it changed."""
+    """A commit on main, and an update that stands there: its branch, and one file that it changed."""
     repo = tmp_path / "repo"
     repo.mkdir()
     git(repo, "init", "--quiet", "--initial-branch", "main")
     (repo / "theirs.py").write_bytes(b"old\n")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "-m", "Mine")
+    updated(repo)
+    return repo
+
+
+def updated(repo: Path) -> None:
+    """What `comp update` does to a repository, but that copier wrote."""
     assert branches.begin(Checkout(repo), "v2.0.0") == "template-v2.0.0"
     (repo / "theirs.py").write_bytes(b"new\n")
-    return repo
+    branches.written(Checkout(repo), "template-v2.0.0")
 
 
 def git(repo: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=repo, check=True, capture_output=True, text=True).stdout
+
+
+def conflict(repo: Path, *sides: bytes) -> None:
+    """Has git's index know of a conflict in theirs.py, as copier leaves it."""
+    lines = []
+    for number, side in enumerate((b"old\n", *sides), start=1):
+        (repo / "theirs.py").write_bytes(side)
+        lines.append(f"100644 {git(repo, 'hash-object', '-w', 'theirs.py').strip()} {number}\ttheirs.py\n")
+    git(repo, "rm", "--quiet", "--cached", "theirs.py")
+    told = "".join(lines)
+    subprocess.run(["git", "update-index", "--index-info"], cwd=repo, input=told, text=True, check=True)
+    (repo / "theirs.py").write_bytes(MARKED)
 
 
 def state(repo: Path) -> tuple[str, str, str]:
@@ -89,7 +108,7 @@ def test_what_the_user_had_before_is_no_reason(tmp_path, repo):
     (repo / "about markers.txt").write_bytes(MARKED)
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "-m", "Both are mine")
-    branches.begin(Checkout(repo), "v2.0.0")
+    updated(repo)
     (repo / "about markers.txt").write_bytes(MARKED + b"more\n")
     assert branches.finish(Checkout(repo)) == 0
 
@@ -98,7 +117,7 @@ def test_undone_it_is_in_the_stash(repo, capsys):
     (repo / "new.py").write_bytes(b"new\n")
     before = git(repo, "rev-parse", "main")
     assert branches.undo(Checkout(repo)) == 0
-    assert "git stash" in capsys.readouterr().out
+    assert "what the update wrote, and what you wrote since, is in git stash (git stash pop" in capsys.readouterr().out
     assert (state(repo)[0].strip(), state(repo)[2], git(repo, "rev-parse", "HEAD")) == ("main", "", before)
     assert git(repo, "show", "stash@{0}:new.py") == "new\n"
     assert "template-" not in git(repo, "branch")
@@ -119,13 +138,24 @@ def test_where_no_update_stands_a_line_says_which_branch_has_one(repo):
         assert refused(repo, act) == "no update stands here, on main; git switch template-v2.0.0 leads to one"
 
 
-def test_cut_off_before_it_wrote_anything_it_is_not_built_upon(repo):
-    git(repo, "checkout", "--quiet", "theirs.py")
-    with pytest.raises(CompError, match="it was cut off before it wrote anything") as error:
-        branches.require_clean(Checkout(repo))
-    assert "to undo it: comp update --undo" in str(error.value)
+def test_one_that_was_cut_off_is_undone_and_never_finished(tmp_path, repo):
+    """Copier has written over the edits by then, and not put them back; committed by hand or not."""
+    branches.undo(Checkout(repo))
+    assert branches.begin(Checkout(repo), "v2.0.0") == "template-v2.0.0"
+    for act in (branches.finish, branches.require_clean):
+        assert "was cut off in the middle, and edits of yours may be missing" in refused(repo, act)
+    (repo / "theirs.py").write_bytes(b"new, and nothing of mine\n")
+    for act in (branches.finish, branches.require_clean):
+        assert refused(repo, act).splitlines()[1:] == ["to undo it: comp update --undo"]
+    git(repo, "commit", "--quiet", "-am", "half")
+    for act in (branches.finish, branches.require_clean):
+        assert "was cut off in the middle" in refused(repo, act)
     assert branches.undo(Checkout(repo)) == 0
     branches.require_clean(Checkout(repo))
+    assert refused(repo, lambda here: branches.begin(here, "v2.0.0")).endswith(f"merged: {DELETES}")
+    git(repo, "branch", "--quiet", "-D", "template-v2.0.0")
+    updated(repo)
+    assert branches.finish(Checkout(repo)) == 0
 
 
 def test_lines_that_both_branches_changed_are_settled_on_the_branch(repo):
@@ -136,6 +166,85 @@ def test_lines_that_both_branches_changed_are_settled_on_the_branch(repo):
     git(repo, "switch", "--quiet", "template-v2.0.0")
     assert "git merge main, settle both here on template-v2.0.0" in refused(repo)
     assert state(repo)[2] == ""
+
+
+def test_what_git_says_against_a_merge_is_told_where_no_lines_conflict(repo):
+    git(repo, "commit", "--quiet", "-am", "Theirs")
+    git(repo, "switch", "--quiet", "main")
+    (repo / "mine.py").write_bytes(b"mine\n")
+    git(repo, "add", "mine.py")
+    git(repo, "commit", "--quiet", "-m", "Mine")
+    git(repo, "switch", "--quiet", "template-v2.0.0")
+    git(repo, "config", "merge.ff", "only")
+    told = refused(repo)
+    assert "git merge, or a hook of yours, refused" in told
+    assert "Not possible to fast-forward" in told
+    assert "in lines that the update changed too" not in told
+    assert state(repo)[2] == ""
+    git(repo, "config", "merge.ff", "true")
+    assert branches.finish(Checkout(repo)) == 0
+    assert git(repo, "show", "HEAD:theirs.py") == "new\n"
+
+
+def test_new_files_of_other_folders_stay_out_of_it(tmp_path):
+    """A competition within a larger repository: its neighbors are neither stashed nor committed."""
+    repo, neighbor = tmp_path / "all/comp", tmp_path / "all/thesis/draft.md"
+    for path in (repo / "theirs.py", neighbor):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"old\n")
+    git(repo.parent, "init", "--quiet", "--initial-branch", "main")
+    git(repo, "add", ".")
+    git(repo, "commit", "--quiet", "-m", "Mine")
+    updated(repo)
+    (repo / "new.py").write_bytes(b"new\n")
+    assert branches.undo(Checkout(repo)) == 0
+    assert git(repo, "show", "stash:comp/new.py") == "new\n"
+    assert state(repo)[2] == "?? thesis/\n"
+    updated(repo)
+    branches.back(Checkout(repo), "main", "template-v2.0.0")
+    assert state(repo)[2] == "?? thesis/\n"
+    updated(repo)
+    subprocess.run(branches.by_hand(Checkout(repo), "template-v2.0.0"), shell=True, cwd=repo, check=True)
+    assert state(repo)[2] == "?? thesis/\n"
+    git(repo, "branch", "--quiet", "-D", "template-v2.0.0")
+    updated(repo)
+    assert branches.finish(Checkout(repo)) == 0
+    assert state(repo)[2] == "?? thesis/\n"
+
+
+def test_one_that_somebody_else_merges_is_not_said_to_be_finished_here(repo):
+    git(repo, "commit", "--quiet", "-am", "Theirs")
+    git(repo, "switch", "--quiet", "main")
+    told = refused(repo, lambda here: branches.begin(here, "v2.0.0"))
+    assert told.endswith(f"merged: git switch template-v2.0.0 && comp update --finish merges it, or {DELETES}")
+    git(repo, "config", "--remove-section", "branch.template-v2.0.0")  # as where it came from a pull request
+    assert refused(repo, lambda here: branches.begin(here, "v2.0.0")).endswith(f"not merged: {DELETES}")
+
+
+def test_what_plain_copier_left_is_put_aside_and_not_committed(repo):
+    branches.undo(Checkout(repo))
+    (repo / ".copier-answers.yml").write_bytes(b"_commit: v1.0.0\n")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "-m", "Answers")
+    (repo / ".copier-answers.yml").write_bytes(b"_commit: v2.0.0\n")
+    assert "uncommitted changes" in refused(repo, branches.require_clean)  # the answers alone drop no edit
+    conflict(repo, b"theirs\n", b"mine\n")
+    told = refused(repo, branches.require_clean)
+    assert "looks like a plain copier update" in told
+    assert "git commit" not in told
+    subprocess.run("git add -A . && git stash", shell=True, cwd=repo, check=True, capture_output=True)
+    assert "git add -A . && git stash puts it aside, then comp update" in told
+    branches.require_clean(Checkout(repo))
+
+
+def test_nor_is_a_merge_with_markers_committed(repo):
+    git(repo, "commit", "--quiet", "-am", "Theirs")
+    git(repo, "switch", "--quiet", "main")
+    (repo / "theirs.py").write_bytes(b"mine\n")
+    git(repo, "commit", "--quiet", "-am", "Mine")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(repo, "merge", "template-v2.0.0")
+    assert "a merge is not finished here ('theirs.py')" in refused(repo, branches.require_clean)
 
 
 @posix

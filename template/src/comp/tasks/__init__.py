@@ -64,7 +64,7 @@ EVERY_TASK = {
             "check": "only report whether there is a newer version, and what it would change (exit status 2)",
             "write": "answers that conf/baseline.yaml says are changed there, shown as a diff",
             "finish": "commit the update that stands here and merge it; not while a marker or a .mine file is left",
-            "undo": "go back to where it began; what it wrote goes to git stash",
+            "undo": "go back to where it began; what is not committed goes to git stash",
         },
         step=None,
         config=None,

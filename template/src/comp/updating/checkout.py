@@ -35,16 +35,16 @@ class Checkout:
         self.git("-c", f"core.hooksPath={os.devnull}", "switch", "--quiet", *words)
 
     def commit(self, message: str) -> None:
-        """Commits what is staged.
+        """Commits what is staged. Raises as `merge` does."""
+        self._with_hooks("commit", "--quiet", "--message", message)
+
+    def merge(self, branch: str) -> None:
+        """Merges a branch into this one.
 
         Raises:
             CompError: git refused, or one of the user's hooks; with all that they said.
         """
-        command = ["git", "commit", "--quiet", "--message", message]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
-        if done.returncode:
-            said = (done.stdout + done.stderr).decode("utf-8", errors="replace").strip() or "(no reason given)"
-            raise CompError(f"git commit, or a hook of yours, refused; do what it says, then the same again:\n{said}")
+        self._with_hooks("merge", "--quiet", branch)
 
     def committed(self, name: str, at: str = "HEAD") -> bytes | None:
         """A file's content at a commit, the last one, as it would lie in the checkout; None if it is not in git."""
@@ -103,7 +103,7 @@ class Checkout:
         return sorted(name for name in names - kept if os.path.lexists(self.folder / name))
 
     def stage(self) -> None:
-        """Stages all but the conflicts, so that `git add -A && git stash` would give the clean checkout back."""
+        """Stages all but the conflicts, so that `git add -A . && git stash` would give the clean checkout back."""
         open_conflicts = self.unmerged()
         names = sorted({*self.changed(), *self.not_in_git()} - open_conflicts)
         if names:
@@ -114,6 +114,14 @@ class Checkout:
         """The files that differ from the last commit, each with its letter: added, modified, deleted, unmerged."""
         words = self.names("diff", "--cached", "--name-status", "--relative", "--no-renames", "-z", "HEAD", "--", ".")
         return dict(zip(words[1::2], words[::2], strict=True))
+
+    def _with_hooks(self, *words: str) -> None:
+        done = subprocess.run(["git", *words], cwd=self.folder, capture_output=True, check=False)
+        if done.returncode:
+            said = (done.stdout + done.stderr).decode("utf-8", errors="replace").strip() or "(no reason given)"
+            raise CompError(
+                f"git {words[0]}, or a hook of yours, refused; do what it says, then the same again:\n{said}"
+            )
 
     def _run(self, words: tuple[str | Path, ...], stdin: str | None) -> bytes:
         given = None if stdin is None else stdin.encode("utf-8", errors="surrogateescape")

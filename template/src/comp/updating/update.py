@@ -85,6 +85,7 @@ def _update(
         if lines:
             _write_lines(here, lines)
             here.git("add", "--", BASELINE)
+        branches.written(here, branch)
     except BaseException:
         branches.back(here, before, branch)
         raise
