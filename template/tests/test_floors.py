@@ -117,7 +117,7 @@ def test_the_rooms_and_the_arrows_between_them_are_few():
     between = {(a, b) for a, b in between if a != b}
     print(f"{len(rooms)} rooms, {len(between)} arrows")
     assert len(rooms) <= 22
-    assert len(between) <= 87
+    assert len(between) <= 89
     # Task entries stand in a folder with the records that lower floors read: what they import leads down from them.
     assert circles({(a, b) for a, b in between if a != "tasks"}) == set()
 

@@ -2,9 +2,13 @@
 
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import SOURCE
 
 from comp.errors import CompError
 from comp.updating import branch as branches
@@ -13,6 +17,14 @@ from comp.updating.edits import END, MIDDLE, START
 
 MARKED = b"\n".join([START, b"mine", MIDDLE, b"theirs", END, b""])
 DELETES = "git branch -D template-v2.0.0 deletes it, if its pull request is merged or it is not wanted"
+HOLD = """
+import sys
+from pathlib import Path
+from comp.files.lock import locked
+with locked(Path(sys.argv[1]), "train"):
+    print(flush=True)
+    input()
+"""
 posix = pytest.mark.skipif(os.name == "nt", reason="hooks are shell scripts")
 
 
@@ -60,6 +72,17 @@ def conflict(repo: Path, *sides: bytes) -> None:
     told = "".join(lines)
     subprocess.run(["git", "update-index", "--index-info"], cwd=repo, input=told, text=True, check=True)
     (repo / "theirs.py").write_bytes(MARKED)
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[int]:
+    """Another process has locked a run's folder within the block; its number."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    environment, pipe = {**os.environ, "PYTHONPATH": str(SOURCE)}, subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        process.stdout.readline()
+        yield process.pid
+        process.communicate("\n")
 
 
 def state(repo: Path) -> tuple[str, str, str]:
@@ -245,6 +268,17 @@ def test_nor_is_a_merge_with_markers_committed(repo):
     with pytest.raises(subprocess.CalledProcessError):
         git(repo, "merge", "template-v2.0.0")
     assert "a merge is not finished here ('theirs.py')" in refused(repo, branches.require_clean)
+
+
+@posix
+def test_the_code_under_a_command_that_runs_is_not_changed(repo):
+    (repo / ".git/info/exclude").write_text("runs\n", encoding="utf-8")
+    with holding(repo / "runs/small") as process:
+        for act in (branches.finish, branches.undo, lambda here: branches.begin(here, "v3.0.0")):
+            told = refused(repo, act)
+            assert told.startswith(f"runs/small is in use by process {process} on ")
+            assert "(comp train, since " in told
+    assert branches.finish(Checkout(repo)) == 0
 
 
 @posix

@@ -52,6 +52,15 @@ def locked(folder: Path, command: str) -> Iterator[None]:
                 os.environ[HELD] = before
 
 
+def holder(folder: Path) -> str:
+    """Which process has locked a run's folder; empty where none has, or it cannot be told."""
+    try:
+        with (folder / LOCK).open("r+", encoding="utf-8") as file:
+            return "" if _lock(file) else _holder(file)
+    except OSError:  # no lock, or not ours to look at
+        return ""
+
+
 def _lock(file: IO[str]) -> bool:
     """Whether the file is now this process's, or cannot be anybody's."""
     try:

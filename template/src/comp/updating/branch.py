@@ -4,6 +4,7 @@ import re
 import sys
 
 from comp.errors import CompError, shown
+from comp.files.lock import holder
 from comp.updating.checkout import Checkout
 from comp.updating.edits import has_marker
 from comp.updating.origin import ANSWERS
@@ -19,8 +20,9 @@ def begin(here: Checkout, version: str) -> str:
     Until `written`, it counts as cut off in the middle: copier writes over the user's edits before it puts them back.
 
     Raises:
-        CompError: a branch of that name holds an update.
+        CompError: a run is at work, or a branch of that name holds an update.
     """
+    _require_idle(here)
     before, branch = here.where(), _name(here, version)
     here.git("config", f"branch.{branch}.{WRITING}", "true")
     here.git("config", f"branch.{branch}.{FROM}", before)
@@ -134,6 +136,15 @@ def place(here: Checkout, before: str) -> list[str]:
     return [before] if known else ["--detach", before]
 
 
+def _require_idle(here: Checkout) -> None:
+    """Raises CompError: a command is at work in a run. What it has yet to import would be other code."""
+    for folder in sorted(path.parent for path in here.folder.glob("runs/*/.lock")):
+        if who := holder(folder):
+            raise CompError(
+                f"runs/{folder.name} is in use by {who}: wait until it ends, since the code under it would change"
+            )
+
+
 def _is_cut_off(here: Checkout, branch: str) -> bool:
     return here.is_true("config", "--get", f"branch.{branch}.{WRITING}")
 
@@ -174,6 +185,7 @@ def _open(here: Checkout) -> tuple[str, str]:
     branch = here.where()
     before = came_from(here, branch)
     if before:
+        _require_idle(here)
         return branch, before
     others = here.git("branch", "--list", "template-*", "--format=%(refname:short)").split()
     others = [name for name in others if came_from(here, name)]
