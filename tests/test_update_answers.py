@@ -192,17 +192,22 @@ def test_plain_copier_takes_no_answer_that_the_baseline_says(repo):
 
 
 def test_an_answer_that_the_baseline_says_is_written_there_or_told(repo):
-    told = refused(repo, "metric=rmse")
-    assert (
-        "conf/baseline.yaml says otherwise, and is yours: write there (or comp update metric=rmse --write does)" in told
-    )
-    assert told.splitlines()[1:] == ["error:     metric: rmse", "error:     data: {kind: regression}"]
     done = comp_update(repo, "metric=rmse", "--write")
     assert (done.returncode, done.stderr) == (0, "")
     assert {"-metric: accuracy", "+metric: rmse", "+data: {kind: regression}"} <= set(done.stdout.splitlines())
     assert yaml.safe_load(comp(repo, "config"))["metric"] == "rmse"
     assert git(repo, "status", "--porcelain").split() == ["M", "conf/baseline.yaml"]
     assert "rmse" not in (repo / ".copier-answers.yml").read_text(encoding="utf-8")
+
+    assert "conf/baseline.yaml has changes that are not committed" in refused(repo, "metric=accuracy", "--write")
+    commit(repo, "Numbers")
+    told = refused(repo, "metric=macro_f1")
+    command = "comp update metric=macro_f1 --write"
+    assert f"conf/baseline.yaml says otherwise, and is yours: write there (or {command} does)" in told
+    assert told.splitlines()[1:] == [
+        "error:     metric: macro_f1",
+        "error: remove  data: {kind: regression}: the answer before brought it",
+    ]
 
 
 @RELEASE  # an answer of the baseline alone is written above

@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from comp.errors import CompError, shown
+from comp.files import write_text
 from comp.updating import branch as branches
-from comp.updating.answers import difference, missing_lines, refusal, with_lines
+from comp.updating.answers import Lines, difference, missing_lines, refusal, with_lines
 from comp.updating.checkout import Checkout
 from comp.updating.copier_program import copier, newer_exists, render
 from comp.updating.edits import has_conflict, lost_edits
@@ -44,21 +45,21 @@ def update(words: list[str], check: bool, write: bool, finish: bool, undo: bool)
     only_baseline = bool(words) and not rest
     if not check and not only_baseline:
         branches.require_clean(here)
+    if write and only_baseline:
+        _require_committed(here, BASELINE.as_posix())
     with tempfile.TemporaryDirectory(prefix="comp-update-") as folder:
         lines = missing_lines(here.folder, origin, words, Path(folder))
-        if lines and (check or not write):
+        if lines.write and (check or not write):
             raise refusal(lines, words)
         if not only_baseline:
             return _update(here, origin, rest, lines, check, Path(folder))
-    if not lines:
+    if not lines.write:
         print(f"update  {BASELINE.as_posix()} says so already")
     _write_lines(here, lines)
     return 0
 
 
-def _update(
-    here: Checkout, origin: Origin, words: list[str], lines: dict[str, object], check: bool, folder: Path
-) -> int:
+def _update(here: Checkout, origin: Origin, words: list[str], lines: Lines, check: bool, folder: Path) -> int:
     newer = newer_exists(here.folder)
     if not newer and not words:
         print(f"update  {origin.version} is the newest version of {origin.source}")
@@ -82,7 +83,7 @@ def _update(
     branch = branches.begin(here, target.version)
     try:
         outcome = _attempt(here, origin, command, old, new)
-        if lines:
+        if lines.write:
             _write_lines(here, lines)
             here.git("add", "--", BASELINE)
         branches.written(here, branch)
@@ -100,16 +101,26 @@ def _key(word: str) -> str:
     return key
 
 
-def _write_lines(here: Checkout, lines: dict[str, object]) -> None:
-    """Puts the lines into conf/baseline.yaml, and shows it."""
-    if not lines:
+def _require_committed(here: Checkout, name: str) -> None:
+    if here.current(name) != here.committed(name):
+        raise CompError(
+            f"{name} has changes that are not committed, so git could not give back what --write changes there: "
+            f"git add {name} && git commit, then again"
+        )
+
+
+def _write_lines(here: Checkout, lines: Lines) -> None:
+    """Puts the lines into conf/baseline.yaml, shows it, and says what else there is to do."""
+    if not lines.write:
         return
     path = here.folder / BASELINE
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    after = with_lines(before, lines)
-    path.write_text(after, encoding="utf-8")
+    after = with_lines(before, lines.write)
+    write_text(path, after)
     print(f"wrote   {BASELINE.as_posix()}")
     print(difference(before, after), end="")
+    for note in lines.notes():
+        print(note)
 
 
 def _require_safe(here: Checkout, old: Path, new: Path) -> None:
