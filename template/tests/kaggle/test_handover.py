@@ -11,7 +11,7 @@ from comp.cli import main
 from comp.kaggle.handover.chain import chain
 from comp.kaggle.handover.facts import MARK
 from comp.kaggle.handover.packages import requirements
-from comp.kaggle.sent import Sent, note_sent
+from comp.kaggle.sent import Sent, note_sent, now
 from comp.runs.rundir import RunDir
 from comp.tasks import commands_of
 
@@ -110,7 +110,7 @@ def test_what_is_known_is_told_what_is_not_is_marked_and_what_was_filled_in_stay
     page.write_text("mine", encoding="utf-8")
     assert "kept" in do("handover")
     assert page.read_text(encoding="utf-8") == "mine"
-    note_sent(Sent("40", "2026-11-29T00:00:00+00:00", "digits", "small", "x.csv", "", "x", "complete", "0.9", "0.8"))
+    note_sent(Sent("40", now(), "digits", "small", "x.csv", "", "x", "complete", "0.9", "0.8"))
     do("handover", "--force")
     assert "Private leaderboard score: 0.8\n" in page.read_text(encoding="utf-8")
     assert "public 0.9, private 0.8 (submission 40)" in (folder / "README.md").read_text(encoding="utf-8")

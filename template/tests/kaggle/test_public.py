@@ -4,8 +4,10 @@ import pytest
 from kaggle_server import SLUG
 
 from comp.cli import main
+from comp.files import write_json
 from comp.kaggle.sent import Sent, note_sent, now, read_sent
 from comp.runs.leaderboard import read_leaderboard, write_leaderboard
+from comp.runs.rundir import RunDir
 
 
 @pytest.fixture
@@ -57,6 +59,17 @@ def test_a_score_that_comes_later_takes_the_place_of_the_one_before(sent, state)
     state.submissions[-1] |= {"status": "COMPLETE", "publicScore": "0.93"}
     assert main(["board", "--fetch"]) == 0
     assert public() == {"a": "0.93"}
+
+
+def test_what_was_sent_before_the_run_was_trained_again_is_not_its_score(sent, output):
+    leaderboard(a="0.9", b="0.8")
+    for run, trained in (("a", "2999-01-01 00:00:00.000"), ("b", "2000-01-01 00:00:00.000")):
+        sent(run, score="0.5")
+        facts = {"rows": 1, "seconds": 1.0, "trained": trained}
+        write_json(RunDir.of_name(run).fold(0) / "metrics.json", facts)
+    assert main(["board", "--fetch"]) == 0
+    assert public() == {"a": "", "b": "0.5"}
+    assert "public  a 0.5 (submission 40, not noted: the run was trained again since)" in output()
 
 
 def test_a_run_that_is_gone_and_a_score_noted_by_hand_do_no_harm(sent, output):

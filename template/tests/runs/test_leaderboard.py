@@ -14,7 +14,7 @@ from comp.runs.leaderboard import read_leaderboard
 from comp.runs.paired import Sums
 from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.results import Scoring, join_folds
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, now
 from comp.tables import Targets
 
 TARGETS = Targets("binary", ("yes",))
@@ -33,7 +33,7 @@ def score(name, oof, targets) -> float:
     return float(((oof["p_yes"] >= 0.5) == (oof["target"] >= 0.5)).mean())
 
 
-def make(config, skill=0.7, seed=0, digest="0" * 16, rows=N, **facts):
+def make(config, skill=0.7, seed=0, digest="0" * 16, rows=N, trained="", **facts):
     """A finished run whose rows are right with the probability `skill`."""
     run, random = RunDir.of(config), np.random.default_rng(seed)
     run.start(config)
@@ -46,7 +46,7 @@ def make(config, skill=0.7, seed=0, digest="0" * 16, rows=N, **facts):
         write_predictions(
             run.fold(k) / "test.parquet", predictions.test_table(TRAIN[:3], p[:3], TARGETS), TARGETS, digest
         )
-        write_json(run.fold(k) / "metrics.json", {"rows": len(own), "seconds": 6.0})
+        write_json(run.fold(k) / "metrics.json", {"rows": len(own), "seconds": 6.0, "trained": trained})
     return join_folds(config, TRAIN["id"], run, Scoring(score, measures), facts)
 
 
@@ -88,6 +88,17 @@ def test_scored_again_a_run_keeps_its_parent_its_public_score_and_columns_of_one
         assert {key: line[key] for key in ("public", "note", "parent")} == {
             key: before[name][key] for key in ("public", "note", "parent")
         }
+
+
+def test_a_run_that_was_trained_again_has_not_the_public_score_of_the_one_before(small):
+    config, first = small.configure(name="a"), now()
+    make(config, trained=first)
+    table = pd.read_csv("runs/leaderboard.csv", dtype=str, keep_default_na=False)
+    table.assign(public="0.71", note="x").to_csv("runs/leaderboard.csv", index=False)
+    make(config, trained=first)  # predicted again
+    assert lines()["a"]["public"] == "0.71"
+    make(config, trained=now())
+    assert (lines()["a"]["public"], lines()["a"]["note"]) == ("", "x")
 
 
 def test_an_older_file_is_read_and_keeps_its_columns(small, capsys):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from comp.kaggle.sent import Sent, fetch_scores
+from comp.kaggle.sent import Sent, fetch_scores, is_of_another_training
 from comp.runs.leaderboard import note_public
 
 
@@ -22,10 +22,12 @@ def _note(every: Sequence[Sent]) -> None:
     if not every:
         print("public  nothing was sent from here yet: comp submit --send -m MESSAGE")
     last = {each.run: each for each in every if each.public}
-    known = note_public({name: each.public for name, each in last.items()})
+    older = {name for name, each in last.items() if is_of_another_training(each)}
+    known = note_public({name: each.public for name, each in last.items() if name not in older})
     for name, each in last.items():
         gone = "" if name in known else ", of a run that the leaderboard does not have"
-        print(f"public  {name} {each.public} (submission {each.ref}{gone})")
+        why_not = ", not noted: the run was trained again since" if name in older else gone
+        print(f"public  {name} {each.public} (submission {each.ref}{why_not})")
     for each in every:
         if not each.public:
             print(f"public  {each.run} – (submission {each.ref}: {each.status})")

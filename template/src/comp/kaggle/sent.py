@@ -11,7 +11,7 @@ from comp.errors import CompError
 from comp.files import write_text
 from comp.kaggle.client import ask
 from comp.readback import read_rows
-from comp.runs.rundir import RUNS
+from comp.runs.rundir import RUNS, RunDir
 
 PATH = RUNS / "sent.csv"
 WAY_OUT = "move it away; Kaggle's page of submissions has them all"
@@ -48,6 +48,11 @@ def read_sent() -> list[Sent]:
         return []
     names = [field.name for field in fields(Sent)]
     return [Sent(**{name: row[name] for name in names}) for row in read_rows(PATH, names, WAY_OUT)]
+
+
+def is_of_another_training(sent: Sent) -> bool:
+    """Whether its run was trained again since it was sent."""
+    return sent.when.replace("T", " ")[:19] < RunDir.of_name(sent.run).trained_at()[:19]
 
 
 def note_sent(sent: Sent) -> None:

@@ -2,14 +2,13 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.registry import greater_is_better, names
 from comp.runs.predictions import folds_of
-from comp.runs.rundir import RunDir, flat
+from comp.runs.rundir import RunDir, flat, now
 
 # What says nothing of how good a run is.
 ABOUT = {"name", "parent", "recipe", "steps", "tracker", "member", "members", "metrics"}
@@ -21,7 +20,7 @@ PATIENCE_S = 10  # for git
 
 def stamp() -> dict[str, str]:
     """`commit`: of HEAD, with "+" where tracked files have changed since, blank without git; `date`: UTC."""
-    return {"commit": _commit(), "date": datetime.now(UTC).isoformat(" ", "milliseconds")[:-6]}
+    return {"commit": _commit(), "date": now()}
 
 
 def _commit() -> str:

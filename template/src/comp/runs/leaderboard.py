@@ -13,7 +13,7 @@ from comp.readback import read_rows, reading
 from comp.registry import greater_is_better, names
 from comp.runs.flags import flags_of_metrics
 from comp.runs.history import changed_keys, parent_of, stamp
-from comp.runs.rundir import RUNS
+from comp.runs.rundir import RUNS, RunDir
 
 UNSCORED = "unscored"  # instead of a score that would flatter
 PATH = RUNS / "leaderboard.csv"
@@ -53,11 +53,14 @@ def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str
 def note_in_leaderboard(line: dict[str, Any]) -> Path:
     """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first.
 
-    Columns that this version does not write stay as they are, and so does a public score.
+    Columns that this version does not write stay as they are, and so does a public score, unless the run was trained
+    again since.
     """
     lines = read_leaderboard()
     before = next((old for old in lines if old["name"] == line["name"]), {})
-    own = {key for key in before if key not in line} | {key for key in WRITTEN_BY_HAND if before.get(key)}
+    of_another = "" < before.get("date", "") < RunDir.of_name(line["name"]).trained_at()
+    by_hand = set() if of_another else {key for key in WRITTEN_BY_HAND if before.get(key)}
+    own = {key for key in before if key not in line} | by_hand
     kept = {key: value for key, value in before.items() if key in own}
     return write_leaderboard([{**line, **kept}, *(old for old in lines if old["name"] != line["name"])])
 

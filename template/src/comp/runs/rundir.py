@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -82,6 +83,7 @@ class FoldMetrics(TypedDict):
     seconds: float
     predict: NotRequired[dict[str, Any]]
     prior: NotRequired[list[float]]  # what a test row without a readable image gets
+    trained: NotRequired[str]  # when it was, see `now`
 
 
 class MadeWith(TypedDict):
@@ -151,6 +153,10 @@ class RunDir:
     def read_fold_metrics(self, *numbers: int) -> dict[str, Any]:
         """What `metrics.json` of a fold says, see `FoldMetrics`."""
         return read_fold_metrics(self.fold(*numbers) / "metrics.json")
+
+    def trained_at(self) -> str:
+        """When the first of its folds was trained, see `now`; "" where one does not say, or nothing was trained."""
+        return min((self.read_fold_metrics(k).get("trained", "") for k in self.done_folds()), default="")
 
     def read_folds(self) -> str | None:
         """The hash of the folds that the run began with, if it has begun."""
@@ -250,6 +256,11 @@ class RunDir:
             return load_config(self.config)
         except CompError as error:
             raise CompError(f"{str(error).splitlines()[0]}: {RESTORE}") from None
+
+
+def now() -> str:
+    """UTC, such as 2026-11-29 17:50:00.123; times are compared as text."""
+    return datetime.now(UTC).isoformat(" ", "milliseconds")[:-6]
 
 
 def read_fold_metrics(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from vision.small import SMALL, picture
 
 from comp.distributed.accelerator import accelerator_for
 from comp.runs.predictions import read_predictions
+from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.samples import Samples
 from comp.vision.inference.predict_rows import predict_rows
@@ -120,11 +121,13 @@ def test_weights_that_change_after_a_prediction_change_the_next_one(configure):
 
 
 def test_predicting_again_gives_what_training_gave(trained, comp):
+    when = RunDir.of_name("small").trained_at()
     before = [p_of(trained / "runs/small", table) for table in ("oof", "test")]
     shutil.rmtree("data/cache")
     status, out, err = comp("predict")
     assert (status, err) == (0, "")
     assert out.count("predicted again") == 2
+    assert RunDir.of_name("small").trained_at() == when
     after = [p_of(trained / "runs/small", table) for table in ("oof", "test")]
     assert all(np.allclose(new, old, atol=1e-6) for new, old in zip(after, before, strict=True))
 

@@ -16,6 +16,7 @@ from support import KILL, for_a_release, needs_signals
 from comp.errors import CompError
 from comp.loop.tensors import read_tensors
 from comp.registry import register
+from comp.runs.rundir import RunDir
 from comp.vision.training.losses import cross_entropy
 
 LONG = {
@@ -235,10 +236,12 @@ def test_what_does_not_change_the_weights_may_change(override, trained, comp):
 
 
 def test_fresh_trains_anew(trained, comp):
+    before = RunDir.of_name("small").trained_at()
     status, out, _ = comp("train", "--fresh", "train.epochs=1", "folds=[0]")
     assert status == 0
     assert "is already trained" not in out
     assert len(history("small", 0)) == 1
+    assert "" < before < RunDir.of_name("small").trained_at()
     assert not Path("runs/small/fold1").exists()
 
 

@@ -27,7 +27,7 @@ from comp.runs.members import for_each_member
 from comp.runs.paired import Measure
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.results import Scoring, join_folds
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, now
 
 
 @for_each_member
@@ -130,8 +130,8 @@ def _train_fold(
         measured = predict_fold(config, competition, number, model, run, accelerator)
         save_projector(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
-        rows = {"rows": len(fold.valid_rows), "seconds": seconds}
-        write_json(folder / "metrics.json", {**measured, **rows})  # marks it as done
+        about = {"rows": len(fold.valid_rows), "seconds": seconds, "trained": now()}
+        write_json(folder / "metrics.json", {**measured, **about})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)
     accelerator.wait_for_everyone()
 

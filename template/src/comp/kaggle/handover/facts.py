@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from comp.errors import CompError
 from comp.kaggle.handover.chain import Made
-from comp.kaggle.sent import Sent, read_sent
+from comp.kaggle.sent import Sent, is_of_another_training, read_sent
 from comp.readback import read_json
 from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import flat
@@ -127,8 +127,9 @@ def golden(made: Made) -> str:
 
 
 def sent(name: str) -> Sent | None:
-    """The last submission of a run that has a score."""
-    return next((each for each in reversed(read_sent()) if each.run == name and each.public), None)
+    """The last submission of the run, as it is trained now, that has a score."""
+    scored = [each for each in read_sent() if each.run == name and each.public and not is_of_another_training(each)]
+    return scored[-1] if scored else None
 
 
 def on_kaggle(made: Made) -> str:

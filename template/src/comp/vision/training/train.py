@@ -16,7 +16,7 @@ from comp.loop.trackers import check_tracker, start_tracker
 from comp.registry import metrics_for
 from comp.runs.flags import flags_of_training
 from comp.runs.members import for_each_member
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, now
 from comp.vision.batches import TrainingBatches
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import settled
@@ -251,7 +251,8 @@ def _train_fold(
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", fold.facts)
         seconds = round(time.perf_counter() - started, 1)
-        about = {"rows": len(valid_rows), "seconds": seconds, **remembered_of(config, competition, left_out)}
+        about = {"rows": len(valid_rows), "seconds": seconds, "trained": now()}
+        about |= remembered_of(config, competition, left_out)
         shutil.rmtree(folder / "frozen", ignore_errors=True)  # before: it may be large, and nobody looks here again
         write_json(folder / "metrics.json", {**scores, **about})  # marks it as done
         shutil.rmtree(folder / "last", ignore_errors=True)
