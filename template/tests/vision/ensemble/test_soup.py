@@ -166,3 +166,14 @@ def test_a_soup_never_takes_the_place_of_another_run(twin, comp):
     status, _, err = comp("soup", MEMBERS, "name=other")
     assert (status, err.count("\n")) == (1, 1)
     assert "runs/other is another run" in err
+
+
+def test_a_soup_sees_images_as_its_members_were_trained_and_says_how_it_predicted(twin, comp):
+    paths = [Path(f"runs/{name}/config.yaml") for name in ("small", "twin")]
+    paths[0].write_text(paths[0].read_text().replace("resize: squash", "resize: crop"))
+    assert "differ in predict.resize" in comp("soup", MEMBERS, "name=soup")[2]
+    paths[1].write_text(paths[1].read_text().replace("resize: squash", "resize: crop"))
+    assert comp("soup", MEMBERS, "name=soup", "predict.views=[hflip]")[0] == 0  # conf/ says squash
+    predict = load_config(Path("runs/soup/config.yaml")).predict
+    assert (predict.resize, predict.views) == ("crop", ["hflip"])
+    assert json.loads(Path("runs/soup/fold0/metrics.json").read_text())["predict"]["resize"] == "crop"

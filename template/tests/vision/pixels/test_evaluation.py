@@ -17,7 +17,7 @@ from torch import nn
 
 from comp.distributed.accelerator import accelerator_for
 from comp.errors import CompError
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.tables import Targets
 from comp.vision.batches import EvalDataset
 from comp.vision.data.competition import open_competition
@@ -153,9 +153,14 @@ def test_a_run_is_trained_and_predicted_in_one_geometry(trained, comp):
     status, _, err = comp(*again, "predict.resize=crop")
     assert (status, err.count("\n")) == (1, 1)
     assert "(predict.resize was 'squash', is 'crop')" in err
-    assert comp("predict", "predict.resize=crop")[0] == 0
-    assert "predicted with another predict.resize" in comp(*again)[1]
-    assert comp("predict")[0] == comp(*again)[0] == 0
+    path = Path("runs/small/config.yaml")
+    path.write_text(path.read_text().replace("resize: squash", "resize: crop"))
+    status, out, _ = comp("predict", "predict.views=[hflip]")  # conf/ says squash
+    assert (status, "note    runs/small was trained with predict.resize=crop, and predicts with it" in out) == (0, True)
+    assert read_fold_metrics(Path("runs/small/fold0/metrics.json"))["predict"]["resize"] == "crop"
+    assert "resize: crop" in path.read_text()
+    status, out, _ = comp("predict", "--images", "data/test", "--out", "said.csv", "predict.views=[hflip]")
+    assert (status, "note" in out) == (0, False)
 
 
 def test_what_is_not_needed_is_not_settled():

@@ -24,7 +24,7 @@ from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.data.settle import prepared_as, settled
+from comp.vision.data.settle import as_trained, settled
 from comp.vision.ensemble.combine import parts_of_folds
 from comp.vision.ensemble.combiners import Combiner, Fit
 from comp.vision.ensemble.crossfit import Known, Predicted, Scheme, cross_fitted
@@ -52,8 +52,7 @@ def interpolate(config: ClipConfig, arguments: list[str]) -> int:
         raise CompError(f"{tuned.path} is a run of {trained.model.backbone}, which has no zero-shot model")
     if not tuned.done_folds():
         raise CompError(f"no fold of {tuned.path} has finished training: run comp train")
-    kept = {"model": trained.model, "data": prepared_as(config.data, trained.data), "augment": trained.augment}
-    experiment = settled(_interpolated(config).model_copy(update=kept))
+    experiment = settled(as_trained(_interpolated(config), trained))
     run = RunDir.of(experiment)
 
     def work(competition: Competition, accelerator: Accelerator) -> None:

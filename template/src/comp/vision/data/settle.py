@@ -55,16 +55,12 @@ def settled_data(data: Data, paths: Sequence[str], quiet: bool = True) -> Data:
     return data.model_copy(update={"scale": scale})
 
 
-def prepared_as(data: Data, other: Data) -> Data:
-    """`data`, whose files become pixels as those of `other` do."""
-    return data.model_copy(update={key: getattr(other, key) for key in PREPARATION})
-
-
-def as_trained(config: ImageConfig, trained: ImageConfig) -> ImageConfig:
-    """`config`, whose images become what the run was trained on; views and devices stay its own."""
+def as_trained(config: AnyConfig, trained: ImageConfig) -> AnyConfig:
+    """`config` with the network and the pixels of a run trained as `trained` says; views and devices stay its own."""
+    data = config.data.model_copy(update={key: getattr(trained.data, key) for key in PREPARATION})
     predict = config.predict.model_copy(update={"resize": trained.predict.resize})
-    kept = {"model": trained.model, "data": prepared_as(config.data, trained.data), "augment": trained.augment}
-    return config.model_copy(update={**kept, "predict": predict})
+    kept = {"model": trained.model, "data": data, "augment": trained.augment, "predict": predict}
+    return config.model_copy(update=kept)
 
 
 def _settled_model(model: Model) -> Model:

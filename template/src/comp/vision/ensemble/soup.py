@@ -17,9 +17,9 @@ from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.flags import flags_of, flags_of_members
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import RunDir, now
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.data.settle import PREPARATION, prepared_as, settled
+from comp.vision.data.settle import PREPARATION, as_trained, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
@@ -41,8 +41,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     runs = [RunDir.of_name(name) for name in config.soup.members]
     _refuse_unlike(config, runs)
     first = runs[0].trained_config()
-    data = prepared_as(config.data, first.data)
-    merged = settled(config.model_copy(update={"model": first.model, "data": data, "augment": first.augment}))
+    merged = settled(as_trained(config, first))
     flags = flags_of_members(map(flags_of, runs))
     run = RunDir.of(config)
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
@@ -57,7 +56,7 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
             collect(merged, competition.tables.train["id"], run, {"combines": combines, **vars(flags)})
 
     def prepare() -> None:
-        run.write_config(first.model_copy(update={"name": config.name, "soup": config.soup}))
+        run.write_config(first.model_copy(update={"name": config.name, "soup": config.soup, "predict": merged.predict}))
 
     return on_all_devices(
         merged,
@@ -92,8 +91,8 @@ def _likeness(run: RunDir) -> dict[str, Any]:
         raise CompError(f"no fold of {run.path} has finished training: run comp train name={run.path.name}")
     model = {f"model.{key}": value for key, value in trained.model.model_dump(exclude=ORIGIN).items()}
     data = {f"data.{key}": getattr(trained.data, key) for key in PREPARATION}
-    rows = run.read_folds() or ""
-    return {**model, **data, "the folds that are trained": folds, "folds.csv": rows}
+    rows, resize = run.read_folds() or "", trained.predict.resize
+    return {**model, **data, "predict.resize": resize, "the folds that are trained": folds, "folds.csv": rows}
 
 
 def _average_fold(
@@ -116,7 +115,7 @@ def _average_fold(
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", facts)
         rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
-        about = {"rows": rows, "seconds": seconds, **remembered_of(config, competition, left_out)}
+        about = {"rows": rows, "seconds": seconds, "trained": now(), **remembered_of(config, competition, left_out)}
         write_json(folder / "metrics.json", {**scores, **about})
         score = f"{config.metric} {scores[config.metric]:.4f}"
         print(f"{fold_name(left_out)}  mean of {len(runs)} models: {score}", flush=True)

@@ -2,7 +2,7 @@
 
 from accelerate import Accelerator
 
-from comp.distributed.launch import Work, on_all_devices
+from comp.distributed.launch import Work, is_launched, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.elsewhere import refuse_other_test_rows
@@ -10,7 +10,7 @@ from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.tables import Tables
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.data.settle import prepared_as, settled
+from comp.vision.data.settle import as_trained, settled
 from comp.vision.folds.fold import fold_name
 from comp.vision.folds.nested import done_pairs, write_inner
 from comp.vision.inference.collect import collect
@@ -23,8 +23,8 @@ from comp.vision.schema import ImageConfig
 def predict_again(config: ImageConfig, arguments: list[str]) -> int:
     """Writes the predictions of all trained folds again and returns the exit status.
 
-    The model is the one that was trained, whatever the configuration says by now; data, views and devices are the
-    configuration's. The test rows are the run's: others are for `comp predict --images`.
+    The model and its preparation of images are those of the training, whatever the configuration says by now; data,
+    views and devices are the configuration's. The test rows are the run's: others are for `comp predict --images`.
 
     Raises:
         CompError: nothing is trained yet, the checkpoints know other classes or folds than the data, or the test rows
@@ -36,8 +36,10 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
         raise CompError(f"no fold of {run.path} has finished training: run comp train")
     if run.metrics.is_file() and run.read_metrics().get("combines", {}).get("met_scored_fold"):
         raise CompError(f"{run.path} was fitted to rows of its folds: run the command that made it again")
-    data = prepared_as(config.data, trained.data)
-    merged = settled(config.model_copy(update={"model": trained.model, "data": data, "augment": trained.augment}))
+    resize = trained.predict.resize
+    if config.predict.resize != resize and not is_launched():
+        print(f"note    {run.path} was trained with predict.resize={resize}, and predicts with it")
+    merged = settled(as_trained(config, trained))
 
     def refuse_others(_: ImageConfig, tables: Tables) -> str:
         refuse_other_test_rows(config, trained, tables.test["id"], "--images", arguments)
@@ -48,8 +50,7 @@ def predict_again(config: ImageConfig, arguments: list[str]) -> int:
             _predict(merged, competition, left_out, run, accelerator)
         if accelerator.is_main_process:
             # What it was trained for stays; how it was predicted stands in the folds' metrics.json.
-            predict = config.predict.model_copy(update={"resize": trained.predict.resize})
-            run.write_config(trained.model_copy(update={"predict": predict}))
+            run.write_config(trained.model_copy(update={"predict": merged.predict}))
             write_inner(run, competition.split)
             collect(merged, competition.tables.train["id"], run)
 

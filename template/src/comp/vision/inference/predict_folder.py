@@ -64,11 +64,12 @@ def predict(config: ImageConfig, arguments: list[str], images: str | None = None
     run, trained = run_with_models(config)
     found = read_other_images(Path(images), config.data, own_ids(run))
     refuse_without_metadata(found, trained.model.metadata)
+    config = as_trained(config, trained)
     stale = other_predictions(config, run)
     if stale:
         _say(f"note    the run's own test rows were predicted with another {stale} ({run.config} has it)")
     words = [arguments[0], "--images", images, "--out", str(out), *arguments[1:]]
-    return predict_images(as_trained(config, trained), models_of(run, trained), found, place, words)
+    return predict_images(config, models_of(run, trained), found, place, words)
 
 
 def models_of(run: RunDir, trained: ImageConfig) -> Models:
