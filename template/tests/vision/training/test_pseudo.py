@@ -137,6 +137,25 @@ def test_what_was_chosen_once_stays_chosen(trained, comp):
     pd.testing.assert_frame_equal(chosen("small-pseudo", 0), before)
 
 
+def test_a_student_of_a_teacher_that_was_trained_again_is_refused_until_it_is_too(trained, comp):
+    words = ("pseudo", *QUICK, "folds=[0]")
+    assert comp(*words)[0] == 0
+    assert comp("predict", "predict.views=[hflip]")[0] == 0
+    assert "is already trained" in comp(*words)[1]
+    assert comp("train", "--fresh", "train.epochs=3", "folds=[0]")[0] == 0
+    for _ in ("done", "interrupted"):
+        status, _, err = comp(*words)
+        assert (status, err) == (
+            1,
+            "error: runs/small-pseudo has learned from runs/small, which was trained again since: "
+            "comp train runs/small-pseudo/config.yaml --fresh trains it again, too\n",
+        )
+        Path("runs/small-pseudo/fold0/metrics.json").unlink(missing_ok=True)
+    assert comp("train", "runs/small-pseudo/config.yaml", "--fresh")[0] == 0
+    status, out, _ = comp(*words)
+    assert (status, "is already trained" in out) == (0, True)
+
+
 @pytest.mark.parametrize("change", ["pseudo.threshold=0.6", "pseudo.labels=soft"])
 def test_students_of_another_choice_are_another_run(change, trained, comp):
     assert comp("pseudo", *QUICK, "folds=[0]")[0] == 0

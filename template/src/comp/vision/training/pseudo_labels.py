@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
+from comp.files import write_json
+from comp.readback import read_json
 from comp.runs.predictions import read_oof, read_predictions, test_table, write_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
@@ -20,16 +22,20 @@ from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.pixels import joined
 from comp.vision.schema import Selection, Student
 
+LEARNED_FROM = "learned_from.json"  # of a fold: the runs, each with the time at which its fold was trained
+
 
 def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, folder: Path) -> Fold:
     """`fold` with the chosen test rows among its training rows, and the weights that it starts from.
 
     What was chosen is written to `pseudo.parquet` once: a training that was interrupted goes on with the same rows.
+    When the runs that it learns from were trained is written beside it.
     """
     tables, targets = competition.tables, competition.tables.targets
     chosen_file = folder / "pseudo.parquet"
     if not chosen_file.is_file():
         _write_chosen(chosen_file, fold.left_out, student, competition)
+        write_json(folder / LEARNED_FROM, _trained(student, fold.left_out))
     way_out = "remove it, and the rows are chosen again"
     chosen, _, _ = read_predictions(chosen_file, way_out)
     if unknown := set(chosen["id"]) - set(tables.test["id"]):
@@ -46,6 +52,27 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
         samples=_with_test_rows(fold, labels, competition),
         start=RunDir.of_name(student.start).fold(*fold.left_out) / "best.safetensors",
     )
+
+
+def refuse_other_teachers(run: RunDir, left_out: tuple[int, ...], student: Student) -> None:
+    """Raises: CompError: a run that this fold of `run` has learned from was trained again since."""
+    path = run.fold(*left_out) / LEARNED_FROM
+    if not path.is_file():  # nothing was chosen yet
+        return
+    before = read_json(path, dict[str, str], "run comp train --fresh to train this run again")
+    for name, trained in _trained(student, left_out).items():
+        if before.get(name, trained) != trained:
+            raise CompError(
+                f"{run.path} has learned from {RunDir.of_name(name).path}, which was trained again since: "
+                f"comp train {run.config} --fresh trains it again, too"
+            )
+
+
+def _trained(student: Student, left_out: tuple[int, ...]) -> dict[str, str]:
+    """When this fold of each run that the student learns from was trained; "" where the run does not say."""
+    runs = {name: RunDir.of_name(name) for name in (student.start, *student.teachers)}
+    done = {name: run.read_fold_metrics(*left_out) for name, run in runs.items() if run.is_done(*left_out)}
+    return {name: metrics.get("trained", "") for name, metrics in done.items()}
 
 
 def _with_test_rows(fold: Fold, labels: np.ndarray, competition: Competition) -> Samples:

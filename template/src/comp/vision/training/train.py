@@ -40,7 +40,7 @@ from comp.vision.training.losses import check_loss
 from comp.vision.training.memory import release_memory, step_errors_explained
 from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
-from comp.vision.training.pseudo_labels import with_pseudo_labels
+from comp.vision.training.pseudo_labels import refuse_other_teachers, with_pseudo_labels
 from comp.vision.training.setup import note_on_random_weights
 from comp.vision.training.synthetic_rows import with_synthetic
 
@@ -134,6 +134,7 @@ def _check(config: ImageConfig, competition: Competition, processes: int) -> Non
             if not start.is_file():
                 raise CompError(f"{start} does not exist: run comp train{' folds.nested=true' * (len(left_out) > 1)}")
             refuse_another_fold(start, facts_in(start), left_out, competition)
+            refuse_other_teachers(run, left_out, config.student)
         TrainingBatches(
             train_rows,
             config.train.effective_batch_size,
