@@ -80,6 +80,25 @@ def test_a_look_alike_of_a_golden_image_is_shut_out_whatever_is_declared(
     assert verdicts(config)["gate"].tolist() == ["golden"]
 
 
+def test_what_looks_like_two_images_joins_no_training_that_is_validated_on_either(
+    competition, configure, comp, generated
+):
+    """The two share too little to be one picture; each of them shares nine tenths with the generated one."""
+    scenes = np.random.default_rng(0).integers(0, 256, (37, 6, 6, 3), dtype=np.uint8)
+    large = [Image.fromarray(scene).resize((96, 90), Image.Resampling.BICUBIC) for scene in scenes]
+    for path, scene in zip(sorted((competition / "train").glob("*.png")), large, strict=False):
+        scene.save(path)
+    config = configure(folds={"n": 3}, synth={"data": MADE, **GATES_OFF})
+    assert comp("split")[0] == 0
+    fold = pd.read_csv(competition / "folds.csv", comment="#", dtype=str).set_index("id")["fold"]
+    for number, box in (("0", (0, 0, 87, 82)), ("1", (9, 8, 96, 90))):
+        large[36].crop(box).save(competition / f"train/{fold.index[fold == number][0]}.png")
+    generated([(large[36], "red", "")])
+    status, _, err = comp("synth", "guard")
+    assert status == 0, err
+    assert verdicts(config)["folds"].tolist() == ["2"]
+
+
 def test_a_look_alike_of_a_test_image_is_shut_out(competition, configure, comp, generated):
     generated([(ImageOps.mirror(Image.open(competition / "test/05000.png")), "red", "")])
     config = configure(synth={"data": MADE, **GATES_OFF})

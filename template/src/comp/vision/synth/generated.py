@@ -37,7 +37,7 @@ def read_generated(config: ImageConfig, tables: Tables) -> tuple[pd.DataFrame, l
     """The generated images, and what to tell of them.
 
     Columns: `id`, `path`, `label`, `target` (a class), `parent` and `alike` (ids of training rows: what it was made
-    from, what it looks like), `gate` (what shut it out already) and `why`; each "" where there is none.
+    from; a tuple of those it looks like), `gate` (what shut it out already) and `why`; "" or () where there is none.
 
     Raises:
         CompError: labels are no classes, or whatever is wrong with their table.
@@ -123,13 +123,13 @@ def _shut(table: pd.DataFrame, rows: "pd.Series | np.ndarray", gate: str, why: s
 def _look_alikes(
     table: pd.DataFrame, everything: Tables, config: ImageConfig, other: ImageConfig, golden: set[str]
 ) -> tuple[pd.Series, np.ndarray, np.ndarray]:
-    """For each generated image the id of a training row that it repeats, or ""; whether that is golden; of the test."""
+    """Of each generated image: ids of training rows it repeats; whether one is golden; whether it repeats the test."""
     known = pd.concat([everything.train[["id", "path"]], everything.test[["id", "path"]]], ignore_index=True)
     both = Tables(known, table[["id", "path"]], None, everything.targets)
     folder = Path(str(other.data.work)) / "cache"
     found = find_duplicates(both, config.data, config.folds.near_duplicates, folder, other.data)
     own, others = found.every[len(known) :], found.every[: len(known)]
     real, test = others[: len(everything.train)], others[len(everything.train) :]
-    ids = dict(zip(real[::-1].tolist(), everything.train["id"][::-1], strict=True))  # of each set the first
-    alike = pd.Series([ids.get(each, "") for each in own.tolist()], index=table.index, dtype=object)
+    ids = everything.train["id"].groupby(real).agg(tuple).to_dict()
+    alike = pd.Series([ids.get(each, ()) for each in own.tolist()], index=table.index, dtype=object)
     return alike, np.isin(own, real[everything.train["id"].isin(golden).to_numpy()]), np.isin(own, test)

@@ -52,7 +52,8 @@ def guard(config: ImageConfig, force: bool = False) -> Path:
             pixels = _pixels(config, table["path"].tolist())
             judge(Candidates.of(config, competition, table, pixels))
             draw_sheet(table, pixels, competition, folder / "synthetic.png")
-            write_sealed(path, "synthetic", {"made_of": made_of}, table)
+            written = table.assign(alike=table["alike"].map(" ".join))
+            write_sealed(path, "synthetic", {"made_of": made_of}, written)
         print(f"wrote   {path}, {folder / 'synthetic.png'}")
     _tell(table, competition.tables.targets)
     return path

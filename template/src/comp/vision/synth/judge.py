@@ -40,7 +40,7 @@ class Candidates:
         label[has_class] = _index(table["target"][has_class], competition.tables.targets)
         place = dict(zip(train["id"], range(len(train)), strict=True))
         both = zip(table["parent"], table["alike"], strict=True)
-        kin = [[place[each] for each in dict.fromkeys(ids) if each in place] for ids in both]
+        kin = [[place[each] for each in dict.fromkeys([parent, *alike]) if each in place] for parent, alike in both]
         found = cls(config, competition, accelerator_for(config), table, pixels, label, kin)
         found.shut(np.isin(np.arange(len(table)), list(pixels.bad)), "unreadable", "it cannot be read")
         return found

@@ -33,7 +33,7 @@ def draw_sheet(table: pd.DataFrame, pixels: Pixels | Streamed, competition: Comp
     for line, (title, rows) in zip(grid, lines, strict=False):
         line[0].annotate(f"{title} ({len(rows)})", (0, 1.3), xycoords="axes fraction", fontsize=9, fontweight="bold")
         for axes, (number, row) in zip(line, _some(rows).iterrows(), strict=False):
-            parents = [place[each] for each in (row["parent"], row["alike"]) if each in place]
+            parents = [place[each] for each in (row["parent"], *row["alike"]) if each in place]
             parent = competition.train_pixels[parents[0]] if parents else None
             _draw(axes, pixels[int(str(number))], parent, _caption(row))
     saved(figure, path)
