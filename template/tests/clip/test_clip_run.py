@@ -259,3 +259,19 @@ def test_an_image_of_another_depth_is_read_as_others_are(competition, configure,
     (tmp_path / "deep").mkdir()
     Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save(tmp_path / "deep" / "one.png")
     assert comp("predict", "--images", "deep", "--labels", "red", "blue", "--out", "deep.csv")[0] == 0
+
+
+def test_of_an_unscored_run_one_half_is_taken_and_no_score_is_told(competition, configure, comp):
+    configure(model={"backbone": "./new"}, interpolate={"alphas": [0, 0.4, 1]})
+    comp("split")
+    comp("train")
+    path = Path("runs/small/metrics.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "unscored": "it saw too much"}))
+    config = Path("runs/small/config.yaml")
+    config.write_text(config.read_text().replace("resize: squash", "resize: crop"))
+    status, out, err = comp("interpolate")
+    assert status == 0, err
+    assert "alpha   0.4, for all folds; no score may choose it, as runs/small is unscored: it saw too much\n" in out
+    assert "accuracy" not in out
+    assert "curve" not in json.loads(Path("runs/small-interpolated/metrics.json").read_text())["combines"]
+    assert "resize: crop" in Path("runs/small-interpolated/config.yaml").read_text()  # as trained; conf/ says squash

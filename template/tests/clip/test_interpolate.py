@@ -1,10 +1,14 @@
 """Weights in between: exact at the ends; a share that noise chose does not flatter."""
 
 import numpy as np
+import pandas as pd
 import torch
 
-from comp.clip.inference.interpolate import best_share, between, scores_of, share_fit
-from comp.tables import Targets
+from comp.clip.inference.interpolate import best_share, between, chosen_share, scores_of, share_fit
+from comp.clip.schema import ClipConfig
+from comp.folds import Split
+from comp.tables import Tables, Targets
+from comp.vision.data.competition import Competition
 from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted
 
 ALPHAS = [number / 10 for number in range(11)]
@@ -40,3 +44,18 @@ def test_on_noise_the_recorded_score_is_that_of_a_coin():
         flattering.append(max(scores_of(oof.p, y, "accuracy", TARGETS)))
     assert abs(np.mean(honest) - 0.5) < 0.02
     assert np.mean(flattering) > 0.54
+
+
+def test_over_time_the_first_fold_is_scored_with_one_half_and_not_with_a_mean_of_all():
+    rng, rows = np.random.default_rng(0), 60
+    fold, p = np.repeat([0, 1, 2], 20), rng.random((rows, 11, 1))
+    y = np.eye(2, dtype=np.float32)[rng.integers(0, 2, rows)]
+    oof = Predicted(np.arange(rows), fold, np.concatenate([p, 1 - p], axis=2))
+    none = pd.DataFrame()
+    split = Split(fold, fold, 3, "time", "")
+    competition = Competition(Tables(none, none, None, TARGETS), split, y, [], [])
+    chosen, honest, curve = chosen_share(ClipConfig(name="a"), competition, oof, "past")
+    np.testing.assert_array_equal(honest[fold == 0], oof.p[fold == 0, 5])
+    best = best_share(scores_of(oof.p[fold == 0], y[fold == 0], "accuracy", TARGETS), ALPHAS, "accuracy")
+    np.testing.assert_array_equal(honest[fold == 1], oof.p[fold == 1, best])
+    assert curve[chosen][1] == max(value for _, value in curve)

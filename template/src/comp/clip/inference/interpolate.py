@@ -1,7 +1,9 @@
 """`comp interpolate`: weights between the zero-shot model and the fine-tuned ones (WiSE-FT, arXiv 2109.01903).
 
 One share for all folds, the one with the best out-of-fold score. That score would flatter, as the same rows chose the
-share; so what is recorded is cross-fitted: each part of a fold with the share that the fold's other parts choose.
+share; so what is recorded is cross-fitted: each part of a fold with the share that the fold's other parts choose. With
+folds over time the folds before choose, and for the first of them the share is one half. So it is for all rows of an
+unscored run, which have no score to go by.
 """
 
 import time
@@ -83,23 +85,27 @@ def _write(config: ClipConfig, competition: Competition, tuned: RunDir, run: Run
     folds = tuned.done_folds()
     found = [_predicted(config, competition, k, zero, tuned, accelerator) for k in folds]
     oof = Predicted(*(np.concatenate([getattr(each, name) for each in found]) for name in ("rows", "fold", "p")))
-    chosen, honest, curve = _chosen(config, competition, oof)
+    unscored = flags_of(tuned).unscored
+    scheme: Scheme = "nothing" if unscored else _scheme(competition)
+    chosen, honest, curve = chosen_share(config, competition, oof, scheme)
     alpha = config.interpolate.alphas[chosen]
     for k in folds:
         own = oof.fold == k
         _write_fold(config, competition, k, zero, alpha, (oof.rows[own], honest[own]), tuned, run, accelerator)
     if not accelerator.is_main_process:
         return
+    if unscored:
+        print(f"alpha   {alpha:g}, for all folds; no score may choose it, as {tuned.path} is unscored: {unscored}")
     for share, value in curve:
         print(f"alpha   {share:<4g}  {config.metric} {value:.4f}{'  chosen, for all folds' if share == alpha else ''}")
     run.bind_to_folds(competition.split.digest)
     combines = {
         "kind": f"interpolate, alpha {alpha:g},",
         "members": [f"{tuned.path.name}-zeroshot", tuned.path.name],
-        "fitted_on": _scheme(competition),
-        "met_scored_fold": True,
+        "fitted_on": scheme,
+        "met_scored_fold": not unscored,
         "weights": [round(1 - alpha, 4), alpha],
-        "curve": curve,
+        **({"curve": curve} if curve else {}),
     }
     collect(
         config, competition.tables.train["id"], run, {"combines": combines, **vars(flags_of_members([flags_of(tuned)]))}
@@ -151,17 +157,20 @@ def _write_fold(
     )
 
 
-def _chosen(
-    config: ClipConfig, competition: Competition, oof: Predicted
+def chosen_share(
+    config: ClipConfig, competition: Competition, oof: Predicted, scheme: Scheme
 ) -> tuple[int, np.ndarray, list[tuple[float, float]]]:
-    """The share that all folds get, cross-fitted predictions (N, K), and the score of each share."""
+    """The share of all folds (by `nothing`: a half), cross-fitted predictions (N, K), and the score of each share."""
     targets, split, alphas = competition.tables.targets, competition.split, config.interpolate.alphas
-    y, scheme = competition.y, _scheme(competition)
+    y, half = competition.y, nearest_to_half(alphas)
+    if scheme == "nothing":
+        return half, oof.p[:, half], []
     parts = np.zeros((1, len(y)), dtype=np.int64)
     if scheme == "own fold":
         parts = parts_of_folds(competition.tables.train, targets, split)
     known = Known(np.zeros((len(y), 0)), y, parts)
-    honest, _ = cross_fitted(oof, scheme, share_fit(alphas, config.metric, targets), known)
+    fit = share_fit(alphas, config.metric, targets)
+    honest, _ = cross_fitted(oof, scheme, fit, known, unfitted=lambda p, x: p[:, half])
     scores = scores_of(oof.p, y[oof.rows], config.metric, targets)
     return best_share(scores, alphas, config.metric), honest, list(zip(alphas, scores, strict=True))
 
@@ -185,6 +194,10 @@ def best_share(scores: list[float], alphas: list[float], metric: str) -> int:
     """The number of the best score; of equals, the share that is nearest to one half."""
     sign = 1 if greater_is_better(metric) else -1
     return max(range(len(scores)), key=lambda number: (sign * scores[number], -abs(alphas[number] - HALF)))
+
+
+def nearest_to_half(alphas: list[float]) -> int:
+    return min(range(len(alphas)), key=lambda number: abs(alphas[number] - HALF))
 
 
 def between(zero: State, tuned: State, alpha: float) -> State:

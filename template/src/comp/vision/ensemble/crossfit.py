@@ -47,13 +47,23 @@ class Known:
     parts: np.ndarray  # (R, T) the part of its fold that a row is in, R times anew, for the scheme `own fold`
 
 
+def _mean(p: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return p.mean(axis=1)
+
+
 def cross_fitted(
-    oof: Predicted, scheme: Scheme, fit: Fit, known: Known, inner: dict[int, Predicted] | None = None
+    oof: Predicted,
+    scheme: Scheme,
+    fit: Fit,
+    known: Known,
+    inner: dict[int, Predicted] | None = None,
+    unfitted: Combiner = _mean,
 ) -> tuple[np.ndarray, dict[int, list[Combiner]]]:
     """Combined predictions (N, K) of `oof`, and the combiners of each fold that made them.
 
     Where folds are parted several times, a row has the mean of the combiners that have not met it: the test rows have
-    the mean of all.
+    the mean of all. `unfitted` combines where there is nothing to fit to: over time, nothing comes before the first
+    fold.
     """
     x, y = known.x, known.y
     parts = known.parts if scheme == "own fold" else known.parts[:1]
@@ -61,8 +71,8 @@ def cross_fitted(
     combiners: dict[int, list[Combiner]] = {}
     for part in parts:
         for fold, fitted_on, scored in _rounds(oof, scheme, part, inner):
-            is_fitted = len(fitted_on) > 0 or scheme == "nothing"  # over time, nothing comes before the first fold
-            combiner = fit(fitted_on.p, x[fitted_on.rows], y[fitted_on.rows]) if is_fitted else _mean
+            is_fitted = len(fitted_on) > 0 or scheme == "nothing"
+            combiner = fit(fitted_on.p, x[fitted_on.rows], y[fitted_on.rows]) if is_fitted else unfitted
             combined[scored] += combiner(oof.p[scored], x[oof.rows[scored]]) / len(parts)
             combiners.setdefault(fold, []).append(combiner)
     return combined, combiners
@@ -87,7 +97,3 @@ def _rounds(
         else:
             others = {"nothing": np.zeros_like(in_fold), "past": oof.fold < fold, "others": ~in_fold}[scheme]
             yield fold, oof[others], np.flatnonzero(in_fold)
-
-
-def _mean(p: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return p.mean(axis=1)
