@@ -77,11 +77,14 @@ def test_a_plain_mean_is_packed_and_what_is_fitted_is_not(package, comp):
     config = Path("runs/other/config.yaml")
     config.write_text(config.read_text(encoding="utf-8").replace("name: small", "name: other", 1), encoding="utf-8")
     members = "blend.members=[small,other]"
-    assert comp("blend", "name=both", members)[0] == 0
-    status, out, err = package("name=both", members)
+    words = ["name=both", members, "metric=macro_f1"]  # its members were trained by another
+    assert comp("blend", *words)[0] == 0
+    status, out, err = package(*words)
     assert (status, err) == (0, "")
     assert "packed  small (2 folds), other (2 folds)" in out
     listed = json.loads(Path("kaggle/both/dataset/comp-package.json").read_text(encoding="utf-8"))
     assert listed["runs"] == ["small", "other"]
+    written_as = load_config(Path("kaggle/both/dataset/conf/small.yaml"))  # labels or probabilities: by this metric
+    assert written_as.metric == "macro_f1"
     assert comp("blend", "name=ranked", "blend.kind=rank", members)[0] == 0
     assert "ranked is a rank of 'small', 'other'" in package("name=ranked", members)[2]

@@ -169,7 +169,8 @@ def _part(name: str, config: ImageConfig) -> Part:
     folds = [number for number in run.done_folds() if used == "all" or number in used]
     if not folds:
         raise CompError(f"{run.path} has none of the folds {', '.join(map(str, used))} trained (folds.use)")
-    return Part(one.model_copy(update={"submit": config.submit, "kaggle": config.kaggle}), folds)
+    written_as = {key: getattr(config, key) for key in ("submit", "kaggle", "metric", "metrics")}
+    return Part(one.model_copy(update=written_as), folds)
 
 
 def _settled(config: ImageConfig) -> tuple[Settled, dict[str, Path | str]]:
