@@ -53,6 +53,14 @@ class State:
         """Whether the weights are numbers; a loss tells of a step that went wrong only one step later."""
         return all(bool(held(weight).isfinite().all()) for weight in [self.loss, *self.model.parameters()])
 
+    def cut_into(self, micro_batches: int) -> None:
+        """Counts in such micro-batches from now on; what was counted in others (whole updates) is converted."""
+        progress = self.progress
+        if progress.micro_batches is not None:
+            progress.batch = progress.batch // progress.micro_batches * micro_batches
+            self.loss *= micro_batches / progress.micro_batches
+        progress.micro_batches = micro_batches
+
     def save(self, folder: Path, accelerator: Accelerator) -> None:
         """Writes `state.pt`; the one before it stays as `before.pt`. All processes take part, the first one writes."""
         values = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}

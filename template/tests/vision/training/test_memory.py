@@ -1,8 +1,10 @@
 """A batch that does not fit the memory is cut, and its size stays what was asked for."""
 
 import gc
+import shutil
 import weakref
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from torch import nn
 from comp.errors import CompError
 from comp.registry import register
 from comp.vision.schema import Model
+from comp.vision.training.losses import cross_entropy
 
 
 class Hungry(nn.Module):
@@ -17,10 +20,12 @@ class Hungry(nn.Module):
 
     num_features = 8
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, norm: bool = True) -> None:
         super().__init__()
         self.most = most
-        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8) if norm else nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if self.training and len(images) > self.most:
@@ -30,7 +35,7 @@ class Hungry(nn.Module):
 
 @register("model", "hungry")
 def hungry(settings: Model) -> nn.Module:
-    return Hungry(settings.args["most"])
+    return Hungry(**settings.args)
 
 
 def test_the_fewest_pieces_that_fit_are_found_and_the_result_is_theirs(fit_fold, capsys):
@@ -47,6 +52,37 @@ def test_the_fewest_pieces_that_fit_are_found_and_the_result_is_theirs(fit_fold,
 def test_what_fits_is_not_cut(fit_fold, capsys):
     fit_fold(model={"backbone": "hungry", "args": {"most": 64}}, train={"batch_size": "auto"})
     assert "a batch of 18 is cut into 1 on each" in capsys.readouterr().out  # a fold trains on 18 rows
+
+
+def test_a_training_goes_on_where_there_is_less_memory(fit_fold, capsys):
+    @register("loss", "stopping_in_the_second_batch")
+    def build(settings, class_weights):
+        calls, loss = iter(range(1000)), cross_entropy(settings, class_weights)
+
+        def stopping(logits, targets):
+            if next(calls) == 2 and not resumed:  # the first tries the memory
+                raise KeyboardInterrupt
+            return loss(logits, targets)
+
+        return stopping
+
+    def fitted(most, accumulate):
+        train = {"epochs": 2, "batch_size": 6, "save_every": "1 update", "accumulate": accumulate}
+        model = {"backbone": "hungry", "args": {"most": most, "norm": False}}
+        return fit_fold(model=model, train={**train, "loss": "stopping_in_the_second_batch"})
+
+    resumed: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        fitted(64, "auto")
+    shutil.copytree("runs/fit0", "runs/fit1")
+    resumed.append(True)
+    model, history = fitted(4, "auto")
+    out = capsys.readouterr().out
+    assert "a batch of 6 is cut into 2 on each of 1 processes\nresume  runs/fit1 after epoch 0 and 1 batches" in out
+    undisturbed, expected = fitted(64, 1)
+    for one, other in zip(model.parameters(), undisturbed.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    pd.testing.assert_series_equal(history["train_loss"], expected["train_loss"], rtol=1e-5)
 
 
 def test_when_no_image_fits_it_says_what_to_change(fit_fold):

@@ -66,17 +66,18 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     state = State(model, ema, optimizer, torch.zeros((), device=device), Progress())
     measured_on = epochs_measured_on(config.predict.views)
     epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images", measured_on=measured_on)
+    micro_batches = settings.micro_batches or micro_batches_that_fit(setup)  # before what was saved takes memory
     epochs.resume()
+    state.cut_into(micro_batches)
     progress = state.progress
     cached = cached_features(setup, folder)
     freeze_unused(setup)
     backbone = trainable_parameters(model.backbone)
 
     # Setup: batches
-    progress.micro_batches = progress.micro_batches or settings.micro_batches or micro_batches_that_fit(setup)
-    accelerator.gradient_accumulation_steps = progress.micro_batches
-    batches = batches_for(setup, progress.micro_batches)
-    progress.augment_on = progress.augment_on or place_to_augment(setup, progress.micro_batches)
+    accelerator.gradient_accumulation_steps = micro_batches
+    batches = batches_for(setup, micro_batches)
+    progress.augment_on = progress.augment_on or place_to_augment(setup, micro_batches)
     geometry = Evaluation.of(config).geometry
     views = TrainDataset(fold.samples, config.model.image_size, config.augment, seed, progress.augment_on, geometry)
     workers = workers_for(config, accelerator, fold.samples.pixels.streamed)
@@ -93,7 +94,7 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
             setup.set_training_mode(frozen)
             if wrapped is None or epoch == settings.freeze_epochs:
                 cut = cached.cut if cached else None
-                wrapped = wrapped_for_training(setup, backbone, frozen, progress.micro_batches, cut)
+                wrapped = wrapped_for_training(setup, backbone, frozen, micro_batches, cut)
             mix = epoch < settings.epochs - config.augment.mix_off_epochs
             batches.set_epoch(epoch, progress.batch)
             val_losses = [scores["val_loss"] for scores in progress.history]
