@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support import SOURCE
@@ -105,6 +106,23 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(repo, small, comp):
     status, _, err = comp("split")
     assert (status, err.count("\n")) == (1, 1)
     assert "busy" in err
+
+
+def test_the_code_of_another_repository_is_refused_in_one_line(repo, comp):
+    """Two are installed in one environment: `comp` is the same in both, and would do here what that one says."""
+    (repo / "src/comp").mkdir(parents=True)
+    (repo / "src/comp/__init__.py").touch()
+    for words in (["config"], ["train", "--unknown"]):
+        status, _, err = comp(*words)
+        assert (status, err.count("\n")) == (1, 1)
+        assert f", not that in {Path('src/comp')}: give each repository an environment of its own" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lends links to some only")
+def test_its_own_code_is_told_by_the_file_not_by_the_path(repo, small, comp):
+    (repo / "src").symlink_to(SOURCE)
+    small.configure()
+    assert comp("config")[0] == 0
 
 
 @pytest.mark.parametrize("words", [[], ["trian"], ["train", "--frseh"], ["split", "--fresh"]])

@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # piped on Windows, it cannot write every class's name
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if other := _other_code():
+        return _complain(other)
     parser = _parser()
     given, rest = parser.parse_known_args(words)  # rest: what argparse does not take after a flag
     if any(word.startswith("-") for word in rest):
@@ -53,6 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
         if error.filename is None:
             raise
         return _complain(f"{shortened(str(error.filename))}: {error.strerror}")
+
+
+def _other_code() -> str:
+    """What is wrong where the code of another repository of this environment would run on this one; else ""."""
+    here, running = Path("src/comp/__init__.py"), Path(__file__).with_name("__init__.py")
+    if not here.is_file() or here.samefile(running):
+        return ""
+    return (
+        f"comp runs the code in {running.parent}, not that in {here.parent}: give each repository an environment of "
+        "its own (python -m venv .venv, activate it, pip install -e .), or uninstall the other one"
+    )
 
 
 def print_config(config: "Experiment") -> None:

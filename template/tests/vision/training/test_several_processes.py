@@ -133,11 +133,11 @@ def with_a_spare_layer(settings: Model) -> nn.Module:
 
 
 def test_weights_that_take_no_part_are_no_surprise(competition, configure, comp, repo):
+    configure(model={"backbone": "with_a_spare_layer"}, train={"epochs": 2, "freeze_epochs": 1, "batch_size": 6})
+    assert comp("split")[0] == 0
     shutil.copytree(SOURCE, repo / "src")
     with (repo / "src/comp/custom.py").open("a", encoding="utf-8") as file:
         file.write(UNUSED)
-    configure(model={"backbone": "with_a_spare_layer"}, train={"epochs": 2, "freeze_epochs": 1, "batch_size": 6})
-    comp("split")
     finished = comp_ranks("train", PYTHONPATH=str(repo / "src"))
     assert finished.returncode == 0, finished.stderr
     expected = (
