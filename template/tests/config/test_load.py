@@ -86,6 +86,35 @@ def test_an_override_may_hold_an_equals_sign_and_non_ascii(load):
     assert load("", "data.root=größe=1").data.root == "größe=1"
 
 
+@pytest.mark.parametrize("text", ["1.10", "1e-4", "0x10", "007", "true"])
+def test_names_on_the_command_line_are_taken_as_they_stand(load, text):
+    config = load("parent: a", f"name={text}", f"parent={text}")
+    assert (config.name, config.parent) == (text, text)
+    assert load(f'members: [{{name: "{text}"}}]', f"member={text}").name == f"baseline-{text}"
+    assert load("parent: a", "parent=null").parent is None
+
+
+@pytest.mark.parametrize("text", ["name: 1.10", "parent: 1e-4", "blend: {members: [1.10]}"])
+def test_a_name_in_a_file_that_would_become_a_number_is_refused(refusal, text):
+    """1.10 would be the run 1.1."""
+    message = refusal(text)
+    assert message.startswith("exp.yaml: ") or "/exp.yaml: " in message
+    assert 'quote a name that looks like one, such as name: "1.10"' in message
+
+
+def test_a_tilde_is_the_home_folder_as_in_a_shell(repo, load, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(repo))
+    data = load("data: {work: ~/work, solution: ~/solution.csv}", "data.root=~/demo", "data.train=~/train").data
+    paths = (data.root, data.work, data.train, data.solution)
+    assert paths == tuple(f"{repo}/{name}" for name in ("demo", "work", "train", "solution.csv"))
+
+
+def test_a_configuration_that_does_not_come_first_is_told_where_it_belongs(refusal):
+    expected = "'conf/large.yaml': one configuration file, and it comes first, before any key=value"
+    assert refusal("", "name=large", "conf/large.yaml") == expected
+
+
 def test_null_takes_a_value_of_the_base_back(load):
     assert load("base: a.yaml\ntrain: {clip_norm: null}", a="train: {clip_norm: 1.0}").train.clip_norm is None
 

@@ -10,7 +10,9 @@ from comp.config.common import (
     Experiment,
     Files,
     Folding,
+    Name,
     NotNegative,
+    Place,
     Positive,
     Section,
     Share,
@@ -24,12 +26,12 @@ LEAST_TEMPERATURE = 0.01  # that is learned, as in CLIP
 
 
 class Data(Files):
-    train: str = "auto"  # the npz with captions and images; auto: train.npz, here or in train/
-    test: str = "auto"  # the npz with captions only; auto: test.npz or test.clean.npz, here or in test/
-    solution: str = "solution.npz"  # captions/ids and the images that belong to them, for comp score
+    train: Place = "auto"  # the npz with captions and images; auto: train.npz, here or in train/
+    test: Place = "auto"  # the npz with captions only; auto: test.npz or test.clean.npz, here or in test/
+    solution: Place = "solution.npz"  # captions/ids and the images that belong to them, for comp score
     on_bad_row: Literal["error", "drop"] = "error"  # drop: bad captions train nothing; a bad test caption gets the mean
-    captions: str = "auto"  # a text file whose captions stand in for captions/text in reports; auto: captions.txt
-    pictures: str | None = None  # a folder with the images under their names, for comp verify to show
+    captions: Place = "auto"  # a text file whose captions stand in for captions/text in reports; auto: captions.txt
+    pictures: Place | None = None  # a folder with the images under their names, for comp verify to show
 
 
 class Folds(Folding):
@@ -82,7 +84,7 @@ class Blend(Section):
 
     baselines: dict[Baseline, NotNegative] = {}  # that join it, fitted to each fold: weights beside the mean's 1
     # 0 takes out one that a recipe has
-    members: list[str] = []  # names of runs, or their folders; none: the members of this experiment, else all runs
+    members: list[Name] = []  # names of runs, or their folders; none: the members of this experiment, else all runs
 
 
 class Submit(Submission):

@@ -1,9 +1,10 @@
 """What the configurations of all tasks have in common. A task's own schema names all the keys that it takes."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from comp.config.kaggle_image import PACKAGES
 from comp.errors import CompError
@@ -16,6 +17,16 @@ Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
+
+
+def _no_number(name: Any) -> Any:
+    if isinstance(name, float):  # 1.10 would be the run 1.1
+        raise ValueError(f'{name} is a number: quote a name that looks like one, such as name: "1.10"')
+    return name
+
+
+Name = Annotated[str, BeforeValidator(_no_number)]  # of a run or a member
+Place = Annotated[str, AfterValidator(os.path.expanduser)]  # a file or folder; ~ is the home folder, as in a shell
 
 
 class Section(BaseModel):
@@ -37,10 +48,10 @@ class Recipe(Section):
 
 
 class Files(Section):
-    root: str = "data"  # paths below are relative to it
-    work: str | None = None  # where folds.csv and caches go; null: root (set it where root is read-only)
-    sample_submission: str = "auto"
-    solution: str = "solution.csv"  # for comp score, where there is one
+    root: Place = "data"  # paths below are relative to it
+    work: Place | None = None  # where folds.csv and caches go; null: root (set it where root is read-only)
+    sample_submission: Place = "auto"
+    solution: Place = "solution.csv"  # for comp score, where there is one
 
 
 class Folding(Section):
@@ -176,8 +187,8 @@ class Kaggle(Section):
 class Experiment(Section):
     """The keys of every task. `members` are overrides of the experiment, one model each."""
 
-    name: str = "baseline"  # → runs/<name>/
-    parent: str | None = None  # the run that comp board measures it against; null: the one before it, of these folds
+    name: Name = "baseline"  # → runs/<name>/
+    parent: Name | None = None  # the run that comp board measures it against; null: the one before it, of these folds
     task: str
     recipe: Recipe | None = None
     seed: Count = 42
@@ -187,7 +198,7 @@ class Experiment(Section):
     folds: Folding = Folding()
     train: Training = Training()
     members: list[dict[str, Any]] = []  # each a name and overrides of this experiment: one model of the ensemble
-    member: str | None = None  # only this one of them
+    member: Name | None = None  # only this one of them
     submit: Submission = Submission()
     tuned: Tuned | None = None  # its values were chosen by validated rows: a score on these folds flatters
     kaggle: Kaggle = Kaggle()  # for comp download, comp submit --send and comp kaggle

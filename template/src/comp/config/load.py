@@ -19,6 +19,7 @@ COMMAND_LINE = "the command line"
 PATTERN = re.compile(r"\{\w+\}.")  # {split}/{id}.png, which is no YAML
 Config = TypeVar("Config", bound=Experiment)
 SHORTHANDS = {"folds": "folds.use"}  # `folds=[0,2]` means `folds.use=[0,2]`
+NAMES = {"name", "parent", "member"}  # as they stand: 1.10 is not 1.1
 MOST_BASES = 20  # files that one inherits from
 
 
@@ -158,10 +159,16 @@ def _dotted_keys(value: Any, prefix: str) -> list[str]:
 
 def _apply(override: str, values: dict[str, Any], source: dict[str, str]) -> None:
     key, equals, text = override.partition("=")
+    if not equals and Path(key).suffix in {".yaml", ".yml"}:
+        raise CompError(
+            f"{shortened(repr(override))}: one configuration file, and it comes first, before any key=value"
+        )
     if not equals or not key:
         raise CompError(f"{shortened(repr(override))} is neither a configuration file nor key=value")
     as_it_is = text.startswith("%") or PATTERN.match(text)  # "%d/%m/%Y", once the shell took its quotes
     value = text if as_it_is else parsed(text, shortened(repr(override)))
+    if key in NAMES and isinstance(value, (int, float)):
+        value = text.strip()
     if key in SHORTHANDS and not isinstance(value, dict):
         key = SHORTHANDS[key]
     *parents, last = key.split(".")

@@ -12,7 +12,9 @@ from comp.config.common import (
     Experiment,
     Files,
     Folding,
+    Name,
     NotNegative,
+    Place,
     Positive,
     Section,
     Share,
@@ -55,8 +57,8 @@ NOT_ARGS = {
 
 class Data(Files):
     reader: str = "auto"  # auto, or a reader registered in custom.py
-    train: str = "auto"  # a CSV, or a folder with a subfolder per class
-    test: str | None = "auto"  # a CSV, or a folder of images; null: there is none
+    train: Place = "auto"  # a CSV, or a folder with a subfolder per class
+    test: Place | None = "auto"  # a CSV, or a folder of images; null: there is none
     id: str = "auto"  # column names
     # A column, or a pattern such as "train/{id}.png". Of several images a row: a pattern that matches them, such as
     # "{split}_images/{id}-*.jpg", a column that lists them (separated by blanks, "," ";" or "|"), or [left, right].
@@ -102,7 +104,7 @@ class Model(Section):
 
     backbone: str = "convnext_tiny.fb_in22k"  # a timm name, or a model registered in custom.py
     pretrained: bool = True  # weights from the hub
-    weights: str | None = None  # a local file or folder instead of the hub
+    weights: Place | None = None  # a local file or folder instead of the hub
     args: dict[str, Any] = {}  # passed to timm.create_model
     image_size: Annotated[int, Field(ge=8, le=LARGEST)] = 224
     # linear, mlp, attention_pool (weighs the images of a row, see train.images_per_row), or a registered name
@@ -302,7 +304,7 @@ class Meaning(Section):
 class Confidence(Section):
     """The label must be the first choice of a trained run's models, with so much confidence."""
 
-    run: str | None = None  # its name; null: this experiment's own, or its first member's
+    run: Name | None = None  # its name; null: this experiment's own, or its first member's
     least: Share = 0.5
     quota: Share = (
         0.25  # of each class this share is let in anyway, the surest: those that it fails at are the hard ones
@@ -359,16 +361,16 @@ class Student(Selection):
 class Foreign(Section):
     """Predictions of another tool, or of a friend: tables with `id` and a column per class, p_<class> or <class>."""
 
-    name: str
-    oof: str  # CSV or parquet: every training row once, predicted by models that never saw it
-    test: str
+    name: Name
+    oof: Place  # CSV or parquet: every training row once, predicted by models that never saw it
+    test: Place
 
 
 class Combination(Section):
     """What `comp blend` and `comp stack` combine."""
 
     # Names of runs, their folders, or foreign tables; none: the members of this experiment, else all runs of its folds.
-    members: list[str | Foreign] = []
+    members: list[Name | Foreign] = []
 
 
 class Blend(Combination):
@@ -390,7 +392,7 @@ class Stack(Combination):
 class Soup(Section):
     """For `comp soup`: runs whose weights are averaged, fold by fold."""
 
-    members: list[str] = []
+    members: list[Name] = []
 
 
 class Between(Section):
