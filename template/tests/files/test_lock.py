@@ -13,6 +13,7 @@ from support import KILL, SOURCE
 
 from comp.errors import CompError
 from comp.files.lock import HELD, locked
+from comp.runs.leaderboard import note_in_leaderboard, read_leaderboard
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs the locks of Unix")
 HOLD = """
@@ -93,6 +94,25 @@ def test_of_two_trainings_at_once_one_goes_on_and_the_other_says_so(repo, small,
     assert errors.count("\n") == 1
     with locked(Path("runs/small"), "train"):  # right after the kill
         pass
+
+
+NOTE = """
+import time
+from pathlib import Path
+from comp.files.lock import in_turn
+with in_turn(Path("runs")):
+    print(flush=True)
+    time.sleep(0.3)  # as long as the other one would need to write
+    Path("runs/leaderboard.csv").write_text("name,metric,cv\\nfirst,accuracy,0.5\\n")
+"""
+
+
+def test_of_two_runs_that_end_together_each_has_its_line(repo):
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen([sys.executable, "-c", NOTE], env=environment, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        note_in_leaderboard({"name": "second", "metric": "accuracy", "cv": "0.6"})
+    assert {line["name"] for line in read_leaderboard()} == {"first", "second"}
 
 
 def test_training_afresh_keeps_the_lock_and_nothing_else(repo, small, comp):

@@ -61,12 +61,21 @@ def holder(folder: Path) -> str:
         return ""
 
 
-def _lock(file: IO[str]) -> bool:
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Within the block, this process alone reads and writes what all runs share in `folder`; others wait a moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a", encoding="utf-8") as file:
+        _lock(file, wait=True)
+        yield
+
+
+def _lock(file: IO[str], wait: bool = False) -> bool:
     """Whether the file is now this process's, or cannot be anybody's."""
     try:
         import fcntl
 
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except (BlockingIOError, PermissionError):
         return False
     except (ImportError, OSError):  # Windows, or a file system without locks

@@ -9,6 +9,7 @@ from typing import Any
 
 from comp.config import Experiment
 from comp.files import write_text
+from comp.files.lock import in_turn
 from comp.readback import read_rows, reading
 from comp.registry import greater_is_better, names
 from comp.runs.flags import flags_of_metrics
@@ -56,13 +57,14 @@ def note_in_leaderboard(line: dict[str, Any]) -> Path:
     Columns that this version does not write stay as they are, and so does a public score, unless the run was trained
     again since.
     """
-    lines = read_leaderboard()
-    before = next((old for old in lines if old["name"] == line["name"]), {})
-    of_another = "" < before.get("date", "") < RunDir.of_name(line["name"]).trained_at()
-    by_hand = set() if of_another else {key for key in WRITTEN_BY_HAND if before.get(key)}
-    own = {key for key in before if key not in line} | by_hand
-    kept = {key: value for key, value in before.items() if key in own}
-    return write_leaderboard([{**line, **kept}, *(old for old in lines if old["name"] != line["name"])])
+    with in_turn(RUNS):
+        lines = read_leaderboard()
+        before = next((old for old in lines if old["name"] == line["name"]), {})
+        of_another = "" < before.get("date", "") < RunDir.of_name(line["name"]).trained_at()
+        by_hand = set() if of_another else {key for key in WRITTEN_BY_HAND if before.get(key)}
+        own = {key for key in before if key not in line} | by_hand
+        kept = {key: value for key, value in before.items() if key in own}
+        return write_leaderboard([{**line, **kept}, *(old for old in lines if old["name"] != line["name"])])
 
 
 def write_leaderboard(lines: list[dict[str, Any]]) -> Path:
@@ -79,9 +81,10 @@ def write_leaderboard(lines: list[dict[str, Any]]) -> Path:
 
 def note_public(scores: Mapping[str, str]) -> set[str]:
     """Puts public scores, by the name of their run, into its line; the names of all lines."""
-    lines = read_leaderboard()
-    if scores and lines:
-        write_leaderboard([{**line, "public": scores.get(line["name"], line.get("public", ""))} for line in lines])
+    with in_turn(RUNS):
+        lines = read_leaderboard()
+        if scores and lines:
+            write_leaderboard([{**line, "public": scores.get(line["name"], line.get("public", ""))} for line in lines])
     return {line["name"] for line in lines}
 
 
