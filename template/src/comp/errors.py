@@ -6,6 +6,7 @@ class CompError(Exception):
 
 
 LONGEST = 100  # characters of a value in an error
+LONGEST_LINE = 300
 
 
 def shown(items: object, most: int = 3) -> str:
@@ -20,6 +21,12 @@ def one_line(error: BaseException) -> str:
     return shortened(" ".join(str(error).split()) or type(error).__name__)
 
 
-def shortened(text: str) -> str:
+def first_line(error: BaseException, lines: int = 1) -> str:
+    """The first of the lines that an error says, or the first few as one, never empty."""
+    text = " ".join(line.strip() for line in str(error).strip().splitlines()[:lines])
+    return shortened(text or type(error).__name__, LONGEST_LINE)
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
     """The beginning of a long text."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from comp.distributed.fsdp import held, load_optimizer_parts, load_parts, to_save
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.files import written_whole
 from comp.loop.tensors import AGAIN, read_tensors, save_tensors
 from comp.readback import reading
@@ -88,7 +88,7 @@ class State:
             load_parts(self.model, values["model"])
             load_optimizer_parts(self.optimizer, values["optimizer"])
         except (ValueError, RuntimeError) as error:  # an older template stepped other weights
-            raise CompError(f"{path} does not fit: {str(error).splitlines()[0]}. Run comp train --fresh") from None
+            raise CompError(f"{path} does not fit: {first_line(error)}. Run comp train --fresh") from None
         self.progress = Progress(**values["progress"])
         if self.ema is not None:
             load_parts(self.ema.module, values["ema"])

@@ -10,7 +10,7 @@ import yaml
 from typing_extensions import TypedDict
 
 from comp.config import Experiment, load_config, to_yaml
-from comp.errors import CompError, shown
+from comp.errors import CompError, first_line, shown
 from comp.files import write_json, write_text
 from comp.files.lock import LOCK
 from comp.readback import read_json, read_text, reading
@@ -255,7 +255,7 @@ class RunDir:
         try:
             return load_config(self.config)
         except CompError as error:
-            raise CompError(f"{str(error).splitlines()[0]}: {RESTORE}") from None
+            raise CompError(f"{first_line(error)}: {RESTORE}") from None
 
 
 def now() -> str:

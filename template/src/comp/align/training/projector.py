@@ -13,7 +13,7 @@ from torch.nn import functional
 from comp.align.baselines.closed_form import Captions, fit_cca, fit_ridge
 from comp.align.schema import LEAST_TEMPERATURE, Loss, Model
 from comp.align.training.basis import output_basis
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.files import written_whole
 from comp.loop.tensors import AGAIN, read_safetensors
 from comp.readback import reading
@@ -139,5 +139,5 @@ def load_projector(settings: Model, loss: Loss, path: Path) -> tuple[Projector, 
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise CompError(f"{path} belongs to another model: {str(error).splitlines()[0]}") from None
+        raise CompError(f"{path} belongs to another model: {first_line(error)}") from None
     return model, facts

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, first_line, shown
 
 DATES = (
     *(f"%Y{mark}%m{mark}%d" for mark in "-/."),
@@ -94,7 +94,7 @@ def _read(text: pd.Series, time_format: str, how: str, utc: bool = False) -> pd.
     try:
         when = pd.to_datetime(text, format=time_format, errors="coerce", utc=utc)
     except ValueError as error:  # the format itself, or several time zones
-        raise CompError(f"data.time_format={time_format}: {str(error).splitlines()[0]}") from None
+        raise CompError(f"data.time_format={time_format}: {first_line(error)}") from None
     if when.isna().any():
         raise CompError(f"data.time: {when.isna().sum()} values cannot be read {how}: {shown(text[when.isna()])}")
     return when

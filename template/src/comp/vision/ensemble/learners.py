@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.tables import Targets
 from comp.vision.ensemble.combiners import LEAST, Combiner, Fit
 from comp.vision.kinds import refuse_kind
@@ -56,7 +56,7 @@ def stack_fit(settings: Stack, seed: int, targets: Targets) -> Fit:
                 boosted(p, x, y, targets, seed, settings.args) if boosts else _logistic(p, x, y, targets, settings.args)
             )
         except (lightgbm.basic.LightGBMError, TypeError, ValueError) as error:
-            raise CompError(f"stack.args={settings.args} are not valid: {str(error).splitlines()[0]}") from None
+            raise CompError(f"stack.args={settings.args} are not valid: {first_line(error)}") from None
         return lambda p, x: fitted(p, x) if len(x) else np.zeros((0, y.shape[1]))  # the libraries refuse no rows
 
     return fit

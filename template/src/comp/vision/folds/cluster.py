@@ -7,7 +7,7 @@ from subprocess import Popen
 from typing import TYPE_CHECKING
 
 from comp.distributed.processes import start
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.readback import read_text, remembered
 from comp.vision.schema import ImageConfig
 
@@ -79,7 +79,7 @@ def executor_for(config: ImageConfig, run: Path) -> "submitit.AutoExecutor":
     try:
         executor.update_parameters(**{"name": config.name, "timeout_min": A_DAY_MIN, **config.jobs.cluster_args})
     except (NameError, TypeError, ValueError, AssertionError) as error:
-        raise CompError(f"jobs.cluster_args: {str(error).splitlines()[0]}") from None
+        raise CompError(f"jobs.cluster_args: {first_line(error)}") from None
     return executor
 
 

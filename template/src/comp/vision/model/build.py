@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 import comp.vision.model.heads  # noqa: F401  (registers them)
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.files import written_whole
 from comp.loop.tensors import AGAIN, read_safetensors
 from comp.readback import reading
@@ -195,7 +195,7 @@ def _take(model: Classifier, tensors: dict[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict({**tensors, **kept})
     except RuntimeError as error:
-        raise CompError(f"{path} does not fit the model: {_first_line(error)}") from None
+        raise CompError(f"{path} does not fit the model: {first_line(error)}") from None
 
 
 def _timm_backbone(settings: Model, load: bool) -> tuple[nn.Module, tuple[str, dict[str, Any]] | None]:
@@ -229,7 +229,7 @@ def _with_weights(settings: Model, arguments: dict[str, Any], load: bool) -> nn.
     except Exception as error:  # whatever the hub's client raises: network, no such file, no weights
         _created(name, arguments)  # was it the arguments?
         raise CompError(
-            f"model.backbone={name}: its pretrained weights could not be fetched ({_first_line(error)}). Without a "
+            f"model.backbone={name}: its pretrained weights could not be fetched ({first_line(error)}). Without a "
             "network: download them elsewhere and set model.weights=<file or folder>, or model.pretrained=false"
         ) from error
 
@@ -250,7 +250,7 @@ def _created(name: str, arguments: dict[str, Any]) -> nn.Module:
     try:
         return timm.create_model(name, pretrained=False, **arguments)
     except (TypeError, AssertionError, ValueError, RuntimeError) as error:
-        raise CompError(f"model.backbone={name} cannot be built with {arguments}: {_first_line(error)}") from None
+        raise CompError(f"model.backbone={name} cannot be built with {arguments}: {first_line(error)}") from None
 
 
 def _with_local_weights(name: str, arguments: dict[str, Any], path: Path) -> nn.Module:
@@ -265,7 +265,7 @@ def _with_local_weights(name: str, arguments: dict[str, Any], path: Path) -> nn.
         try:
             backbone = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
         except (RuntimeError, KeyError) as error:
-            raise CompError(f"model.weights={path} do not fit model.backbone={name}: {_first_line(error, 2)}") from None
+            raise CompError(f"model.weights={path} do not fit model.backbone={name}: {first_line(error, 2)}") from None
     matrices = {key: tensor for key, tensor in backbone.named_parameters() if tensor.ndim > 1}
     untouched = [key for key, tensor in matrices.items() if torch.equal(tensor, blank[key])]
     if untouched:
@@ -283,13 +283,8 @@ def _n_features(backbone: nn.Module, image_size: int) -> int:
         with torch.no_grad():
             features = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise CompError(f"model.image_size={image_size} does not fit the backbone: {_first_line(error)}") from None
+        raise CompError(f"model.image_size={image_size} does not fit the backbone: {first_line(error)}") from None
     backbone.train(was_training)
     if features.ndim != 2:
         raise CompError(f"the backbone gives features of shape {tuple(features.shape)}, expected (batch, features)")
     return features.shape[1]
-
-
-def _first_line(error: Exception, lines: int = 1) -> str:
-    text = " ".join(line.strip() for line in str(error).splitlines()[:lines])
-    return (text or type(error).__name__)[:300]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.vision.model.hub import reachable_or_offline
 
 SCHEMES = ("hf-hub", "hf_hub", "local-dir")
@@ -31,9 +31,8 @@ def described(backbone: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
             f"model.backbone={backbone}: its config.json describes no model of timm (no {error})"
         ) from error
     except Exception as error:  # whatever the hub's client raises, or what a file that is no description leads to
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CompError(
-            f"model.backbone={backbone}: its config.json could not be read ({reason}). Without a network: download the "
-            "repository elsewhere and set model.backbone=local-dir:<folder>"
+            f"model.backbone={backbone}: its config.json could not be read ({first_line(error)}). Without a network: "
+            "download the repository elsewhere and set model.backbone=local-dir:<folder>"
         ) from error
     return name, dict(arguments or {}), dict(pretrained_cfg)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from comp.errors import CompError, one_line
+from comp.errors import CompError, first_line, one_line
 from comp.vision.pixels.bare_file import without_metadata
 from comp.vision.pixels.dicom import dicom_image, dicom_size, is_dicom
 from comp.vision.pixels.numbers import Numbers, Values, numbers_in, to_8_bit
@@ -115,8 +115,7 @@ def read(path: Path, use: Callable[[Image.Image], Found]) -> Found:
             raise
         except Exception:
             pass  # it was not the metadata: the first error says more
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise BadImage(f"{path}: {reason}") from error
+        raise BadImage(f"{path}: {first_line(error)}") from error
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.batches import Batch, EvalDataset, to_device
@@ -46,7 +46,7 @@ def heat_pictures(
             model = _model_of(rows, run, k, answers.targets)
             pictures |= _of_model(model, rows, answers.targets, {case: place[case] for case in of_fold[k]})
         except CompError as error:
-            return pictures, [f"Without heat: {str(error).splitlines()[0]}"]
+            return pictures, [f"Without heat: {first_line(error)}"]
     return pictures, []
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, first_line, shown
 from comp.runs.rundir import RunDir
 from comp.vision.data.settle import as_trained
 from comp.vision.report.gallery.cases import Answers, Case
@@ -30,7 +30,7 @@ def pictures_of(config: ImageConfig, run: RunDir, answers: Answers, cases: Seque
     try:
         rows = opened(as_trained(config, run.trained_config()), sorted(set(ids.values())))
     except CompError as error:
-        found.notes.append(f"Without pictures: {str(error).splitlines()[0]}")
+        found.notes.append(f"Without pictures: {first_line(error)}")
         return found
     there = [case for case in cases if ids[case] in rows.place]
     if len(there) < len(cases):
