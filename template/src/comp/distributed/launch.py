@@ -14,7 +14,7 @@ from accelerate import Accelerator
 
 from comp.config import Experiment
 from comp.distributed.accelerator import accelerator_for
-from comp.distributed.processes import POLL_S, SAVING_S, end_with_starter, start, stop
+from comp.distributed.processes import POLL_S, SAVING_S, cores, end_with_starter, start, stop
 from comp.distributed.signals import Stopped, stop_requests
 from comp.files.lock import locked
 from comp.runs.rundir import RunDir
@@ -102,7 +102,7 @@ def launch(processes: int, arguments: list[str]) -> int:
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", str(_free_port())]
     command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
-    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // processes)))
     environment = {"OMP_NUM_THREADS": threads, QUIET: "yes", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SAVING_S - 5)}
     print(f"launch  {processes} processes through accelerate", flush=True)
     process = start([*command, "-m", "comp", *arguments], environment)

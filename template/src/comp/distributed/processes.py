@@ -1,4 +1,4 @@
-"""Processes that this one starts: each is asked to stop before it is made to, and none outlives this one."""
+"""Processes that this one starts: each is asked to stop before it is made to, and none outlives this one. And cores."""
 
 import os
 import signal
@@ -18,6 +18,16 @@ class Process(Protocol):
     def poll(self) -> int | None: ...
     def terminate(self) -> None: ...
     def kill(self) -> None: ...
+
+
+def allowed_cores() -> int:
+    """CPU cores that this process may run on: fewer than the machine has under Slurm or taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cores() -> int:
+    """Its share of them, where several processes on this machine have the same."""
+    return max(1, allowed_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def start(

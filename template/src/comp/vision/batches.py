@@ -4,7 +4,6 @@ Everything random here is a function of (seed, epoch, position): no generator ca
 number of workers changes nothing, all processes agree without talking, and a run can go on from any batch.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from comp.distributed.processes import cores
 from comp.errors import CompError
 from comp.vision.augment import Geometry, draw, fitted, generators, on_cpu, on_device
 from comp.vision.data.samples import Samples
@@ -203,8 +203,7 @@ def workers_for(config: ImageConfig, accelerator: Accelerator, streamed: bool) -
         return config.train.workers
     if accelerator.device.type == "cpu" and not streamed:
         return 0
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this machine
-    return max(1, min(8, (os.cpu_count() or 1) // local))
+    return min(8, cores())
 
 
 def _as_is(batch: Any) -> Any:

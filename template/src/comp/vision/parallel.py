@@ -1,30 +1,26 @@
-"""The cores of this machine: how many there are for this process, and many items at once in threads."""
+"""Many items at once, in threads."""
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from comp.distributed.processes import allowed_cores
 
 AHEAD = 64  # items started before they are asked for
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def cores() -> int:
-    """CPU cores that this process may use, its share where there are several processes."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, allowed // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> Generator[Result, None, None]:
     """`function` of each item, in order, a few ahead, under a progress bar called `what`.
 
-    In threads: PIL and hashlib let others run while they work, and nothing is copied between processes.
+    In threads: PIL and hashlib let others run while they work, and nothing is copied between processes. Of several
+    processes one does it while the others wait for it, so it takes all their cores.
     """
-    pool, waiting = ThreadPoolExecutor(os.cpu_count()), deque[Future[Result]]()
+    pool, waiting = ThreadPoolExecutor(allowed_cores()), deque[Future[Result]]()
     try:
         with tqdm(total=len(items), desc=what, unit="img", disable=None) as bar:  # None: quiet without a terminal
             for item in items:

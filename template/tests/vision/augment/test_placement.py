@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from comp.vision.augment import cpu_images_per_s, where_to_augment
-from comp.vision.parallel import cores
 from comp.vision.schema import Augment
 
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
@@ -44,10 +43,3 @@ def test_the_speed_of_reading_is_measured_too():
     images = [np.zeros((16, 16, 3), np.uint8)] * 5
     slow, fast = (cpu_images_per_s(pixels, 8, Augment(), rounds=1) for pixels in (Slow(images), images))
     assert 50 < slow < 500 < fast
-
-
-def test_processes_of_one_machine_share_its_cores(monkeypatch):
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    alone = cores()
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert cores() == max(1, alone // 2)

@@ -4,14 +4,12 @@ from comp.vision.augment.draw import Draw, Geometry, draw, generators
 from comp.vision.augment.mix import BatchAugment
 from comp.vision.augment.on_cpu import augmented, fitted
 from comp.vision.augment.placement import cpu_images_per_s, where_to_augment
-from comp.vision.parallel import cores
 
 __all__ = [
     "BatchAugment",
     "Draw",
     "Geometry",
     "augmented",
-    "cores",
     "cpu_images_per_s",
     "draw",
     "fitted",

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from comp.distributed.launch import QUIET
-from comp.distributed.processes import POLL_S, Process, stop
+from comp.distributed.processes import POLL_S, Process, cores, stop
 from comp.distributed.signals import Stopped, stop_requests
 from comp.errors import CompError
 from comp.files.lock import HELD
@@ -156,7 +156,7 @@ def _starter(config: ImageConfig, run: RunDir, at_once: int) -> Callable[[int, s
         command += ["jobs.per_gpu=0", "jobs.cluster=none"]
         environment = {QUIET: "yes", JOB: "yes", "PYTHONUNBUFFERED": "1", HELD: os.environ.get(HELD, "")}
         if config.jobs.cluster != "slurm":
-            environment |= _share_of_this_machine(device, at_once)
+            environment |= share_of_this_machine(device, at_once)
         work = LoggedCommand(command, environment, log)
         process = work.start() if executor is None else submit(executor, work, f"fold{number}")
         return Job(number, device, process, log, shown_bytes)
@@ -164,7 +164,8 @@ def _starter(config: ImageConfig, run: RunDir, at_once: int) -> Callable[[int, s
     return start_fold
 
 
-def _share_of_this_machine(device: str, at_once: int) -> dict[str, str]:
-    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // at_once)))
+def share_of_this_machine(device: str, at_once: int) -> dict[str, str]:
+    """The environment of one of `at_once` processes of this machine."""
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, cores() // at_once)))
     # The last one is what a launcher sets for as many processes: loader workers are counted by it.
     return {"CUDA_VISIBLE_DEVICES": device, "OMP_NUM_THREADS": threads, "LOCAL_WORLD_SIZE": str(at_once)}

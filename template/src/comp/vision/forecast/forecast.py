@@ -12,6 +12,7 @@ import torch
 
 from comp.config.load import members_of
 from comp.distributed.launch import is_launched
+from comp.distributed.processes import cores
 from comp.errors import CompError
 from comp.folds import Split, folds_to_train, load_split
 from comp.runs.rundir import RunDir
@@ -24,7 +25,6 @@ from comp.vision.folds.jobs import folds_at_once, parameter_count
 from comp.vision.folds.nested import pairs_of
 from comp.vision.forecast.estimate import Plan, Seconds, less, of_inference, of_training, peak_ram
 from comp.vision.forecast.measure import Speed, decoding_to_do, measured, start_of_process
-from comp.vision.parallel import cores
 from comp.vision.pixels import Decoding, Streamed
 from comp.vision.pixels.open import size_of
 from comp.vision.schema import ImageConfig

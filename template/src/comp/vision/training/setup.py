@@ -12,7 +12,8 @@ from torch import nn
 
 from comp.distributed.fsdp import is_sharded
 from comp.distributed.gathering import alone
-from comp.errors import CompError, shown
+from comp.distributed.processes import cores
+from comp.errors import CompError, first_line, shown
 from comp.vision.augment import cpu_images_per_s, where_to_augment
 from comp.vision.batches import TrainingBatches, balancing_weights, workers_for
 from comp.vision.folds.fold import Fold
@@ -20,7 +21,6 @@ from comp.vision.model import Classifier, build_model, load_weights
 from comp.vision.model.cut import Cut
 from comp.vision.model.frozen import freeze, table
 from comp.vision.model.link import Link, link_of
-from comp.vision.parallel import cores
 from comp.vision.pixels import Evaluation
 from comp.vision.schema import ImageConfig, Train
 from comp.vision.training.batch_norm import synchronize_batch_norm
@@ -166,7 +166,7 @@ def _compiled(setup: Setup, wrapped: Any, micro_batches: int, cut: Cut | None) -
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        raise CompError(f"train.compile={wanted}: {str(error).splitlines()[0]}") from None
+        raise CompError(f"train.compile={wanted}: {first_line(error)}") from None
     if setup.accelerator.is_main_process:
         print(f"compile  {setup.fold.label}: {time.perf_counter() - started:.0f} s", flush=True)
     return faster
