@@ -4,13 +4,12 @@ torch's SyncBatchNorm does it on GPUs. It refuses CPUs, where the same is done h
 has statistics of its own, over all processes: those that one process has of it.
 """
 
-from typing import Any
-
 import torch
 from timm.layers import BatchNormAct2d, SyncBatchNormAct
 from torch import Tensor, distributed, nn
-from torch.autograd import Function
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from comp.distributed.gathering import of_all_processes
 
 
 def synchronize_batch_norm(model: nn.Module, device: torch.device) -> int:
@@ -46,7 +45,7 @@ class Synchronized(_BatchNorm):
         own_mean = x.mean(dim=axes)
         own_spread = (x - own_mean.view(shape)).square().sum(dim=axes)
         own_count = own_mean.new_tensor([x.numel() / x.shape[1]])
-        gathered = _Gathered.apply(torch.cat([own_count, own_mean, own_spread]))  # (processes, 1 + 2 C)
+        gathered = of_all_processes(torch.cat([own_count, own_mean, own_spread])[None])  # (processes, 1 + 2 C)
         counts, means, spreads = gathered.split([1, x.shape[1], x.shape[1]], dim=1)
         total = counts.sum()
         if total <= 1:
@@ -89,19 +88,3 @@ ON_GPU: dict[type[nn.Module], type[nn.Module]] = {
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), nn.SyncBatchNorm),
     BatchNormAct2d: SyncBatchNormAct,
 }
-
-
-class _Gathered(Function):
-    """A vector (D,) of each process as rows (processes, D); what all say of a row goes back to its process."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        rows = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(rows, own.contiguous())
-        return torch.stack(rows)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        gradient = gradients[0].contiguous()
-        distributed.all_reduce(gradient)
-        return gradient[distributed.get_rank()]
