@@ -129,6 +129,12 @@ def test_templates_take_turns_in_training_and_are_averaged_afterwards():
     torch.testing.assert_close(head.eval().of_classes(), mean, atol=1e-6, rtol=1e-6)
 
 
+def test_the_next_template_is_found_without_asking_the_device_for_its_number():
+    """A GPU would be waited for in each step. Tensors on no device have none to give."""
+    head = build_model(settings(prompts=TEMPLATES), 3).head.to("meta").train()
+    assert head(torch.zeros(5, head.tower.projection.out_features, device="meta")).shape == (5, 3)
+
+
 def test_what_texts_say_is_known_until_they_learn_again():
     head = build_model(settings(), 3).head.eval()
     with torch.no_grad():

@@ -141,6 +141,12 @@ def test_contrast_points_each_class_at_all_of_its_images():
     assert softmax(logits.detach(), dim=1)[torch.arange(5), y.argmax(1)].min() > 0.99
 
 
+def test_the_contrast_asks_the_device_for_no_value():
+    """A GPU would be waited for in each step. Tensors on no device have none to give."""
+    logits, y = torch.zeros(5, 3, device="meta", requires_grad=True), torch.zeros(5, 3, device="meta")
+    label_contrast(Train(), None)(logits, y).backward()
+
+
 def test_gradient_checkpoints_change_nothing(fit_fold):
     plain, _ = fit_fold(train={"lr": 1e-3}, **EXACT)
     checked, _ = fit_fold(train={"lr": 1e-3, "grad_checkpointing": True}, **EXACT)

@@ -19,9 +19,9 @@ def label_contrast(settings: Train, class_weights: Tensor | None) -> Loss:
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         every, truth = of_all_processes(logits), of_all_processes(targets)
-        here = truth.sum(dim=0) > 0
-        wanted = (truth / truth.sum(dim=0).clamp(min=1e-6))[:, here]
-        to_image = -(wanted * every.log_softmax(dim=0)[:, here]).sum(dim=0).mean()
+        count = truth.sum(dim=0)
+        wanted = truth / count.clamp(min=1e-6)  # of a class that is not here: 0
+        to_image = -(wanted * every.log_softmax(dim=0)).sum() / (count > 0).sum()
         return (to_class(every, truth) + to_image) / 2
 
     return loss

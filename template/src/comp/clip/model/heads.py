@@ -82,7 +82,7 @@ class PromptHead(Scaled):
 
     def of_classes(self) -> Tensor:
         if self.training:
-            now = self.tokens[self.updates % len(self.tokens)].unsqueeze(0)
+            now = self.tokens.index_select(0, self.updates.view(1) % len(self.tokens))  # a number would be waited for
             texts: Tensor = self.tower(now)[0]
             return texts
         known = unit(self.tower(self.tokens).mean(dim=0)) if self._known is None else self._known

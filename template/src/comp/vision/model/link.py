@@ -6,6 +6,7 @@ Whatever way grades are learned, what is predicted is a probability of each, so 
 """
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -62,8 +63,8 @@ class Link:
         if self.kind == "corn":
             return y.flip(1).cumsum(1).flip(1)[:, 1:]  # is it above grade 0, 1, …
         if self.kind == "grade":
-            y = y @ y.new_tensor(self.grades)[:, None]
-        standardized = (y - y.new_tensor(self.shift)) / y.new_tensor(self.scale)
+            y = y @ _like(y, self.grades)[:, None]
+        standardized = (y - _like(y, self.shift)) / _like(y, self.scale)
         return standardized.clamp(0, 1) if self.kind == "range" else standardized
 
     def predictions(self, outputs: Tensor) -> Tensor:
@@ -76,9 +77,9 @@ class Link:
             above = outputs.sigmoid().cumprod(dim=1)
             ends = torch.ones_like(above[:, :1])
             return torch.cat([ends, above], dim=1) - torch.cat([above, 0 * ends], dim=1)
-        shift, scale = outputs.new_tensor(self.shift), outputs.new_tensor(self.scale)
+        shift, scale = _like(outputs, self.shift), _like(outputs, self.scale)
         numbers = shift + scale * (outputs.sigmoid() if self.kind == "range" else outputs)
-        return _between_grades(numbers, outputs.new_tensor(self.grades)) if self.kind == "grade" else numbers
+        return _between_grades(numbers, _like(outputs, self.grades)) if self.kind == "grade" else numbers
 
     def error(self, y: np.ndarray, p: np.ndarray) -> float | None:
         """The mean squared error of predictions `p` (N, K), in standard deviations; None where it is no number."""
@@ -91,6 +92,17 @@ class Link:
 def link_of(model: nn.Module, targets: Targets) -> Link:
     """What the outputs of `model` mean: its `link`, or else the logits of classes."""
     return getattr(model, "link", None) or Link.of("auto", targets)
+
+
+def _like(tensor: Tensor, numbers: Numbers) -> Tensor:
+    """`numbers` as a tensor of the type of `tensor`, where it is."""
+    return _on(numbers, tensor.dtype, tensor.device)
+
+
+@lru_cache(maxsize=64)  # made anew at each step, the GPU would be waited for
+@torch.inference_mode(False)  # else training could not use what a prediction has made
+def _on(numbers: Numbers, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 def _between_grades(numbers: Tensor, grades: Tensor) -> Tensor:
