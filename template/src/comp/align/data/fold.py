@@ -47,10 +47,15 @@ class Fold:
     def label(self) -> str:
         return f"fold {self.number}"
 
-    @property
+    @cached_property
     def gallery(self) -> np.ndarray:
         """The images of the validated captions: as in the test, the model has seen none of them."""
         return np.unique(self.valid_image_of)
+
+    @cached_property
+    def gallery_images(self) -> np.ndarray:
+        """Those images (G, D_image), off the device: each epoch is scored among them."""
+        return self.images[torch.from_numpy(self.gallery)].cpu().numpy()
 
 
 def open_fold(competition: Competition, number: int, device: torch.device) -> Fold:

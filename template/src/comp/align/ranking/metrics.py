@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from comp.align.ranking.retrieval import Ranking, ranked, retrieval_scores, unit
+from comp.align.ranking.retrieval import ranked, retrieval_scores, unit
 from comp.registry import find, register
 
 RANKED = ("mrr", "r@1", "r@5", "r@10", "median_rank", "cosine", "skewness")  # all from one ranking
@@ -43,13 +43,12 @@ def scores(
         place = np.full(len(images), -1)
         place[gallery] = np.arange(len(gallery))
         images, image_of = np.asarray(images[gallery]), place[image_of]
-    ranking: Ranking | None = None
-    measured = {}
+    of_ranking, measured = dict[str, float](), dict[str, float]()
     for name in dict.fromkeys(names):
         metric = find("metric", name)
         if name in RANKED:
-            ranking = ranking or ranked(predictions, images, image_of, device=device)
-            measured[name] = retrieval_scores(ranking)[name]
+            of_ranking = of_ranking or retrieval_scores(ranked(predictions, images, image_of, device=device))
+            measured[name] = of_ranking[name]
         else:
             measured[name] = float(metric(unit(predictions), unit(images), image_of))
     return measured

@@ -189,10 +189,8 @@ def _validate(model: Projector, config: AlignConfig, fold: Fold, accelerator: Ac
     if accelerator.is_main_process:
         found = predicted(model, fold.valid_texts, config.predict.batch_size, accelerator.device)
         names = [config.metric, *config.metrics, "cosine"]
-        images = fold.images.cpu().numpy()
-        measured = ranking_scores(
-            names, found, images, fold.valid_image_of, fold.gallery, device=str(accelerator.device)
-        )
+        image_of = np.searchsorted(fold.gallery, fold.valid_image_of)
+        measured = ranking_scores(names, found, fold.gallery_images, image_of, device=str(accelerator.device))
         measured = {"val_loss": 1 - measured["cosine"], **measured}
     if accelerator.num_processes > 1:
         [measured] = broadcast_object_list([measured])

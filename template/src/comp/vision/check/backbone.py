@@ -1,6 +1,8 @@
 """What the configured backbone sees in train and test, where its weights lie on this machine."""
 
 import time
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -73,11 +75,11 @@ def _features(seen: Seen, model: nn.Module, rows: np.ndarray, device: torch.devi
         image = decode(Path(seen.paths[seen.first[row]]), data.background, side, values)
         return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
 
-    for at in range(0, len(rows), BATCH):
-        images = np.stack(list(in_parallel(square, rows[at : at + BATCH].tolist(), "features")))
-        with torch.inference_mode():
-            batch: Tensor = torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
-            found.append(model(batch).float().cpu().numpy())
-        if time.monotonic() - start > SECONDS:
-            break
+    with closing(in_parallel(square, rows.tolist(), "features")) as squares:
+        while images := list(islice(squares, BATCH)):
+            with torch.inference_mode():
+                batch: Tensor = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+                found.append(model(batch).float().cpu().numpy())
+            if time.monotonic() - start > SECONDS:
+                break
     return np.nan_to_num(np.concatenate(found))

@@ -28,7 +28,7 @@ from comp.vision.pixels import Decoding
 from comp.vision.pixels.open import expected
 from comp.vision.schema import ImageConfig
 from comp.vision.training.fit import fit
-from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.memory import step_errors_explained
 
 TRIED = 2  # updates of an epoch, at first
 EPOCHS = 3  # of either kind, frozen or not; the first is not counted
@@ -176,7 +176,7 @@ def _tried(
     views, feature = config.train.cache_frozen * n + len(valid), 0.0
     if config.train.cache_frozen and before is not None:  # the network is made alike in both, the features are not
         feature = max(0.0, outside - before.start) / max(1, views - before.views)
-    release_memory(accelerator)
+    accelerator.free_memory()
     n_bytes = 0 if streams else getattr(pixels, "n_bytes", 0)
     return Speed(
         start=max(0.0, outside - feature * views),

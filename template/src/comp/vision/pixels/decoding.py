@@ -4,7 +4,6 @@ import math
 import os
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,11 +13,8 @@ from comp.vision.pixels.image_file import AS_16_BIT, PIXELS_VERSION, Rgb, decode
 from comp.vision.pixels.numbers import Values
 from comp.vision.schema import Data, ImageConfig
 
-AHEAD = 64  # images decoded before they are asked for
 UNREADABLE = np.zeros((1, 1, 3), np.uint8)  # keeps the row of a bad image
 State = tuple[str, int, int]  # path, bytes, time of its last change in ns; -1 and 0 of a missing file
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 
 
 def fewest_micro_batches(batch_size: int, fits: Callable[[int], bool], accelerator: Accelerator) -> int:
@@ -73,7 +73,7 @@ def step_errors_explained() -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise CompError(
             "the GPU is out of memory: train.accumulate=auto, train.grad_checkpointing=true, a smaller "
-            f"model.image_size, or a smaller predict.batch_size ({str(error).splitlines()[0]})"
+            f"model.image_size, or a smaller predict.batch_size ({first_line(error)})"
         ) from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
@@ -83,11 +83,6 @@ def step_errors_explained() -> Iterator[None]:
             "train.accumulate, or fewer train.processes. With train.accumulate=auto there is not enough memory for "
             "two: a smaller model.image_size"
         ) from error
-
-
-def release_memory(accelerator: Accelerator) -> None:
-    """Gives back what the fold before held, before the next one needs it: objects, and the GPU's memory."""
-    accelerator.free_memory()
 
 
 def _empty() -> None:

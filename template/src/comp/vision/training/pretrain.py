@@ -32,7 +32,7 @@ from comp.vision.pixels import Decoding, open_pixels
 from comp.vision.schema import Data, ImageConfig
 from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
-from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.memory import step_errors_explained
 from comp.vision.training.setup import note_on_random_weights
 
 VALIDATED = 0.1  # share of the rows that tell how well it goes
@@ -86,7 +86,7 @@ def _pretrain(other: ImageConfig, own: Data, competition: Competition, run: RunD
         for left in ("last", "frozen"):
             shutil.rmtree(folder / left, ignore_errors=True)
         print(f"wrote   {run.pretrained}", flush=True)
-    release_memory(accelerator)
+    accelerator.free_memory()
     accelerator.wait_for_everyone()
 
 

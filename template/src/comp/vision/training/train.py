@@ -37,7 +37,7 @@ from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import expected_form
 from comp.vision.training.fit import fit
 from comp.vision.training.losses import check_loss
-from comp.vision.training.memory import release_memory, step_errors_explained
+from comp.vision.training.memory import step_errors_explained
 from comp.vision.training.optimizer import check_optimizer
 from comp.vision.training.pretrain import pretrain
 from comp.vision.training.pseudo_labels import refuse_other_teachers, with_pseudo_labels
@@ -159,7 +159,7 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
         started = time.perf_counter()
         with step_errors_explained():
             scores = _train_fold(config, competition, left_out, run, accelerator)
-        release_memory(accelerator)
+        accelerator.free_memory()  # before the next fold needs it
         unscored = flags_of_training(config).unscored or "unscored" in _facts(config, competition)
         measured = "" if unscored else f": {_measured(config, scores)}"
         say(f"{fold_name(left_out)}  done in {time.perf_counter() - started:.0f} s{measured}")
