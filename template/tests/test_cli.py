@@ -149,6 +149,10 @@ def test_a_command_ends_with_the_next_one(repo, small, comp):
     assert comp("split", "seed=7")[1].splitlines()[-1] == "next    comp train seed=7"
 
 
+def test_what_was_downloaded_or_unpacked_is_checked_next(small):
+    assert {commands_of(small.task)[name].next for name in ("download", "unpack")} == {"check"}
+
+
 @pytest.mark.release  # ci/variants.py and the guide go through it with each task
 def test_the_demo_data_is_a_competition_with_a_solution(repo, small, comp):
     of_images = "near_duplicates" in type(small.configure().folds).model_fields

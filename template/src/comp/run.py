@@ -1,6 +1,6 @@
 """`comp run`: the steps that the configuration names, one after the other. Each skips what it has done already."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from comp.config import Experiment
 from comp.config.load import changed, members_of
@@ -19,6 +19,8 @@ class Results:
     names: list[str]  # of all runs, in order
     before: str = ""  # the run that was last before the newest models were made
     after: str = ""  # "-pseudo" once the models are students
+    idle: bool = False  # a step had nothing to do
+    taken: set[str] = field(default_factory=set)  # steps that looked at the result since anything was made
 
 
 def run(config: Experiment, words: list[str]) -> int:
@@ -50,6 +52,14 @@ def _take(step: str, command: Command, config: Experiment, arguments: list[str],
     if command.needs and getattr(config, command.needs) is None:
         print(f"{command.needs}: is not set: nothing to do")
         return 0
+    if command.idle and (why := imported(command.idle)(config)):
+        print(f"nothing to do: {why}")
+        results.idle = True
+        return 0
+    if step in results.taken:  # each look at a golden test set counts
+        print(f"nothing to do: nothing was made since {step} above")
+        return 0
+    results.taken = {*results.taken, step} if command.step == "result" else set()
     if command.step == "members":
         statuses = (command(each, [step, *arguments]) for each in members_of(config) or [config])
         return next((status for status in statuses if status), 0)
@@ -59,6 +69,9 @@ def _take(step: str, command: Command, config: Experiment, arguments: list[str],
         others = [each for each in getattr(config, step).members if each not in results.names]
         return command(_of(config, results.last, **{step: {"members": [*results.models, *others]}}), [step])
     if command.step == "comparison":
+        if not results.before and results.idle:
+            print("nothing to do: nothing was trained once more")
+            return 0
         if not results.before:
             raise CompError(f"steps: {step} has nothing to compare: it comes after a step that trains once more")
         return command([results.before, results.last], [])

@@ -13,6 +13,7 @@ from comp.emotion.demo_synthetic import FAULTS, WORDS
 from comp.emotion.faces import EXPRESSIONS, SIDE_PX
 from comp.emotion.portraits import MOST_OF_A_PERSON, planned, unlike
 from comp.errors import CompError
+from comp.tasks import commands_of
 from comp.vision.schema import ImageConfig
 
 FEW = {"happy": 40, "neutral": 32, "sad": 12, "anger": 10, "surprise": 10, "disgust": 6, "fear": 6, "contempt": 5}
@@ -133,3 +134,8 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(CompError, match="is not empty"):
         demo.write_demo(ImageConfig(data={"root": str(tmp_path)}))
+
+
+def test_the_golden_set_is_suggested_before_the_folds():
+    commands = commands_of("emotion")
+    assert [commands[name].next for name in ("download", "check", "golden")] == ["check", "golden", "split"]

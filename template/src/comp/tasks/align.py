@@ -29,7 +29,8 @@ COMMANDS = {
         step="combination",
     ),
     "compare": usual.compare(
-        "comp.align.report.compare:compare", "two runs or more side by side, out of fold: what is real?"
+        "comp.align.report.compare:compare",
+        "compare two or more runs out of fold: are the differences statistically real?",
     ),
     "board": usual.board("comp.align.report.compare:board"),
     "submit": usual.submit("comp.align.submission.submit:submit"),

@@ -3,7 +3,7 @@
 from comp.tasks import Command, Task, usual
 from comp.tasks.vision import COMMANDS, OTHERS, REGISTERS
 
-WORDS = {"labels": "NAME …: words to tell them apart by, in place of the classes; without a trained run, they alone"}
+WORDS = {"labels": "NAME …: classify by these words instead of the classes; without a trained run, zero-shot"}
 OWN = {
     "demo-data": usual.demo_data("comp.clip.demo:write_demo"),
     "predict": usual.predict(

@@ -11,13 +11,13 @@ def demo_data(run: str) -> Command:
 
 
 def download() -> Command:
-    about = "download the competition's files (kaggle.competition) into data.root and unpack them; goes on if cut off"
-    return Command("comp.kaggle.download:download", about, next="split")
+    about = "download the competition's files (kaggle.competition) into data.root and unpack them; resumes if cut off"
+    return Command("comp.kaggle.download:download", about, next="check")
 
 
 def unpack() -> Command:
     about = "unpack the archives in data.root (zip, tar), each into a folder of its name beside it"
-    return Command("comp.files.archives:unpack", about, next="split")
+    return Command("comp.files.archives:unpack", about, next="check")
 
 
 def check(run: str, such_as: str) -> Command:
@@ -42,8 +42,8 @@ def kaggle_train() -> Command:
         "comp.kaggle.training.train:kaggle_train",
         "train on Kaggle's GPUs instead, in a private notebook (kaggle.train:), and fetch the run as if trained here",
         flags={
-            "follow": "push nothing: follow what was pushed, and fetch it",
-            "fresh": "begin anew, and replace what this run has here",
+            "follow": "push nothing; follow what was pushed before, and fetch it",
+            "fresh": "start over, replacing what this run has here",
         },
         next="submit",
         step=None,
@@ -63,7 +63,7 @@ def submit(run: str) -> Command:
         flags={
             "send": "send it to Kaggle, and note it in runs/sent.csv",
             "wait": "wait for the scores of what was sent, up to kaggle.wait minutes",
-            "fetch": "only ask for the scores of what was sent",
+            "fetch": "only fetch the scores of what was sent before",
         },
         options={
             "message": "TEXT: what Kaggle shows beside it",
@@ -78,9 +78,9 @@ def submit(run: str) -> Command:
 def kaggle_package(needs: str) -> Command:
     return Command(
         needs,
-        "pack code, weights and wheels into a dataset, and a notebook that predicts with them offline: into kaggle/",
+        "bundle code, weights and wheels into a dataset plus an offline notebook, written to kaggle/",
         flags={
-            "dry_run": "run the notebook from the packed files alone, without a network, under the limits in kaggle:",
+            "dry_run": "run it here, without a network, from the bundled files alone, within the limits of kaggle:",
             "push": "upload both to Kaggle, where the notebook then runs",
         },
         step="result",
@@ -101,14 +101,14 @@ def compare(run: str, about: str) -> Command:
 
 
 def board(run: str) -> Command:
-    about = "the leaderboard with intervals, and what is real of its differences; a table, and runs/board.html"
+    about = "the leaderboard with intervals, and which differences are statistically real; writes runs/board.html"
     return Command(
         run,
         about,
         flags={
-            "fetch": "first ask Kaggle for the scores of what was sent; a run has that of its last scored submission"
+            "fetch": "first ask Kaggle for the scores of what was sent; a run shows that of its last scored submission"
         },
-        options={"public": "RUN SCORE …: note public scores first, of what was sent from elsewhere"},
+        options={"public": "RUN SCORE …: first record public scores of runs that were submitted by other means"},
         step=None,
         config=None,
         words="",
@@ -117,6 +117,6 @@ def board(run: str) -> Command:
 
 
 def handover() -> Command:
-    about = "write handover/<run>/: what Kaggle asks of winners, as the run has stored it, and all commands in order"
-    flags = {"force": "write it anew; what was filled in is lost"}
+    about = "write handover/<run>/: what Kaggle asks of winners, from what the run stored, and all commands in order"
+    flags = {"force": "write it again; what you filled in is lost"}
     return Command("comp.kaggle.handover.write:handover", about, flags, step="result")

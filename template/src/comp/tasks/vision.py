@@ -12,6 +12,7 @@ OTHERS = {
     "images": "FOLDER_OR_TABLE: predict these images instead, by all folds of the run, which stays as it is",
     "out": "FILE: the CSV or parquet that their predictions are written to",
 }
+NOT_GENERATED = "comp.vision.synth.guard:nothing_generated"
 COMMANDS = {
     "demo-data": usual.demo_data("comp.vision.demo:write_demo"),
     "download": usual.download(),
@@ -33,7 +34,7 @@ COMMANDS = {
     ),
     "forecast": Command(
         "comp.vision.forecast.forecast:forecast",
-        "measure some batches here; predict time and memory of training and inference under limits:",
+        "time some batches here; predict time and memory of training and inference, and whether they fit (limits:)",
         next="train",
         launches=True,
     ),
@@ -46,7 +47,7 @@ COMMANDS = {
     ),
     "tune": Command(
         "comp.vision.tuning.tune:tune",
-        "train a few values of some keys (tune:) on some folds; tells the best, and what is left of it on other rows",
+        "try a few values per key (tune:) on some folds; report the best, and the score to expect on unseen rows",
         next="train",
         step=None,
         launches=True,
@@ -67,22 +68,26 @@ COMMANDS = {
         "comp.vision.synth.plan:plan",
         "count how many generated images each class lacks to be balanced",
         next="synth guard",
+        idle=NOT_GENERATED,
     ),
     "synth guard": Command(
         "comp.vision.synth.guard:guard",
         "judge generated images (synth:): structure, meaning, classifier, nothing golden behind them",
-        flags={"force": "ask all gates again, such as one whose model could not be reached"},
+        flags={"force": "judge all images again, for example after a model could not be reached"},
         next="synth combine",
+        idle=NOT_GENERATED,
     ),
     "synth combine": Command(
         "comp.vision.synth.combine:combine",
-        "put real images and generated ones that were let in on one class list",
+        "merge the real images and the generated ones that passed, under one list of classes",
         next="synth train",
+        idle=NOT_GENERATED,
     ),
     "synth train": Command(
         "comp.vision.training.augmented:synth_train",
         "train the experiment once more, with the generated images",
         next="compare",
+        idle=NOT_GENERATED,
         makes="comp.vision.training.augmented:augmented",
         suffix="-augmented",
     ),
@@ -109,7 +114,7 @@ COMMANDS = {
     ),
     "compare": usual.compare(
         "comp.vision.report.compare:compare",
-        "two runs or more side by side, out of fold and on the golden test set: what is real?",
+        "compare two or more runs, out of fold and on golden images: are the differences statistically real?",
     ),
     "board": usual.board("comp.vision.report.board:board"),
     "submit": usual.submit("comp.vision.submission.submit:submit"),

@@ -10,7 +10,10 @@ from PIL import Image, ImageEnhance
 from safetensors.torch import save_file
 from vision.check.planted import TRAIN, write_sound
 from vision.folds.test_duplicates import scene
+from vision.small import SMALL
 from vision.weak_evidence import PATTERN, write_rows
+
+from comp.tasks import commands_of
 
 
 @pytest.fixture
@@ -32,7 +35,10 @@ def test_sound_data_is_let_go(sound, repo, configure, comp):
     status, out, err = comp("check")
     assert (status, err) == (0, "")
     assert sentence(out) == "check   Go: nothing was found that keeps you from training"
-    assert out.splitlines()[-2:] == ["wrote   data/check.html", "next    comp split"]
+    assert out.splitlines()[-2:] == [
+        "wrote   data/check.html",
+        f"next    comp {commands_of(SMALL['task'])['check'].next}",
+    ]
     assert "drift   by pixels: AUC 0." in out
     assert "gifts   none of " in out
     text = page(repo)

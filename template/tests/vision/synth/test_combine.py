@@ -181,3 +181,32 @@ def test_killed_in_each_phase_it_ends_with_the_same_comparison(unbalanced, confi
 def test_a_comparison_without_a_second_training_is_refused(competition, configure, comp):
     configure(steps=["golden", "split", "train", "compare"], golden={"per_class": 2, "most": 0.4})
     assert "steps: compare has nothing to compare" in comp("run")[2]
+
+
+def test_without_generated_images_a_run_goes_on_to_the_submission_with_one_look_at_the_golden_set(
+    competition, configure, comp
+):
+    steps = ["golden", "split", "train", "evaluate", "synth plan", "synth guard", "synth combine", "synth train"]
+    steps += ["evaluate", "compare", "submit"]
+    configure(steps=steps, synth={"data": {"root": "made"}}, golden={"per_class": 2, "most": 0.4})
+    status, out, err = comp("run")
+    assert status == 0, err
+    assert out.count("nothing to do: no generated images in made (synth.data)") == 4
+    assert "== evaluate\nnothing to do: nothing was made since evaluate above\n" in out
+    assert "== compare\nnothing to do: nothing was trained once more\n" in out
+    assert "submissions/small.csv" in out
+    assert len(pd.read_csv(competition / "golden_log.csv")) == 1
+    assert not (Path("runs") / "small-augmented").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_guard_says_where_generated_images_are_looked_for(competition, configure, comp, there):
+    configure(synth={"data": {"root": "made"}})
+    if there:
+        Path("made").mkdir()
+    comp("split")
+    status, _, err = comp("synth", "guard")
+    assert (status, err) == (
+        1,
+        "error: no generated images in made (synth.data): put them there, or name their folder: synth.data.root=…\n",
+    )

@@ -33,6 +33,14 @@ def with_their_data(config: ImageConfig, paths: list[str] | None = None) -> Imag
     return other if paths is None else other.model_copy(update={"data": settled_data(other.data, paths)})
 
 
+def no_images(config: ImageConfig) -> str:
+    """What is to be said where the folder of the generated images is empty, or is not there; else ""."""
+    folder = Path(with_their_data(config).data.root)
+    if folder.is_dir() and any(folder.iterdir()):
+        return ""
+    return f"no generated images in {folder} (synth.data)"
+
+
 def read_generated(config: ImageConfig, tables: Tables) -> tuple[pd.DataFrame, list[str]]:
     """The generated images, and what to tell of them.
 
@@ -40,9 +48,11 @@ def read_generated(config: ImageConfig, tables: Tables) -> tuple[pd.DataFrame, l
     from; a tuple of those it looks like), `gate` (what shut it out already) and `why`; "" or () where there is none.
 
     Raises:
-        CompError: labels are no classes, or whatever is wrong with their table.
+        CompError: there are none, their labels are no classes, or whatever is wrong with their table.
     """
     settings = settings_of(config)
+    if missing := no_images(config):
+        raise CompError(f"{missing}: put them there, or name their folder: synth.data.root=…")
     other = with_their_data(config)
     table, notes = read_labels(other.data)
     everything = read_all(config.data)

@@ -17,7 +17,7 @@ from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
 from comp.vision.pixels.decoding import states
 from comp.vision.schema import ImageConfig
 from comp.vision.synth.classifier import judge_of
-from comp.vision.synth.generated import read_generated, settings_of, with_their_data
+from comp.vision.synth.generated import no_images, read_generated, settings_of, with_their_data
 from comp.vision.synth.judge import Candidates, judge, names_of
 from comp.vision.synth.sheet import draw_sheet
 
@@ -57,6 +57,13 @@ def guard(config: ImageConfig, force: bool = False) -> Path:
         print(f"wrote   {path}, {folder / 'synthetic.png'}")
     _tell(table, competition.tables.targets)
     return path
+
+
+def nothing_generated(config: ImageConfig) -> str:
+    """Why the steps of `comp synth` have nothing to do, in words; "" where there are generated images, or once were."""
+    if config.synth is None or synthetic_path(config).is_file():
+        return ""
+    return no_images(config)
 
 
 def synthetic_path(config: ImageConfig) -> Path:

@@ -1,7 +1,5 @@
 """`comp synth plan`: how many generated images each class lacks to be as frequent as the largest one."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -9,7 +7,7 @@ from comp.tables import Targets
 from comp.vision.data.read import read_labels, read_tables
 from comp.vision.kinds import refuse_kind
 from comp.vision.schema import ImageConfig
-from comp.vision.synth.generated import on_classes, with_their_data
+from comp.vision.synth.generated import no_images, on_classes, with_their_data
 from comp.vision.synth.judge import names_of
 
 
@@ -24,7 +22,7 @@ def plan(config: ImageConfig) -> None:
     refuse_kind("comp synth", tables.targets)
     real = counted(labels_of(tables.train, tables.targets), tables.targets)
     there = real * 0
-    if config.synth is not None and Path(with_their_data(config).data.root).is_dir():
+    if config.synth is not None and not no_images(config):
         generated, _ = read_labels(with_their_data(config).data)
         there = counted(on_classes(generated["label"], config.synth.map, tables.targets), tables.targets)
     lacks = lacking(real)
