@@ -30,3 +30,8 @@ def first_line(error: BaseException, lines: int = 1) -> str:
 def shortened(text: str, longest: int = LONGEST) -> str:
     """The beginning of a long text."""
     return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """`1 id appears`, `2 ids appear`."""
+    return f"{count} {one if count == 1 else many}"

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, plural, shown
 from comp.files.tables import read_csv as read_csv  # part of this module's face
 
 Kind = Literal["multiclass", "binary", "multilabel", "regression", "embedding"]
@@ -147,4 +147,5 @@ def refuse_duplicates(ids: pd.Series, where: str, leads: str = "") -> None:
     """Raises CompError where an id appears more than once; `leads` is what to do then."""
     twice = ids[ids.duplicated()].unique()
     if len(twice):
-        raise CompError(f"{len(twice)} ids appear more than once in the {where} table: {shown(twice)}{leads}")
+        appear = plural(len(twice), "id appears", "ids appear")
+        raise CompError(f"{appear} more than once in the {where} table: {shown(twice)}{leads}")

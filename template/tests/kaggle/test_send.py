@@ -153,6 +153,12 @@ def test_a_submission_without_a_number_is_looked_up(state):
     assert read_sent()[0].ref == "40"
 
 
+def test_a_submission_that_kaggle_does_not_list_counts_as_not_sent(state):
+    draft = sent.Sent("", sent.now(), SLUG, "first", PLACE.as_posix(), "", "a first try")
+    with pytest.raises(CompError, match=r"reported no error, but the submission is not listed on Kaggle"):
+        room._found(draft, "it printed no number")
+
+
 def test_the_output_of_a_notebook_is_sent_by_its_name(state):
     submit(None, of(), send=True, message="code", kernel="somebody/a-notebook", version="3")
     asked = dict(state.asked)["CreateCodeSubmission"]

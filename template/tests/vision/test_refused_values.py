@@ -78,5 +78,5 @@ def test_an_id_that_no_file_is_called_is_one_line(long, competition, configure, 
     table.to_csv(competition / "train.csv", index=False)
     status, _, errors = comp("split")
     assert (status, errors.count("\n")) == (1, 1)
-    assert "1 of 36 train images are missing" in errors
+    assert "1 of 36 train images is missing" in errors
     assert len(errors) < 1000

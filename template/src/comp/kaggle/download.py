@@ -34,7 +34,7 @@ def download(config: Experiment) -> None:
         raise CompError(f"{error}: run comp download again, it goes on with what is there") from None
     found = [path for path in progress.files() if path.stat().st_size]
     if not found:
-        raise CompError(f"Kaggle's client has left nothing in {root}: are the files of {slug} to be had?")
+        raise CompError(f"Kaggle's client downloaded nothing to {root}: does {slug} offer files for download?")
     print(f"download  {found[0]}: {found[0].stat().st_size / 1e6:.1f} MB", flush=True)
     if found[0] not in archives_in(root):
         return

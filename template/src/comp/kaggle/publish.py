@@ -118,7 +118,7 @@ def _no_push(sentence: str) -> CompError:
     if USED_UP.search(sentence):
         return CompError(
             f"Kaggle starts no GPU now ({shortened(sentence.rstrip('.'))}): run this again once the week's hours are "
-            "new, or another session has ended (python -m kaggle quota tells what is left)"
+            "new, or another session has ended (python -m kaggle quota shows what is left)"
         )
     return CompError(f"Kaggle does not take the notebook ({shortened(sentence.rstrip('.'))})")
 

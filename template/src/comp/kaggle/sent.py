@@ -97,7 +97,7 @@ def on_kaggle(slug: str) -> dict[str, dict[str, Any]]:
         return {str(each["ref"]): each for each in json.loads(said[said.index("[") :])}
     except (ValueError, KeyError, TypeError):
         raise CompError(
-            "Kaggle's client tells submissions in another way than expected: is there a newer one?"
+            "Kaggle's client lists submissions in another form than expected: is there a newer one?"
         ) from None
 
 

@@ -88,7 +88,7 @@ def _send(draft: Sent, words: list[str]) -> str:
     words = ["competitions", "submit", slug, *words, f"--message={draft.message}", "-q"]
     for pause in (*client.PAUSES, None):
         try:
-            return _number(ask_once(slug, *words)) or _found(draft, "its client has named no number")
+            return _number(ask_once(slug, *words)) or _found(draft, "it printed no number")
         except LimitReached as error:
             raise CompError(f"{error}: {_tomorrow()}") from None
         except Unavailable as error:
@@ -109,7 +109,7 @@ def _number(said: str) -> str:
 def _found(draft: Sent, why: str) -> str:
     if number := _listed(draft):
         return number
-    raise CompError(f"Kaggle has not taken the submission, although its client has not complained ({why})")
+    raise CompError(f"Kaggle's client reported no error, but the submission is not listed on Kaggle ({why})")
 
 
 def _listed(draft: Sent) -> str:

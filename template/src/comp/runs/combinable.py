@@ -91,7 +91,7 @@ def check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> Non
     missing, unknown = ids[~ids.isin(table["id"])], table["id"][~table["id"].isin(ids)]
     faults = [
         (twice, "appear twice"),
-        (missing, f"{which} rows are missing"),
+        (missing, f"{which} {'row is' if len(missing) == 1 else 'rows are'} missing"),
         (unknown, f"rows are not {which} rows"),
     ]
     found = [f"{len(rows)} {fault} (ids {shown(rows)})" for rows, fault in faults if len(rows)]

@@ -218,7 +218,7 @@ def test_duplicate_caption_ids_are_named(data):
     ids = arrays()[1]["captions/ids"]
     ids[3] = ids[4]
     data(test={"captions/ids": ids})
-    assert "captions/ids: 1 appear more than once: 't4'" in refusal()
+    assert "captions/ids: 1 appears more than once: 't4'" in refusal()
 
 
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "not finite"), (np.inf, "not finite"), (0.0, "all zero")])

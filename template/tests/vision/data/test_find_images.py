@@ -161,7 +161,7 @@ def test_a_folder_that_only_some_rows_begin_with_is_not_left_out(data):
 def test_an_image_that_is_missing_is_not_taken_from_another_folder(data):
     root = data("train/a/1.png", "train/b/2.png", "extra/3.png", "test/3.png")
     message = refusal(root, [r"C:\d\train\a\1.png", r"C:\d\train\b\2.png", r"C:\d\train\b\3.png"])
-    assert "1 of 3 train images are missing" in message
+    assert "1 of 3 train images is missing" in message
     assert "'row2'" in message
     only = data("extra/9.png")
     assert "no image of the train rows" in refusal(only, [r"C:\d\train\9.png", r"C:\d\train\8.png"], "image")
@@ -190,7 +190,7 @@ def test_where_nothing_is_found_the_error_shows_the_value_and_the_nearest_file(d
 
 def test_where_an_image_is_missing_the_error_shows_the_nearest_file(data):
     message = refusal(data(*FILES, "train/b/scan_0017.png"), ["train/a/1.png", "train/b/scan-17.png"])
-    assert "1 of 2 train images are missing" in message
+    assert "1 of 2 train images is missing" in message
     assert "the nearest file is 'train/b/scan_0017.png'" in message
 
 

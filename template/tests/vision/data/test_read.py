@@ -273,14 +273,14 @@ def test_zeros_and_ones_are_binary_unless_told_otherwise(files):
 
 def test_a_duplicated_id_is_named(files):
     files(TRAIN | TEST | {"train.csv": "id,label\n01,cat\n02,dog\n01,dog\n"})
-    assert "appear more than once in the train table: '01'" in refusal()
+    assert "1 id appears more than once in the train table: '01'" in refusal()
 
 
 def test_a_missing_image_is_named(repo, files):
     files(TRAIN | TEST)
     (repo / "data" / "train" / "02.png").unlink()
     message = refusal()
-    assert "1 of 2 train images are missing" in message
+    assert "1 of 2 train images is missing" in message
     assert "'02'" in message
 
 
@@ -288,7 +288,7 @@ def test_a_missing_test_image_is_not_taken_from_the_training_folder(repo, files)
     files(TRAIN | {"test.csv": "id\n01\n02\n", **pictures("test/01.png", "test/02.png")})
     (repo / "data" / "test" / "02.png").unlink()
     message = refusal()
-    assert "1 of 2 test images are missing" in message
+    assert "1 of 2 test images is missing" in message
     assert "'02'" in message
 
 

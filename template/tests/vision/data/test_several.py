@@ -126,7 +126,7 @@ def test_a_name_with_a_blank_in_it_is_no_list(data):
 
 def test_a_missing_image_of_a_list_is_named(data):
     told = refusal(data, "images", id=["x", "y"], images=["a-1.png a-2.png a-3.png", "a-10.png ab-1.png"])
-    assert "1 of 5 train images are missing" in told
+    assert "1 of 5 train images is missing" in told
     assert "'x'" in told
 
 

@@ -175,7 +175,7 @@ def test_a_friends_table_is_aligned_by_ids_and_class_names(runs, comp):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"oof": lambda table: table.iloc[1:]}, "friend: 1 validated rows are missing (ids '"),
+        ({"oof": lambda table: table.iloc[1:]}, "friend: 1 validated row is missing (ids '"),
         ({"oof": lambda table: pd.concat([table, table.iloc[:2]])}, "friend: 2 appear twice (ids '"),
         ({"oof": lambda table: table.assign(id="x" + table["id"])}, "36 rows are not validated rows"),
         ({"test": lambda table: table.iloc[:-2]}, "test predictions of friend: 2 test rows are missing"),
@@ -222,7 +222,7 @@ def test_rows_of_unreadable_images_are_left_out_of_all_members_alike(runs, comp)
     assert comp("blend", *words, f"blend.members=[good,poor,{friend}]")[0] == 0
     assert "0005" not in set(table_of("both")["id"])
     assert len(table_of("both")) == 35
-    assert "good: 1 validated rows are missing (ids '0005')" in comp("blend", *words[:2])[2]
+    assert "good: 1 validated row is missing (ids '0005')" in comp("blend", *words[:2])[2]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_what_cannot_be_read_gets_the_prior_of_each_fold_where_that_is_wanted(im
         (["--images", "nowhere", "--out", "x.csv"], "nowhere is not there"),
         (["--images", "conf", "--out", "x.csv"], "there are no images in conf"),
         (["--images", "conf/baseline.yaml", "--out", "x.csv"], "set data.id"),
-        (["--images", "data/twice.csv", "--out", "x.csv"], "1 ids appear more than once"),
+        (["--images", "data/twice.csv", "--out", "x.csv"], "1 id appears more than once"),
         (["--images", "data/torn.parquet", "--out", "x.csv"], "data/torn.parquet cannot be read as a table"),
         (["--images", "data/test", "--out", "x.csv", "name=other"], "there is no run runs/other"),
     ],

@@ -242,7 +242,7 @@ def _refused() -> list[Layout]:
             "`label` is empty in two rows",
             plain | {"train.csv": train.assign(label=["", "", *train["label"][2:]])},
             "2 training rows have no label in 'label': ids '0000', '0001'",
-            "set data.kind=multilabel",
+            "remove them from the table, or set data.kind=multilabel",
         ),
         refused(
             "Only one class",
@@ -260,7 +260,7 @@ def _refused() -> list[Layout]:
             "An id twice",
             "0003 stands in two rows",
             plain | {"train.csv": pd.concat([train, train.iloc[[3]]])},
-            "1 ids appear more than once in the train table: '0003'",
+            "1 id appears more than once in the train table: '0003'",
             "set data.id to a column that has each value once",
         ),
         refused(

@@ -13,6 +13,7 @@ from comp.errors import CompError
 from comp.runs.flags import flags_of_training
 from comp.vision.schema import Between, ImageConfig, Tune
 from comp.vision.tuning.trials import Trial, count_of, values_of, with_values
+from comp.vision.tuning.tune import _lines
 
 GRID = {"train.epochs": [1, 2], "train.lr": [1.0e-5, 1.0e-2]}
 
@@ -99,6 +100,12 @@ def test_a_trial_whose_loss_is_no_number_is_told_and_left_out(competition, confi
     assert (status, err) == (0, "")
     assert "failed: small-tune-01" in out
     assert len(pd.read_csv("runs/small-tune.csv")) == 1
+
+
+def test_where_every_trial_failed_the_way_out_is_said():
+    config = ImageConfig(tune={"keys": {"train.lr": [1.0e30]}})
+    with pytest.raises(CompError, match=r"every trial's loss became NaN: try smaller learning rates \(train\.lr\)"):
+        _lines(config, config.tune, [(config, Trial({"train.lr": 1.0e30}, None))])
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def ids_of(archive: Archive, count: int) -> np.ndarray:
 def _refuse_twice(values: np.ndarray, where: str) -> None:
     twice = pd.unique(values[pd.Series(values).duplicated()])
     if len(twice):
-        raise CompError(f"{where}: {len(twice)} appear more than once: {shown(twice)}")
+        raise CompError(f"{where}: {len(twice)} appear{'s' * (len(twice) == 1)} more than once: {shown(twice)}")
 
 
 def images_of(archive: Archive, captions: int, names: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from comp.align.data.places import files_root
 from comp.config.common import Files
-from comp.errors import CompError, one_line, shown
+from comp.errors import CompError, one_line, plural, shown
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def read_form(data: Files) -> tuple[Form | None, str]:
     ids = [first, *(row for row, _ in _rows(path, skip=2))]
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
-        raise CompError(f"{path}: {len(twice)} ids appear more than once: {shown(twice)}")
+        raise CompError(f"{path}: {plural(len(twice), 'id appears', 'ids appear')} more than once: {shown(twice)}")
     is_list = len(header) == 2 and len(vector) != 1
     form = Form(header[0], list(header[1:]), ids, is_list, len(vector))
     how = f"a list of {form.width} numbers in {form.columns[0]!r}" if is_list else f"{form.width} columns"

@@ -13,8 +13,8 @@ ABOUT = """
 # {name}: training
 
 Written by `comp kaggle train`, which saves it on Kaggle, follows it, and fetches `runs/` from its output. It takes the
-code from the dataset `{dataset}`, and runs the command below as on any machine: with two GPUs, `comp train` starts
-`accelerate launch` with two processes by itself.
+code from the dataset `{dataset}`, and runs the command below as on any machine. On two GPUs, `comp train` by itself
+trains one fold per GPU or, where one fold is left or the model is large, each fold on both.
 
 A session is over after {hours:g} hours: training is then asked to stop, saves its state, and the next session goes on.
 """

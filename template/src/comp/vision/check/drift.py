@@ -57,7 +57,7 @@ def drift(seen: Seen) -> Part:
     for each in sorted(found, key=lambda each: -each.measured.low):
         _tell(part, each, alone)
     part.section.note = (
-        "Learned out of fold, duplicates and groups kept together. AUC 0.5: nothing tells them apart; 1: all is told. "
+        "Learned out of fold, duplicates and groups kept together. AUC 0.5: they cannot be told apart; 1: always. "
         "Ids, paths, groups and times are no features."
     )
     part.section.blocks = [_families(found, why_not), _ranked(seen, alone), *_plots(seen, alone)]
@@ -152,7 +152,7 @@ def _plots(seen: Seen, alone: list[tuple[str, Feature, Measured]]) -> list[Plot]
             place.hist(values[~np.isnan(values)], bins=edges, density=True, histtype="step", label=which)
         place.set(xlabel=feature.name, yticks=[])
     axes[0][0].legend()
-    return [Plot("Those that tell most", figure)]
+    return [Plot("The strongest of them", figure)]
 
 
 def _pictures(seen: Seen, worst: Compared) -> Gallery:

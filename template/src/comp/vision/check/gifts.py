@@ -23,7 +23,7 @@ ROW_ORDER, ID_ORDER = "place in the table", "order of the ids"
 
 def gifts(seen: Seen) -> Part:
     """Each column, the facts of the files, and the order of rows and ids, each alone."""
-    part = Part(Section("What tells the target"))
+    part = Part(Section("What gives the target away"))
     by_folder = _ids_are_class_folders(seen)
     candidates = [each for each in columns(seen) if each.kind in {"number", "category", "counter"}]
     own = len(candidates)
@@ -58,7 +58,7 @@ def _lines(found: list[tuple[Feature, Told]]) -> list[str]:
     lines = [f"{feature.name!r} alone: {result}" for feature, result in found]
     strong = sum(result.above_chance >= TELLS for _, result in found)
     if not strong:
-        return [f"gifts   none of {len(found)} columns and facts of files tells the target (best: {lines[0]})"]
+        return [f"gifts   none of {len(found)} columns and facts of files gives the target away (best: {lines[0]})"]
     return [f"gifts   {lines[0]}", *(f"        {line}" for line in lines[1 : min(strong, LINES)])]
 
 

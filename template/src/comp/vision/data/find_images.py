@@ -66,7 +66,8 @@ def find_images(table: pd.DataFrame, root: Path, split: str, path: str, id_colum
     if missing.any():
         ids = shown(table[id_column][missing])
         raise CompError(
-            f"{missing.sum()} of {len(table)} {split} images are missing ({how}): ids {ids}, "
+            f"{missing.sum()} of {len(table)} {split} images "
+            f"{'is' if missing.sum() == 1 else 'are'} missing ({how}): ids {ids}, "
             f"such as {shortened(paths[missing].iloc[0])}{_nearest(texts[missing].iloc[0], files)}"
             f"{not_unpacked(root) or '; put them there, or set data.path'}"
         )

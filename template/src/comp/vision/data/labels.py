@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from comp.errors import CompError, shown
+from comp.errors import CompError, plural, shown
 from comp.tables import Kind, Targets, number_of
 
 MANY = 20  # so many different numbers may be classes; of more, something has to say that they are
@@ -32,8 +32,10 @@ def find_targets(
     if empty.any() and not lists:
         may_be = len(columns) == 1 and wanted == "auto"
         raise CompError(
-            f"{empty.sum()} training rows have no label in {shown(columns)}: ids {shown(train['id'][empty])}"
-            + ": where rows may have none, set data.kind=multilabel" * may_be
+            f"{plural(empty.sum(), 'training row has', 'training rows have')} no label in {shown(columns)}: ids "
+            f"{shown(train['id'][empty])}: remove them from the table"
+            + ", or set data.kind=multilabel if a row may have several labels, or none"
+            * may_be
         )
     same = [column for column in columns if labels[column].nunique() < 2]
     if len(same) == len(columns):

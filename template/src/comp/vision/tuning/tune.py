@@ -111,7 +111,7 @@ def _lines(config: ImageConfig, settings: Tune, done: list[tuple[ImageConfig, Tr
     )
     failed = [each.name for each, trial in done if trial.score is None]
     if not ranked:
-        raise CompError("no trial has a score: the loss of each was no number: try smaller rates (train.lr)")
+        raise CompError("every trial's loss became NaN: try smaller learning rates (train.lr)")
     place = _write(config, settings, ranked)
     found = ["", f"tuned   {len(ranked)} trials by {config.metric} of {_folds(settings)}; the best first"]
     found += [f"        {score:.4f}  {name}  {_told(values)}" for score, name, values in ranked[:SHOWN]]
