@@ -17,7 +17,8 @@ HEAD = """\
 <!-- Written by ci/pages.py from template/tests/vision/layouts: change that. -->
 # Layouts
 
-What is understood of {n} kinds of competition, what is asked, and what is refused. Each row is a test
+Of {n} kinds of competition, {understood} are read as they come, {asked} could mean two things and are asked about, and
+{refused} are refused with a line that says why. Each row is a test
 ([table](../template/tests/vision/layouts/table.py)): it writes such files, reads them, looks whether each row has its
 own image, and submits predictions that it knows to be good. A scorer of its own, by the host's rule, then reads
 the file: a flipped column, another order or another spelling would show. What is asked is answered by the setting that
@@ -27,7 +28,7 @@ the line names, and goes the same way.
 UNDERSTOOD = """\
 ## Understood
 
-| kind of competition | files | settings | what `comp split` tells |
+| kind of competition | files | settings | what `comp split` prints |
 | --- | --- | --- | --- |
 """
 ASKED = """
@@ -73,7 +74,9 @@ def layouts_page() -> str:
             part = ASKED
             cells += [_code(asked), f"`comp {layout.then}`" if layout.then else _keys(layout.answer)]
         rows[part].append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |\n")
-    return HEAD.replace("{n}", str(len(LAYOUTS))) + "".join(part + "".join(own) for part, own in rows.items())
+    counts = {"understood": UNDERSTOOD, "asked": ASKED, "refused": REFUSED}
+    head = HEAD.format(n=len(LAYOUTS), **{name: len(rows[part]) for name, part in counts.items()})
+    return head + "".join(part + "".join(own) for part, own in rows.items())
 
 
 def _keys(sections: Mapping[str, Any]) -> str:

@@ -1,10 +1,15 @@
 """docs/recipes.md, from the recipes; ci/pages.py writes it."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 from questions import ROOT, constants_of
+
+sys.path.insert(0, str(ROOT / "template/src"))
+
+from comp.config.common import Training
 
 HEAD = """\
 <!-- Written by ci/pages.py from recipes/*.yaml: change those. -->
@@ -19,7 +24,8 @@ TAIL = """\
 ## A recipe of your own
 
 Ten lines are enough: what a recipe does not say has the default of the
-[reference of all keys](../template/src/comp/vision/schema.py). Save them as `recipes/small-and-quick.yaml`:
+reference of all keys ([those of images](../template/src/comp/vision/schema.py), [those of every
+task](../template/src/comp/config/common.py)). Save them as `recipes/small-and-quick.yaml`:
 
 ```yaml
 # A small network for a first look at any competition.
@@ -49,7 +55,7 @@ python ci/pages.py                            # this page, and the questions of 
 python ci/variants.py quick small-and-quick   # generates it and tries it
 ```
 
-What was measured with a recipe goes into its `measured:`, a line a figure, with the commands in
+What was measured with a recipe goes into its `measured:`, one line per figure, with the commands in
 [results.md](results.md). For one competition alone, the same file works as `conf/small-and-quick.yaml` in its
 repository, with a `name:` added.
 """
@@ -60,7 +66,7 @@ def recipes_page(root: Path = ROOT) -> str:
     by_task: dict[str, list[str]] = constants_of(root)["recipes_of"]
     recipes = {name: _read(root, name) for names in by_task.values() for name in names}
     rows = [
-        f"| `{task}` | [`{name}`](#{name}) | {recipes[name]['title']} |"
+        f"| `{task}` | [`{name}`](#{name}) | {recipes[name]['recipe']['title']} |"
         for task, names in by_task.items()
         for name in names
     ]
@@ -69,10 +75,11 @@ def recipes_page(root: Path = ROOT) -> str:
 
 
 def _read(root: Path, name: str) -> dict[str, Any]:
-    return yaml.safe_load((root / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))["recipe"]
+    return yaml.safe_load((root / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def _part(name: str, recipe: dict[str, Any]) -> str:
+def _part(name: str, values: dict[str, Any]) -> str:
+    recipe = values["recipe"]
     lines = [
         f"## {name}",
         "",
@@ -88,4 +95,15 @@ def _part(name: str, recipe: dict[str, Any]) -> str:
         lines += ["Measured here ([commands](results.md)):", "", *(f"- {figure}" for figure in measured), ""]
     else:
         lines += ["Not measured here yet.", ""]
+    for chosen in _chosen(values):
+        lines += [f"Its validation score is optimistic, and flagged so: {chosen}.", ""]
     return "\n".join(lines)
+
+
+def _chosen(values: dict[str, Any]) -> list[str]:
+    """What chooses by the rows that are scored, in the recipe's own training or that of a member."""
+    own = values.get("train", {})
+    of_members = {f" (member {each['name']})": own | each.get("train", {}) for each in values.get("members", [])}
+    trains = {"": own, **of_members}
+    found = {where: Training.model_construct(**train).chooses_on_validated_rows for where, train in trains.items()}
+    return [f"`{why}`{where}" for where, why in found.items() if why and (not where or why != found[""])]

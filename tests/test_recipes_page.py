@@ -55,3 +55,11 @@ def test_the_recipe_in_the_documentation_works_as_it_is_told(own_template: Path,
     assert {"task": "classify", "recipe": name} in quick(Prompts.read(own_template))
     assert f"## {name}\n" in recipes_page(own_template)
     assert name in cookiecutter_json(own_template)
+
+
+def test_a_recipe_whose_score_is_optimistic_says_so():
+    parts = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## )", recipes_page(), re.DOTALL | re.MULTILINE))
+    said = {name: re.findall(r"flagged so: (.*)\.\n", parts[name]) for _, name in APPROACHES}
+    assert said["emoji-ensemble"] == ["`schedule=plateau`"]
+    assert said["text-to-image"] == ["`keep=best, early_stop` (member later)"]
+    assert said["classify-modern"] == said["emotion-modern"] == []

@@ -1,12 +1,12 @@
-"""The alignment at the competition's size, against the seed's own way: a DataLoader over tensors, batches of 64.
+"""The alignment at the competition's size, against the baseline's own way: a DataLoader over tensors, batches of 64.
 
     python ci/bench/align.py --work /tmp/align-bench --out ci/bench/results/cpu-align
 
 Makes pairs as structured as real ones (texts and images are noisy, non-linear views of one latent), then runs each
-contender in a process of its own on the same fold: the seed's loop, the same MLP and loss in the engine, and
-align-modern. Told are captions/s, seconds an epoch, peak memory, the MRR after each epoch, and the time to the seed's
-final MRR; besides, what a ranking of all captions among all images takes. `--limit` cuts the seed's epochs where a full
-one takes too long: its speed is then measured on so many batches, and there is no quality to compare.
+contender in a process of its own on the same fold: the baseline's loop, the same MLP and loss in the engine, and
+align-modern. It reports captions/s, seconds per epoch, peak memory, the MRR after each epoch, the time to the final MRR
+of the baseline, and what a ranking of all captions among all images takes. `--limit` cuts the epochs of the baseline
+where a full one takes too long: its speed is then measured on so many batches, and there is no quality to compare.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from measure import run
 
 HERE = Path(__file__).resolve()
 CAPTIONS, LATENT = 5, 128
-WIDTH, BATCH, RATE, DROPOUT = 4096, 64, 1e-3, 0.2  # the seed's
+WIDTH, BATCH, RATE, DROPOUT = 4096, 64, 1e-3, 0.2  # the baseline's
 
 
 def main() -> None:
@@ -37,9 +37,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=25_000)
     parser.add_argument("--text", type=int, default=1024, help="numbers of a text")
     parser.add_argument("--image", type=int, default=1536, help="numbers of an image")
-    parser.add_argument("--epochs", type=int, default=20, help="of the seed and of the same MLP in the engine")
+    parser.add_argument("--epochs", type=int, default=20, help="of the baseline and of the same MLP in the engine")
     parser.add_argument("--modern-epochs", type=int, help="of align-modern, instead of the recipe's")
-    parser.add_argument("--limit", type=int, help="batches of the seed and of its MLP in the engine, instead of epochs")
+    parser.add_argument("--limit", type=int, help="batches of the first two contenders, instead of epochs")
     parser.add_argument("--only", help="one contender, in this process: seed, ranking")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def main() -> None:
             (given.out / "align.md").write_text("\n".join(table(session, given)) + "\n", encoding="utf-8")
         print(name, json.dumps(found), flush=True)
 
-    note("seed's loop", alone(given, "seed"))
+    note("baseline's loop", alone(given, "seed"))
     if given.limit is None:
         note("its MLP in the engine", engine(given, "mlp"))
     note("align-modern", engine(given, "modern"))
@@ -154,7 +154,7 @@ def alone(given: argparse.Namespace, name: str) -> dict[str, Any]:
 
 
 def seed_loop(given: argparse.Namespace) -> dict[str, Any]:
-    """The seed's training: TensorDataset, DataLoader, Adam, one minus the cosine."""
+    """The baseline's training: TensorDataset, DataLoader, Adam, one minus the cosine."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -239,13 +239,13 @@ def about_machine() -> dict[str, Any]:
 
 def table(session: dict[str, Any], given: argparse.Namespace) -> list[str]:
     machine, figures = session["machine"], session["figures"]
-    target = figures["seed's loop"]["mrr"][-1] if figures["seed's loop"]["mrr"] else None
+    target = figures["baseline's loop"]["mrr"][-1] if figures["baseline's loop"]["mrr"] else None
     lines = [
         f"{given.images} images, {CAPTIONS * given.images} captions, {given.text} → {given.image}; "
         f"{machine['device']}, {machine['cores']} cores, {machine['threads']} threads a process, torch "
         f"{machine['torch']}, load average at the end {machine['load'][0]}.",
         "",
-        "| contender | captions/s | s an epoch | peak memory, GB | MRR at the end | s to the seed's final MRR |",
+        "| contender | captions/s | s an epoch | peak memory, GB | MRR at the end | s to the baseline's final MRR |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, each in figures.items():

@@ -10,7 +10,7 @@
 #   frozen     emotion: ViT-B/16, 10, 11 and all blocks frozen, with train.cache_frozen and without, bf16
 #   clip       clip: ViT-L/14 at 64 px, fp16, both heads, with its peak memory
 #   fsdp       ViT-B/16 whole and as FSDP cuts it; with one card in one process, which is all that NCCL allows there
-#   align      25,000 images, 125,000 captions: the seed's loop, its MLP and align-modern in this engine, a ranking
+#   align      25,000 images, 125,000 captions: the baseline's loop, its MLP and align-modern in this engine, a ranking
 #
 # In pieces, into one OUT: training --models convnext_tiny --compile no, then training --models vit_base_patch16_224 …
 set -uo pipefail
