@@ -1,11 +1,13 @@
 """Files that follow from others are what ci/pages.py would write."""
 
+import re
+
 import pytest
 from layouts_page import layouts_page
 from pages import pages
-from rendering import PARTS, ROOT, TASKS, TEMPLATE
+from rendering import PARTS, ROOT, TASKS
 
-from comp.tasks import commands_of, task_called
+from comp.tasks import commands_of, imported, task_called
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -29,7 +31,20 @@ def test_the_readme_has_a_row_for_every_command_and_flag(render, task):
 
 
 @pytest.mark.parametrize("task", PARTS)
-def test_the_schema_that_the_readme_names_is_the_tasks(render, task):
-    module = task_called(task).schema.partition(":")[0]
-    assert TASKS[task]["schema"] == f"src/{module.replace('.', '/')}.py"
-    assert (TEMPLATE / TASKS[task]["schema"]).is_file()
+def test_every_file_with_keys_of_the_task_is_named_where_keys_are_looked_up(render, task):
+    config = imported(task_called(task).schema)
+    modules = {base.__module__ for base in config.__mro__ if base.__module__.startswith("comp.")}
+    for page in ("README.md", "AGENTS.md", "conf/baseline.yaml"):
+        text = (render(task=task) / page).read_text(encoding="utf-8")
+        assert all(f"src/{module.replace('.', '/')}.py" in text for module in modules), page
+    assert TASKS[task]["schema"] == f"src/{config.__module__.replace('.', '/')}.py"
+
+
+@pytest.mark.parametrize("task", PARTS)
+def test_every_command_that_a_repositorys_pages_name_is_one_of_its_task(render_abridged, task):
+    repo, known = render_abridged(task=task, compute="kaggle-2xt4"), commands_of(task)
+    for page in ("README.md", "AGENTS.md", "docs/guide.md"):
+        text = (repo / page).read_text(encoding="utf-8")
+        code = re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"`(comp [^`]+)`", text)
+        named = {name for piece in code for name in re.findall(r"\bcomp ((?:kaggle|synth) [a-z]+|[a-z][a-z-]*)", piece)}
+        assert named - known.keys() == set(), page

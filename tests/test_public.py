@@ -151,3 +151,19 @@ def test_the_extras_that_a_repositorys_readme_names_are_there(render, task):
         extra for extras in re.findall(r'pip install -e "\.\[([\w,]+)\]"', text) for extra in extras.split(",")
     }
     assert "dev" in named <= project(render(task=task))["optional-dependencies"].keys()
+
+
+def test_the_readme_counts_the_layouts_as_their_page_does():
+    page, readme = text_of(ROOT / "docs/layouts.md"), text_of(ROOT / "README.md")
+    understood, asked = (
+        len(re.findall(r"^\| .*\|$", page.partition(f"## {part}\n")[2].partition("\n## ")[0], re.M)) - 2
+        for part in ("Understood", "Asked")
+    )
+    assert f"[{understood} layouts of competition data](docs/layouts.md)" in readme
+    assert f"{asked} ambiguous ones" in " ".join(readme.split())
+
+
+def test_every_test_that_a_promise_names_is_there():
+    named = set(re.findall(r"`([\w/]*(?:test_\w+|conftest)\.py)`", text_of(ROOT / "docs/honesty.md")))
+    assert len(named) > 50
+    assert [name for name in named if not (ROOT / "template/tests" / name).is_file()] == []
