@@ -19,9 +19,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from comp.folds import Split
 from comp.tables import Targets
-from comp.vision.ensemble.combine import parts_of_folds
 from comp.vision.ensemble.combiners import blend_fit
-from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted
+from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted, parts_of_folds
 from comp.vision.ensemble.learners import stack_fit
 from comp.vision.schema import Blend, Stack
 

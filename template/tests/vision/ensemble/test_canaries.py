@@ -18,9 +18,9 @@ from vision.canary import FOLDS, ROWS, noise, verdict
 
 from comp.folds import Split
 from comp.tables import Targets
-from comp.vision.ensemble.combine import Input, combined, features_as_member, parts_of_folds
+from comp.vision.ensemble.combine import Input, combined, features_as_member
 from comp.vision.ensemble.combiners import blend_fit
-from comp.vision.ensemble.crossfit import Known, Predicted
+from comp.vision.ensemble.crossfit import Known, Predicted, parts_of_folds
 from comp.vision.ensemble.learners import stack_fit
 from comp.vision.ensemble.members import Members
 from comp.vision.schema import Blend, Stack

@@ -15,8 +15,7 @@ from comp.folds import Split
 from comp.runs.predictions import read_predictions, write_predictions
 from comp.tables import Targets
 from comp.vision.data.read import read_tables
-from comp.vision.ensemble.combine import parts_of_folds
-from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted
+from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted, parts_of_folds
 from comp.vision.ensemble.learners import stack_fit
 from comp.vision.ensemble.statistics import read_features
 from comp.vision.folds.looks import look_at

@@ -12,7 +12,7 @@ from comp.config import load_config
 from comp.kaggle.packing import dry_run as room
 from comp.kaggle.packing.pack import Package
 
-BROUGHT = ["accelerate", "iterative-stratification", "lightgbm", "narwhals", "timm"]  # else pip would ask an index
+BROUGHT = ["accelerate", "iterative-stratification", "narwhals", "timm"]  # else pip would ask an index; no LightGBM
 WORDS = ["kaggle", "package", "kaggle.competition=digits", "kaggle.owner=somebody"]
 
 

@@ -27,9 +27,8 @@ from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import as_trained, settled
-from comp.vision.ensemble.combine import parts_of_folds
 from comp.vision.ensemble.combiners import Combiner, Fit
-from comp.vision.ensemble.crossfit import Known, Predicted, Scheme, cross_fitted
+from comp.vision.ensemble.crossfit import Known, Predicted, Scheme, cross_fitted, parts_of_folds
 from comp.vision.inference.collect import collect
 from comp.vision.inference.of_fold import model_of_fold
 from comp.vision.inference.predict_fold import predict_fold, remembered_of

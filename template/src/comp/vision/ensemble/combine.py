@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.files.lock import locked
-from comp.folds import WITH_GROUPS, Split, assign_folds, load_split
+from comp.folds import Split, load_split
 from comp.registry import greater_is_better, metrics_for
 from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, write_predictions
@@ -22,16 +21,13 @@ from comp.tables import Tables, Targets
 from comp.vision.data.read import read_tables
 from comp.vision.ensemble.advice import what_to_submit
 from comp.vision.ensemble.combiners import FITTED, Fit, Weighted, blend_fit
-from comp.vision.ensemble.crossfit import Known, Scheme, cross_fitted
-from comp.vision.ensemble.learners import boosted, stack_fit
+from comp.vision.ensemble.crossfit import PARTS, Known, Scheme, cross_fitted, parts_of_folds
 from comp.vision.ensemble.members import Members, open_members
 from comp.vision.ensemble.statistics import read_features
 from comp.vision.inference.collect import collect
 from comp.vision.metrics import score
-from comp.vision.schema import Folds, ImageConfig
+from comp.vision.schema import ImageConfig
 
-PARTS = 10  # of a fold
-TIMES, SMALL = 5, 1000  # folds of no more rows are parted so many times: see docs/honesty.md of the template
 FEATURES = "features"  # the name of the member that knows nothing else
 FITTED_ON: dict[Scheme, str] = {
     "nothing": "on nothing",
@@ -85,6 +81,8 @@ def stack(config: ImageConfig) -> None:
     Raises:
         CompError: the members do not fit together, one is unscored, or `config.name` is a trained run.
     """
+    from comp.vision.ensemble.learners import stack_fit  # only here: LightGBM is large
+
     tables, split = _opened(config)
     members = open_members(config, config.stack.members, tables, split, f"stack.kind={config.stack.kind}")
     fit = stack_fit(config.stack, config.seed, tables.targets)
@@ -144,6 +142,8 @@ def _input(
 
 def features_as_member(given: Input, targets: Targets, split: Split, seed: int) -> Input:
     """`given` without features, and LightGBM on them as one more member, trained on each fold's training rows."""
+    from comp.vision.ensemble.learners import boosted
+
     members, x, y, x_test = given.members, given.known.x, given.known.y, given.x_test
     predictions, tests = np.zeros((len(members.oof), 1, y.shape[1])), {}
     for k in members.tests:
@@ -162,33 +162,6 @@ def features_as_member(given: Input, targets: Targets, split: Split, seed: int) 
 def no_members(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The predictions of no member."""
     return np.zeros((len(x), 0, y.shape[1]))
-
-
-def parts_of_folds(
-    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, times: int | None = None
-) -> np.ndarray:
-    """The part (R, T) of its fold that each row is in; classes are spread, groups and duplicates stay together.
-
-    Each of R rows is another way to part the folds: `times` ways, or several where the folds are small.
-
-    Raises:
-        CompError: a fold is one group.
-    """
-    largest = max(int((split.fold == k).sum()) for k in range(split.n))
-    times = times or (TIMES if largest <= SMALL else 1)
-    part = np.full((times, len(split.fold)), -1)
-    kind = "multilabel" if targets.kind == "multilabel" else "stratified"
-    for k in range(split.n):
-        rows = np.flatnonzero(split.fold == k)
-        n_groups = len(set(split.group[rows]))
-        if n_groups < 2:
-            raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
-        in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
-        in_fold = train.iloc[rows].assign(group=split.group[rows])
-        for each in range(times):
-            folds = Folds(n=min(parts, n_groups), seed=Folds().seed + each)
-            part[each, rows] = assign_folds(in_fold, targets, folds, in_groups)
-    return part
 
 
 def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tables, split: Split) -> None:

@@ -17,10 +17,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
+from comp.errors import CompError
+from comp.folds import WITH_GROUPS, Split, assign_folds
+from comp.tables import Targets
 from comp.vision.ensemble.combiners import Combiner, Fit
+from comp.vision.schema import Folds
 
 Scheme = Literal["nothing", "inner", "own fold", "past", "others"]
+PARTS = 10  # of a fold
+TIMES, SMALL = 5, 1000  # folds of no more rows are parted so many times: see docs/honesty.md of the template
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,33 @@ def cross_fitted(
             combined[scored] += combiner(oof.p[scored], x[oof.rows[scored]]) / len(parts)
             combiners.setdefault(fold, []).append(combiner)
     return combined, combiners
+
+
+def parts_of_folds(
+    train: pd.DataFrame, targets: Targets, split: Split, parts: int = PARTS, times: int | None = None
+) -> np.ndarray:
+    """The part (R, T) of its fold that each row is in; classes are spread, groups and duplicates stay together.
+
+    Each of R rows is another way to part the folds: `times` ways, or several where the folds are small.
+
+    Raises:
+        CompError: a fold is one group.
+    """
+    largest = max(int((split.fold == k).sum()) for k in range(split.n))
+    times = times or (TIMES if largest <= SMALL else 1)
+    part = np.full((times, len(split.fold)), -1)
+    kind = "multilabel" if targets.kind == "multilabel" else "stratified"
+    for k in range(split.n):
+        rows = np.flatnonzero(split.fold == k)
+        n_groups = len(set(split.group[rows]))
+        if n_groups < 2:
+            raise CompError(f"fold {k} is one group of rows: nothing can be fitted within it: set blend.kind=mean")
+        in_groups = WITH_GROUPS[kind] if n_groups < len(rows) else kind
+        in_fold = train.iloc[rows].assign(group=split.group[rows])
+        for each in range(times):
+            folds = Folds(n=min(parts, n_groups), seed=Folds().seed + each)
+            part[each, rows] = assign_folds(in_fold, targets, folds, in_groups)
+    return part
 
 
 def _rounds(

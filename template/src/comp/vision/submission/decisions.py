@@ -18,8 +18,7 @@ from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.read import read_tables
-from comp.vision.ensemble.combine import parts_of_folds
-from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted
+from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted, parts_of_folds
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
 from comp.vision.submission.form import Form
