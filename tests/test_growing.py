@@ -44,7 +44,7 @@ steps: [play]
 from comp.tasks import Command, Task
 
 COMMANDS = {"play": Command("comp.toy.play:play", "throw the dice", flags={"twice": "throw them twice"})}
-TASK = Task("comp.toy.schema:ToyConfig", COMMANDS, ("comp.toy.play",))
+TASK = Task("comp.toy.schema:ToyConfig", COMMANDS, {"metric": ("comp.toy.play",)})
 ''',
     "template/src/comp/toy/__init__.py": '"""Dice."""\n',
     "template/src/comp/toy/schema.py": '''\

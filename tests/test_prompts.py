@@ -165,7 +165,7 @@ def test_what_the_prompt_says_of_a_backbone_is_what_timm_builds():
 def test_the_metrics_on_offer_are_those_that_the_task_registers(render, task):
     code = (
         "from importlib import import_module; from comp.registry import _parts; from comp.tasks import registering\n"
-        "for module in registering(): import_module(module)\n"
+        "for module in registering('metric'): import_module(module)\n"
         "print(*_parts['metric'])"
     )
     registered = python(render(task=task), code).split()

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +49,7 @@ def tiny_cnn(settings: Model) -> nn.Module:
     return nn.Sequential(
         *(nn.Conv2d(3, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU()),
         *(nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
-        timm.layers.SelectAdaptivePool2d(flatten=True),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
 
 

@@ -18,6 +18,8 @@ Part = TypeVar("Part", bound=Callable[..., Any])
 def register(kind: str, name: str, **facts: object) -> Callable[[Part], Part]:
     """Decorator: makes a function available to the configuration as `name`. A later one replaces an earlier one.
 
+    But no built-in part replaces one of the user's: those of its kind may be imported after custom.py.
+
     `facts` become its attributes: of a metric `greater_is_better`, `needs_probabilities` and the others below.
     """
     if kind not in _parts:
@@ -26,21 +28,30 @@ def register(kind: str, name: str, **facts: object) -> Callable[[Part], Part]:
     def keep(part: Part) -> Part:
         for fact, value in facts.items():
             setattr(part, fact, value)
-        _parts[kind][name] = part
+        here = _parts[kind]
+        if name not in here or _is_built_in(here[name], kind) or not _is_built_in(part, kind):
+            here[name] = part
         return part
 
     return keep
 
 
+def _is_built_in(part: object, kind: str) -> bool:
+    """Whether it comes from one of the modules that tasks list, or from below it."""
+    module = f"{getattr(part, '__module__', '')}."
+    return any(module.startswith(f"{each}.") for each in registering(kind))
+
+
 def names(kind: str) -> list[str]:
     """All names of one kind; of the user's own parts those replace built-in ones that are called the same."""
-    _import_all()
+    _import(kind)
     return sorted(_parts[kind])
 
 
 @cache
-def _import_all() -> None:
-    for module in (*registering(), "comp.custom"):
+def _import(kind: str) -> None:
+    """Imports the built-in parts of this kind alone, since some need libraries that are large, and the user's."""
+    for module in (*registering(kind), "comp.custom"):
         import_module(module)
 
 
@@ -50,7 +61,7 @@ def find(kind: str, name: str) -> Any:
     Raises:
         CompError: there is none; names the nearest.
     """
-    _import_all()
+    _import(kind)
     if name not in _parts[kind]:
         known = names(kind)
         near = difflib.get_close_matches(name, known, n=1)

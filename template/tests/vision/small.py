@@ -10,7 +10,7 @@ from comp.tasks import tasks_here
 
 COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 SMALL: dict[str, object] = {
-    "task": next(name for name, task in tasks_here().items() if "comp.vision.metrics" in task.registers),
+    "task": next(name for name, task in tasks_here().items() if "comp.vision.metrics" in task.registers["metric"]),
     "name": "small",
     "folds": {"n": 2},
     "model": {"backbone": "test_resnet", "pretrained": False, "image_size": 16},

@@ -3,6 +3,7 @@
 import difflib
 import re
 import typing
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +65,7 @@ def modules_of(task: str, command: str) -> list[str]:
     """The modules that a task consists of where it carries out this command alone."""
     its = task_called(task)
     named = [its.schema, its.commands[command].run]
-    return [f"comp.tasks.{task}", *its.registers, *(name.partition(":")[0] for name in named)]
+    return [f"comp.tasks.{task}", *chain(*its.registers.values()), *(name.partition(":")[0] for name in named)]
 
 
 def changed(config: Config, /, **sections: Any) -> Config:

@@ -53,7 +53,7 @@ class Task:
 
     schema: str  # module:class of its configuration
     commands: Mapping[str, Command]
-    registers: tuple[str, ...]  # modules that register metrics, losses, heads …
+    registers: Mapping[str, tuple[str, ...]]  # metric, loss, head … → the modules that register some
 
 
 EVERY_TASK = {
@@ -145,6 +145,6 @@ def steps_of(task: object) -> list[str]:
     return [name for name, command in commands_of(task).items() if command.step]
 
 
-def registering() -> list[str]:
-    """The modules that register parts of the tasks of this repository."""
-    return list(dict.fromkeys(module for task in tasks_here().values() for module in task.registers))
+def registering(kind: str) -> list[str]:
+    """The modules that register parts of this kind, of the tasks of this repository."""
+    return list(dict.fromkeys(module for task in tasks_here().values() for module in task.registers.get(kind, ())))

@@ -38,4 +38,4 @@ COMMANDS = {
     "report": usual.report("comp.align.report.report:report"),
     "handover": usual.handover(),
 }
-TASK = Task("comp.align.schema:AlignConfig", COMMANDS, ("comp.align.ranking.metrics",))
+TASK = Task("comp.align.schema:AlignConfig", COMMANDS, {"metric": ("comp.align.ranking.metrics",)})

@@ -37,4 +37,4 @@ def commands() -> dict[str, Command]:
     return found
 
 
-TASK = Task("comp.clip.schema:ClipConfig", commands(), (*REGISTERS, "comp.clip.losses"))
+TASK = Task("comp.clip.schema:ClipConfig", commands(), {**REGISTERS, "loss": (*REGISTERS["loss"], "comp.clip.losses")})

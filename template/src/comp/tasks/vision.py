@@ -1,13 +1,13 @@
-"""What tasks that look at images share: their commands, and the modules that register parts."""
+"""What tasks that look at images share: their commands, and the modules that register parts, by their kind."""
 
 from comp.tasks import Command, usual
 
-REGISTERS = (
-    "comp.vision.metrics",
-    "comp.vision.training.losses",
-    "comp.vision.model.heads",
-    "comp.vision.submission.corrections",
-)
+REGISTERS = {
+    "metric": ("comp.vision.metrics",),
+    "loss": ("comp.vision.training.losses",),
+    "head": ("comp.vision.model.heads", "comp.vision.model.pooling"),
+    "postprocess": ("comp.vision.submission.corrections",),
+}
 OTHERS = {
     "images": "FOLDER_OR_TABLE: predict these images instead, by all folds of the run, which stays as it is",
     "out": "FILE: the CSV or parquet that their predictions are written to",
