@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from comp.config import Experiment
 from comp.config.load import changed, members_of
-from comp.distributed.launch import is_launched
+from comp.distributed.processes import is_launched
 from comp.errors import CompError
 from comp.runs.summary import print_summary
 from comp.tasks import Command, command_called, imported

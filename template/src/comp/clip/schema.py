@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from comp.config.common import Section, Share
 from comp.errors import CompError, shown
-from comp.tables import Tables, number_of
 from comp.vision.kinds import OTHER_OUTPUTS, refuse_kind
 from comp.vision.schema import ImageConfig, Model
+
+if TYPE_CHECKING:
+    from comp.tables import Tables
 
 HEADS = ("prompts", "linear")  # of a CLIP model
 LEAST_CONTRASTED = 64  # images a batch: in fewer, most classes are not there to be told from
@@ -92,7 +94,7 @@ class ClipConfig(ImageConfig):
             )
         return self
 
-    def described(self, tables: Callable[[], Tables]) -> Self:
+    def described(self, tables: Callable[[], "Tables"]) -> Self:
         """With a text for each class in `model.names`, in the order of classes.
 
         Raises:
@@ -139,7 +141,7 @@ def readable(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def named_in(tables: Tables, column: str) -> dict[str, str]:
+def named_in(tables: "Tables", column: str) -> dict[str, str]:
     """What a column of the training table calls each class.
 
     Raises:
@@ -155,10 +157,3 @@ def named_in(tables: Tables, column: str) -> dict[str, str]:
             raise CompError(f"model.names_column={column} calls the class {label!r} {shown(different)}: one is needed")
         found[str(label)] = different[0]
     return found
-
-
-def note_on_numbers(names: dict[str, str]) -> str | None:
-    """Tells that classes are called by numbers, which say little to a text tower."""
-    if all(number_of(text) is not None for text in names.values()):
-        return f"note    classes are called by numbers ({shown(names.values())}): model.names gives them words"
-    return None

@@ -1,6 +1,5 @@
 """One process per GPU: starts `accelerate launch` where several are wanted and nobody has started it yet."""
 
-import logging
 import os
 import socket
 import sys
@@ -14,7 +13,7 @@ from accelerate import Accelerator
 
 from comp.config import Experiment
 from comp.distributed.accelerator import accelerator_for
-from comp.distributed.processes import POLL_S, SAVING_S, cores, end_with_starter, start, stop
+from comp.distributed.processes import POLL_S, SAVING_S, cores, is_launched, start, stop
 from comp.distributed.signals import Stopped, stop_requests
 from comp.files.lock import locked
 from comp.runs.rundir import RunDir
@@ -87,18 +86,13 @@ def processes_wanted(config: Experiment) -> int:
     return wanted
 
 
-def is_launched() -> bool:
-    """Whether this process is one of several that a launcher started."""
-    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
-
-
 def launch(processes: int, arguments: list[str]) -> int:
     """Runs `comp ARGUMENTS` in `processes` processes and returns their exit status.
 
     Raises:
         Stopped: a signal asked for it; the processes have saved what they save.
     """
-    command = [sys.executable, "-m", "comp.distributed.launch", "--num_processes", str(processes)]
+    command = [sys.executable, "-m", "comp.distributed.accelerate_launch", "--num_processes", str(processes)]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", str(_free_port())]
     command += ["--gpu_ids", "all", "--multi_gpu"]  # on CPUs too: its `--cpu` starts one process, whatever the number
@@ -121,21 +115,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _accelerate_launch() -> None:
-    """`accelerate launch` without its own traceback: the process that failed or was stopped has said why."""
-    from accelerate.commands.launch import main
-    from torch.distributed.elastic.multiprocessing import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-
-    logging.disable(logging.ERROR)
-    end_with_starter()
-    try:
-        main()
-    except (ChildFailedError, SignalException):
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    _accelerate_launch()

@@ -15,19 +15,20 @@ from torch import Tensor, nn
 
 from comp.clip.model.build import assembled, towers
 from comp.clip.model.heads import TextTower, as_asked, unit
-from comp.clip.schema import ClipConfig, note_on_numbers
+from comp.clip.schema import ClipConfig
 from comp.config.load import changed, members_of
 from comp.distributed.launch import Work, on_all_devices
+from comp.errors import shown
 from comp.files import write_json, write_text
 from comp.registry import metrics_for
 from comp.runs.members import for_each_member
 from comp.runs.predictions import oof_table, test_table, write_predictions
 from comp.runs.rundir import RunDir
-from comp.tables import Targets
+from comp.tables import Targets, number_of
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import settled
 from comp.vision.inference.collect import collect
-from comp.vision.inference.predict_fold import how_predicted
+from comp.vision.inference.how_predicted import how_predicted
 from comp.vision.inference.predict_rows import averaged, outputs_of_rows
 from comp.vision.metrics import score
 from comp.vision.model import Classifier
@@ -65,7 +66,7 @@ def zeroshot(config: ClipConfig, arguments: list[str]) -> int:
 
     def prepare() -> None:
         run.start(experiment, fresh=True)
-        note = note_on_numbers(experiment.model.names)
+        note = _note_on_numbers(experiment.model.names)
         if note:
             print(note)
 
@@ -100,6 +101,13 @@ def _untrained(config: ClipConfig) -> ClipConfig:
     return changed(
         config, name=f"{config.name}-zeroshot", members=[], pretrain=None, student=None, synthetic=None, train=never
     )
+
+
+def _note_on_numbers(names: dict[str, str]) -> str | None:
+    """Tells that classes are called by numbers, which say little to a text tower."""
+    if all(number_of(text) is not None for text in names.values()):
+        return f"note    classes are called by numbers ({shown(names.values())}): model.names gives them words"
+    return None
 
 
 def _predict(

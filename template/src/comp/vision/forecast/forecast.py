@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from comp.config.load import members_of
-from comp.distributed.launch import is_launched
-from comp.distributed.processes import cores
+from comp.distributed.processes import cores, is_launched
 from comp.errors import CompError
 from comp.folds import Split, folds_to_train, load_split
 from comp.runs.rundir import RunDir

@@ -8,7 +8,7 @@ import pandas as pd
 from comp.runs.results import Scoring, join_folds
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
-from comp.vision.inference.predict_fold import views_of
+from comp.vision.inference.how_predicted import views_of
 from comp.vision.metrics import score
 from comp.vision.metrics.sums import measures_of
 from comp.vision.schema import ImageConfig

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
-from comp.errors import CompError
 from comp.registry import metrics_for
 from comp.runs.predictions import oof_table, test_table, write_predictions
-from comp.runs.rundir import RunDir, read_fold_metrics
 from comp.vision.data.competition import Competition
 from comp.vision.inference import WITHOUT_METADATA
+from comp.vision.inference.how_predicted import how_predicted
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.metrics import score
 from comp.vision.model import Classifier
@@ -54,11 +53,6 @@ def predict_fold(
     return {name: score(name, y, oof, targets) for name in metrics_for([config.metric, *config.metrics], targets.kind)}
 
 
-def how_predicted(config: ImageConfig) -> dict[str, Any]:
-    """The settings that predictions depend on; `metrics.json` of the fold remembers them."""
-    return config.predict.model_dump(include={"views", "average", "resize"})
-
-
 def prior_of(competition: Competition, left_out: tuple[int, ...]) -> np.ndarray:
     """(K,) the mean target of the rows that are trained on where these folds are left out."""
     return competition.y[competition.rows(*left_out)[0]].mean(axis=0)
@@ -67,29 +61,3 @@ def prior_of(competition: Competition, left_out: tuple[int, ...]) -> np.ndarray:
 def remembered_of(config: ImageConfig, competition: Competition, left_out: tuple[int, ...]) -> dict[str, Any]:
     """What `metrics.json` of a fold says of its predictions, beside their scores."""
     return {"predict": how_predicted(config), "prior": prior_of(competition, left_out).tolist()}
-
-
-def views_of(run: RunDir) -> list[str]:
-    """The views that all of the run's models predicted with; none where they differ, or nothing tells."""
-    views: list[list[str]] = [each["views"] for each in _remembered(run)]
-    return views[0] if views and views.count(views[0]) == len(views) else []
-
-
-def other_predictions(config: ImageConfig, run: RunDir) -> str:
-    """Which settings the folds that are done were predicted with otherwise than `config` says; empty if with none."""
-    now = how_predicted(config)
-    return ", ".join(f"predict.{key}" for key in now if any(then[key] != now[key] for then in _remembered(run)))
-
-
-def refuse_mixed_predictions(run: RunDir) -> None:
-    """Raises: CompError: some folds were predicted in another way than others, so they make no common table."""
-    first, *others = _remembered(run) or [{}]
-    changed = ", ".join(f"predict.{key}" for key in first if any(other[key] != first[key] for other in others))
-    if changed:
-        raise CompError(f"the folds of {run.path} were predicted with different {changed}: run comp predict")
-
-
-def _remembered(run: RunDir) -> list[dict[str, Any]]:
-    """`how_predicted` of each model; older runs do not say."""
-    remembered = [read_fold_metrics(path) for path in sorted(run.path.glob("fold*/metrics.json"))]
-    return [each["predict"] for each in remembered if "predict" in each]

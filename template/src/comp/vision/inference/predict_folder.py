@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from comp.distributed.accelerator import accelerator_for
-from comp.distributed.launch import QUIET, is_launched, launch, processes_wanted
+from comp.distributed.launch import QUIET, launch, processes_wanted
+from comp.distributed.processes import is_launched
 from comp.errors import CompError, shown
 from comp.files import write_text, written_whole
 from comp.runs.elsewhere import out_file, own_ids, run_with_models
@@ -28,9 +29,9 @@ from comp.vision.data.other_images import OtherImages, read_other_images, refuse
 from comp.vision.data.paths import all_paths
 from comp.vision.data.samples import Samples
 from comp.vision.data.settle import as_trained
+from comp.vision.inference.how_predicted import other_predictions
 from comp.vision.inference.of_fold import note_on_pixels, refuse_copied
 from comp.vision.inference.predict_again import predict_again
-from comp.vision.inference.predict_fold import other_predictions
 from comp.vision.inference.predict_rows import predict_rows
 from comp.vision.model import Classifier, load_checkpoint
 from comp.vision.pixels import Decoding, Pixels, Several, Streamed, open_pixels

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from comp.distributed.launch import Work, is_launched, on_all_devices
-from comp.distributed.processes import end_with_starter
+from comp.distributed.launch import Work, on_all_devices
+from comp.distributed.processes import end_with_starter, is_launched
 from comp.errors import CompError
 from comp.files import write_json
 from comp.files.lock import locked
@@ -25,8 +25,9 @@ from comp.vision.folds.fold import Fold, fold_name
 from comp.vision.folds.jobs import folds_at_once, is_job, parameter_count, train_as_jobs, visible_gpus
 from comp.vision.folds.nested import pairs_of, write_inner
 from comp.vision.inference.collect import collect
+from comp.vision.inference.how_predicted import other_predictions, refuse_mixed_predictions
 from comp.vision.inference.of_fold import refuse_another_fold
-from comp.vision.inference.predict_fold import other_predictions, predict_fold, refuse_mixed_predictions, remembered_of
+from comp.vision.inference.predict_fold import predict_fold, remembered_of
 from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.kinds import GRADED, refuse_kind
 from comp.vision.metrics import score
