@@ -50,10 +50,16 @@ def test_python_m_comp_does_a_command_and_says_status_0(comp_process, small):
     assert "name: größe" in result.stdout
 
 
-def test_config_imports_no_torch(repo, small):
+def test_config_download_and_unpack_import_neither_torch_nor_pandas(repo, small):
     small.configure()
-    code = "import sys\nfrom comp.cli import main\nmain(['config'])\nprint('torch' in sys.modules)"
-    assert python(code, repo).stdout.splitlines()[-1] == "False"
+    code = (
+        "import sys\nfrom comp.cli import main\n"
+        "for command in ('config', 'download', 'unpack'): main([command])\n"
+        "print([name for name in ('torch', 'pandas', 'numpy', 'sklearn') if name in sys.modules])"
+    )
+    result = python(code, repo)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert "error: " in result.stderr  # of download and unpack: there is nothing to do
 
 
 def test_an_error_is_one_line_and_status_1(comp_process):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn import model_selection
 
 from comp.config.common import Experiment, Folding
 from comp.errors import CompError, shown
@@ -186,6 +185,8 @@ def assign_folds(train: pd.DataFrame, targets: Targets, folds: Folding, kind: st
 
 def _splitter(kind, rows, targets, groups, folds):  # type: ignore[no-untyped-def]
     """Pairs of (training, validated) positions in `rows`, one per fold."""
+    from sklearn import model_selection  # only here: it is large
+
     y = targets.encode(rows)
     shuffled = {"n_splits": folds.n, "shuffle": True, "random_state": folds.seed}
     nothing = np.zeros(len(rows))

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from comp.errors import CompError, one_line, shown
 from comp.files import NO_SPACE, beside, is_alive
-from comp.files.tables import is_called_a_table
+from comp.files.suffixes import is_called_a_table
 
 ZIPS = (".zip",)
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")

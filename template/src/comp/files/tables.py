@@ -19,8 +19,8 @@ from typing import IO, Any
 import pandas as pd
 
 from comp.errors import CompError, one_line, shown
+from comp.files.suffixes import SUFFIXES, is_called_a_table
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", ".csv.zip", ".tsv.zip")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 PROBED_ROWS, PROBED_BYTES, PIECE_BYTES = 100, 2000, 1 << 20
 GZIP, ZIP, PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"PAR1"
@@ -38,11 +38,6 @@ def table_called(folder: Path, names: Collection[str]) -> Path | None:
 def tables_in(folder: Path) -> list[Path]:
     """All tables in `folder`, by name."""
     return [path for path in sorted(folder.iterdir()) if is_called_a_table(path.name) and path.is_file()]
-
-
-def is_called_a_table(name: str) -> bool:
-    """Text files (.txt) are lists of anything: one that is a table is named by data.train."""
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def read_csv(path: Path) -> pd.DataFrame:

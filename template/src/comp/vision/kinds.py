@@ -1,17 +1,21 @@
 """Which targets each part knows: one place, from which everything else refuses by name."""
 
+from typing import TYPE_CHECKING
+
 from comp.errors import CompError
-from comp.tables import Kind, Targets
 from comp.vision.quoted import quoted
 from comp.vision.schema import Train
 
-ONE: tuple[Kind, ...] = ("multiclass", "binary")
-CLASSES: tuple[Kind, ...] = (*ONE, "multilabel")
-NUMBERS: tuple[Kind, ...] = ("regression",)
+if TYPE_CHECKING:
+    from comp.tables import Kind, Targets
+
+ONE: "tuple[Kind, ...]" = ("multiclass", "binary")
+CLASSES: "tuple[Kind, ...]" = (*ONE, "multilabel")
+NUMBERS: "tuple[Kind, ...]" = ("regression",)
 GRADED = ("mse", "huber")  # losses that learn ordered grades as numbers …
 OTHER_OUTPUTS = (*GRADED, "corn")  # … and those whose networks have no logit for each class
 
-KNOWS: dict[str, tuple[Kind, ...]] = {
+KNOWS: "dict[str, tuple[Kind, ...]]" = {
     "train.loss=cross_entropy": ("multiclass",),
     "train.loss=focal": CLASSES,
     "train.loss=mse": ("multiclass", "regression"),
@@ -35,7 +39,7 @@ KNOWS: dict[str, tuple[Kind, ...]] = {
     "comp compare on golden rows": ONE,
     "the task clip": CLASSES,
 }
-WORDS: dict[Kind, str] = {
+WORDS: "dict[Kind, str]" = {
     "multiclass": "one class per row",
     "binary": "a 0 or 1 per row",
     "multilabel": "several labels per row",
@@ -43,7 +47,7 @@ WORDS: dict[Kind, str] = {
 }
 
 
-def refuse_kind(part: str, targets: Targets) -> None:
+def refuse_kind(part: str, targets: "Targets") -> None:
     """Raises: CompError: `part`, a key of KNOWS, does not know such targets."""
     known = KNOWS[part]
     if targets.kind not in known:
@@ -51,7 +55,7 @@ def refuse_kind(part: str, targets: Targets) -> None:
         raise CompError(f"{part} is for {wanted}, and the targets are {targets.kind} ({WORDS[targets.kind]})")
 
 
-def refuse_settings(settings: Train, targets: Targets) -> None:
+def refuse_settings(settings: Train, targets: "Targets") -> None:
     """Raises: CompError: train.loss, or what goes with it, does not know such targets."""
     loss = f"train.loss={settings.loss}"
     if loss in KNOWS:

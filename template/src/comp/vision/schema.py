@@ -1,7 +1,7 @@
 """Every key of an image task's configuration with its default, here and in `common.py`, which these classes extend."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -22,8 +22,10 @@ from comp.config.common import (
     Training,
 )
 from comp.errors import CompError
-from comp.tables import Tables
 from comp.vision.inference.views import check_view
+
+if TYPE_CHECKING:
+    from comp.tables import Tables
 
 # identity, hflip, vflip, rot90, rot180, rot270, rotate+5 (degrees), center_85 or top_left_90 (% of each side, enlarged)
 View = Annotated[str, AfterValidator(check_view)]
@@ -499,7 +501,7 @@ class ImageConfig(Experiment):
                 f"(pseudo.teacher=ensemble): set pseudo.teacher=fold, or steps without that {fitted[0]}"
             )
 
-    def described(self, tables: Callable[[], Tables]) -> Self:
+    def described(self, tables: Callable[[], "Tables"]) -> Self:
         """With what the network has to know of the data: of these networks, nothing."""
         return self
 
