@@ -2,7 +2,8 @@
 
 from accelerate import Accelerator
 
-from comp.distributed.launch import Work, is_launched, on_all_devices
+from comp.distributed.launch import Work, on_all_devices
+from comp.distributed.processes import is_launched
 from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.elsewhere import refuse_other_test_rows
