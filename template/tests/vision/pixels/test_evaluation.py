@@ -123,6 +123,10 @@ def test_training_sees_images_in_the_proportions_of_timms_evaluation():
     assert Evaluation.of(configured(crop_mode="squash")).geometry == "squash"
 
 
+# Of the newest timm: its oldest that will do has none.
+BORDER = [name for name in timm.list_pretrained() if timm.get_pretrained_cfg(name).crop_mode == "border"]
+
+
 def test_what_is_not_said_or_not_made_is_refused(tmp_path):
     from comp.registry import register
 
@@ -130,9 +134,9 @@ def test_what_is_not_said_or_not_made_is_refused(tmp_path):
     with pytest.raises(CompError, match=r"predict\.resize=pretrained: nothing says .*model\.crop_pct"):
         configured(backbone="evaluated_own")
     assert configured(backbone="evaluated_own", crop_pct=0.9, interpolation="bicubic").model.crop_pct == 0.9
-    border = next(name for name in timm.list_pretrained() if timm.get_pretrained_cfg(name).crop_mode == "border")
-    with pytest.raises(CompError, match="crop_mode=border, which is not made here"):
-        configured(backbone=border)
+    for border in BORDER[:1]:
+        with pytest.raises(CompError, match="crop_mode=border, which is not made here"):
+            configured(backbone=border)
 
 
 def test_a_run_keeps_how_its_images_were_resized(competition, configure, comp):

@@ -45,7 +45,7 @@ class ImageTower(nn.Module):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         if enable:
-            name = "activation_checkpointing_enable"  # the lasting name; the first ones of 5 have another
+            name = "activation_checkpointing_enable"  # the lasting name; before 5.10 it had another
             getattr(self.vision, name, self.vision.gradient_checkpointing_enable)()
 
 
