@@ -182,7 +182,7 @@ def test_processes_that_start_at_once_build_it_once(images, repo):
     code = (
         "from pathlib import Path\nfrom comp.vision.pixels import *\nimport time\n"
         "real = Decoding.__call__\n"
-        "Decoding.__call__ = lambda self, path: (time.sleep(0.1), print('decoded'), real(self, path))[2]\n"
+        "Decoding.__call__ = lambda self, path: (time.sleep(0.1), print('decoded\\n', end=''), real(self, path))[2]\n"
         f"open_pixels({images!r}, Path('cache'), {DECODING!r}, True)"
     )
     processes = [python(code) for _ in range(3)]
