@@ -121,7 +121,7 @@ def test_the_code_of_another_repository_is_refused_in_one_line(repo, comp):
     for words in (["config"], ["train", "--unknown"]):
         status, _, err = comp(*words)
         assert (status, err.count("\n")) == (1, 1)
-        assert f", not that in {Path('src/comp')}: give each repository an environment of its own" in err
+        assert f", not that in {Path('src/comp')}: pip install -e . in an environment of this repository's own" in err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lends links to some only")

@@ -63,8 +63,8 @@ def _other_code() -> str:
     if not here.is_file() or here.samefile(running):
         return ""
     return (
-        f"comp runs the code in {running.parent}, not that in {here.parent}: give each repository an environment of "
-        "its own (python -m venv .venv, activate it, pip install -e .), or uninstall the other one"
+        f"comp runs the code in {running.parent}, not that in {here.parent}: pip install -e . in an environment of "
+        "this repository's own (python -m venv .venv), or set PYTHONPATH=src"
     )
 
 

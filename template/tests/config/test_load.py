@@ -108,6 +108,7 @@ def test_a_tilde_is_the_home_folder_as_in_a_shell(repo, load, monkeypatch):
     data = load("data: {work: ~/work, solution: ~/solution.csv}", "data.root=~/demo", "data.train=~/train").data
     paths = (data.root, data.work, data.train, data.solution)
     assert paths == tuple(f"{repo}/{name}" for name in ("demo", "work", "train", "solution.csv"))
+    assert data.model_dump()["work"] == "~/work"  # a run that is read on another machine, or sent to Kaggle
 
 
 def test_a_configuration_that_does_not_come_first_is_told_where_it_belongs(refusal):

@@ -258,6 +258,9 @@ def test_what_plain_copier_left_is_put_aside_and_not_committed(repo):
     subprocess.run("git add -A . && git stash", shell=True, cwd=repo, check=True, capture_output=True)
     assert "git add -A . && git stash puts it aside, then comp update" in told
     branches.require_clean(Checkout(repo))
+    (repo / ".copier-answers.yml").write_bytes(b"_commit: v1.0.0\n_src_path: elsewhere\n")
+    (repo / "mine.txt").write_bytes(b"more\n")
+    assert "git commit" in refused(repo, branches.require_clean)  # the source by hand: nothing of copier's
 
 
 def test_nor_is_a_merge_with_markers_committed(repo):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from comp.config.kaggle_image import PACKAGES
 from comp.errors import CompError
@@ -25,8 +25,14 @@ def _no_number(name: Any) -> Any:
     return name
 
 
+def _with_tilde(place: str) -> str:
+    home = str(Path.home())
+    return f"~{place[len(home) :]}" if place.startswith(home + os.sep) else place
+
+
 Name = Annotated[str, BeforeValidator(_no_number)]  # of a run or a member
-Place = Annotated[str, AfterValidator(os.path.expanduser)]  # a file or folder; ~ is the home folder, as in a shell
+# A file or folder; ~ is the home folder, as in a shell. It is written down as ~: elsewhere it is another folder.
+Place = Annotated[str, AfterValidator(os.path.expanduser), PlainSerializer(_with_tilde)]
 
 
 class Section(BaseModel):

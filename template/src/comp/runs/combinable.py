@@ -1,7 +1,7 @@
 """Trained runs as members of a combination: which there are, and whether they fit together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Member:
     tests: dict[int, pd.DataFrame]  # what fold k's model says of the test rows
     inner: dict[int, pd.DataFrame] | None = None  # of fold k's training rows, with the inner fold of each
     metrics: Mapping[str, Any] | None = None  # of a run
+    trained: Mapping[int, str] = field(default_factory=dict)  # when each fold of a run was
 
 
 def runs_of_these_folds(config: Experiment, split: Split, scored: bool = False) -> list[str]:
@@ -82,7 +83,13 @@ def member_of_run(name: str, tables: Tables, split: Split) -> Member:
             inner[k], _, inner_folds = read_oof(path)
             if inner_folds != split.digest:
                 raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train again")
-    return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run))
+    trained = {k: run.fold_trained_at(k) for k in tests}
+    return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run), trained)
+
+
+def last_trained(members: Sequence[Member], number: int) -> str:
+    """When the last of the members' models of a fold was trained; "" where none says."""
+    return max((member.trained.get(number, "") for member in members), default="")
 
 
 def check_ids(table: pd.DataFrame, ids: pd.Series, what: str, which: str) -> None:

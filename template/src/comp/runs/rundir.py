@@ -83,7 +83,7 @@ class FoldMetrics(TypedDict):
     seconds: float
     predict: NotRequired[dict[str, Any]]
     prior: NotRequired[list[float]]  # what a test row without a readable image gets
-    trained: NotRequired[str]  # when it was, see `now`
+    trained: NotRequired[str]  # when it was, see `now`; of what is made of others, when the last of those was
 
 
 class MadeWith(TypedDict):
@@ -156,7 +156,11 @@ class RunDir:
 
     def trained_at(self) -> str:
         """When the first of its folds was trained, see `now`; "" where one does not say, or nothing was trained."""
-        return min((self.read_fold_metrics(k).get("trained", "") for k in self.done_folds()), default="")
+        return min((self.fold_trained_at(k) for k in self.done_folds()), default="")
+
+    def fold_trained_at(self, *numbers: int) -> str:
+        """When one was, or of what is made of others the last of those; "" where it does not say, or is not done."""
+        return self.read_fold_metrics(*numbers).get("trained", "") if self.is_done(*numbers) else ""
 
     def read_folds(self) -> str | None:
         """The hash of the folds that the run began with, if it has begun."""

@@ -29,6 +29,7 @@ class Command:
     next: str = ""  # the command that the closing line suggests
     step: StepFor | None = "experiment"  # None: `steps:` cannot name it
     needs: str = ""  # a section of the configuration without which `comp run` passes the step over
+    counts: bool = False  # how often it looks at a result: `comp run` passes over a second look at the same
     idle: str = ""  # module:function that says why `comp run` has nothing to do for it; "" where it has
     makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
     suffix: str = ""  # what their names end with

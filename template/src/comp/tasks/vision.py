@@ -111,6 +111,7 @@ COMMANDS = {
         "comp.vision.golden.evaluate:evaluate",
         "score the run on the golden test set; golden_log.csv notes each look",
         step="result",
+        counts=True,
     ),
     "compare": usual.compare(
         "comp.vision.report.compare:compare",

@@ -45,7 +45,7 @@ def require_clean(here: Checkout) -> None:
         raise CompError(f"an update was not finished here{what}\nto finish it: {FINISH}\nto undo it: {UNDO}")
     if not names:
         return
-    by_copier = len(names) > 1 and ANSWERS.as_posix() in here.changed()
+    by_copier = len(names) > 1 and _has_another_version(here)
     merging = here.is_true("rev-parse", "--verify", "--quiet", "MERGE_HEAD")
     if merging or (here.unmerged() and not by_copier):
         raise CompError(f"a merge is not finished here ({shown(names)}): settle it, commit it, then comp update")
@@ -55,9 +55,16 @@ def require_clean(here: Checkout) -> None:
             "yours: git add -A . && git stash puts it aside, then comp update"
         )
     raise CompError(
-        f"there are uncommitted changes ({shown(names)}): git add -A && git commit, "
-        "or git stash -u to put it aside, then comp update"
+        f"there are uncommitted changes ({shown(names)}): git add -A . && git commit, "
+        "or git add -A . && git stash to put them aside, then comp update"
     )
+
+
+def _has_another_version(here: Checkout) -> bool:
+    """Whether the answers name another version of the template than the committed ones: a user has edited others."""
+    texts = here.current(ANSWERS.as_posix()), here.committed(ANSWERS.as_posix())
+    now, before = (re.findall(rb"^_commit:.*", text or b"", re.MULTILINE) for text in texts)
+    return now != before
 
 
 def back(here: Checkout, before: str, branch: str) -> None:

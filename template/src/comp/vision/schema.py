@@ -495,6 +495,7 @@ class ImageConfig(Experiment):
     def refuse_steps(self) -> None:
         fits = {"stack": True, "blend": self.blend.kind in ("hill_climbing", "weights")}
         after = self.steps[self.steps.index("pseudo") :] if "pseudo" in self.steps else []
+        after = after[: after.index("synth train")] if "synth train" in after else after  # it trains no students
         if self.pseudo.teacher == "ensemble" and (fitted := [step for step in after if fits.get(step)]):
             raise CompError(
                 f"steps: {fitted[0]} after pseudo would be fitted to rows that the teachers of its members have seen "

@@ -13,6 +13,7 @@ from vision.small import picture
 
 from comp.folds import Split
 from comp.runs.predictions import read_predictions, write_predictions
+from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.read import read_tables
 from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted, parts_of_folds
@@ -376,6 +377,14 @@ def test_statistics_are_those_that_the_split_has_seen_and_read_again_where_an_im
     assert np.isnan(test[0]).all()
     picture("blue", 0, size=(40, 30)).save(path)
     assert read_features(["image_statistics"], tables, config)[1][0, 0] == 40
+
+
+def test_what_is_made_of_runs_is_as_old_as_the_last_of_them(runs, comp):
+    for name, trained in (("a", "2026-11-02 10:00:00.000"), ("b", "2026-11-01 10:00:00.000")):
+        for path in Path(f"runs/{name}").glob("fold*/metrics.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"trained": trained}))
+    assert comp("blend", "name=blended", "blend.members=[a,b]")[0] == 0
+    assert RunDir.of_name("blended").trained_at() == "2026-11-02 10:00:00.000"
 
 
 def test_features_help_where_the_members_know_nothing(competition, configure, comp):

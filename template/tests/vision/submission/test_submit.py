@@ -201,6 +201,12 @@ def test_a_sample_that_spells_labels_otherwise_is_refused(submitted, shows):
     assert "the training rows 0 and 1" in message
 
 
+@pytest.mark.parametrize("shown", [("0", "1.0"), (" 0", " 1"), ("NaN", "NaN"), ("0.0", "0")])
+def test_a_sample_of_mixed_or_padded_numbers_is_no_other_spelling(submitted, shown):
+    text = accepted(submitted(MULTILABEL, f"id,red,wet\n01,{shown[0]},{shown[1]}\n02,{shown[0]},{shown[1]}\n"))
+    assert text == "id,red,wet\n01,0,1\n02,1,0\n"
+
+
 @pytest.mark.parametrize(("filler", "no", "yes"), [("0", "0", "1"), ("0.0", "0.0", "1.0"), ("", "False", "True")])
 def test_true_and_false_are_numbers_where_the_sample_has_numbers(submitted, filler, no, yes):
     targets = Targets("binary", ("ill",), no_and_yes=("False", "True"))

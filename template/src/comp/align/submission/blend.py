@@ -12,7 +12,7 @@ from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.files.lock import locked
-from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
+from comp.runs.combinable import Member, check_ids, last_trained, member_of_run, runs_of_these_folds
 from comp.runs.flags import flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
@@ -66,7 +66,8 @@ def _write(
         write_predictions(folder / "oof.parquet", table, EMBEDDING, split.digest)
         tests = test_table(pairs.tables.test, unit(mean_test), EMBEDDING)
         write_predictions(folder / "test.parquet", tests, EMBEDDING, split.digest)
-        write_json(folder / "metrics.json", {"rows": len(rows), "seconds": 0.0})
+        about = {"rows": len(rows), "seconds": 0.0, "trained": last_trained(members, number)}
+        write_json(folder / "metrics.json", about)
     flags = flags_of_members(flags_of_metrics(member.metrics or {}) for member in members)
     also = [f"{weight} × {name}" for name, weight in baselines.items()]
     combines = {"kind": "blend", "members": [*(member.name for member in members), *also]}

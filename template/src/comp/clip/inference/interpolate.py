@@ -150,7 +150,8 @@ def _write_fold(
     save_checkpoint(model, folder / "best.safetensors", facts)
     names = metrics_for([config.metric, *config.metrics], targets.kind)
     seconds = round(time.perf_counter() - started, 1)
-    about = {"rows": len(rows), "seconds": seconds, **remembered_of(config, competition, (k,))}
+    about = {"rows": len(rows), "seconds": seconds, "trained": tuned.fold_trained_at(k)}
+    about |= remembered_of(config, competition, (k,))
     write_json(
         folder / "metrics.json", {**{name: score(name, competition.y[rows], p, targets) for name in names}, **about}
     )

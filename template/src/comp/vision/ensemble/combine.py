@@ -181,7 +181,8 @@ def _combine(config: ImageConfig, kind: str, fit: Fit, given: Input, tables: Tab
             inner = members.inner[k]
             table = oof_table(tables.train, inner.rows, inner.fold, output.inner[k], targets)
             write_predictions(folder / "inner_oof.parquet", table, targets, split.digest)
-        write_json(folder / "metrics.json", {"rows": len(rows), "seconds": seconds / len(output.tests)})
+        about = {"rows": len(rows), "seconds": seconds / len(output.tests), "trained": members.trained[k]}
+        write_json(folder / "metrics.json", about)
     facts = _facts(config, kind, given, output, targets)
     if not facts["unscored"]:
         _print_table(config, given, output, targets, facts["flatters"])

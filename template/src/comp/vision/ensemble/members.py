@@ -11,7 +11,7 @@ import pandas as pd
 from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.folds import Split
-from comp.runs.combinable import Member, check_ids, member_of_run, runs_of_these_folds
+from comp.runs.combinable import Member, check_ids, last_trained, member_of_run, runs_of_these_folds
 from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
 from comp.tables import GOLDEN, Tables, Targets, read_csv
@@ -32,6 +32,7 @@ class Members:
     inner: dict[int, Predicted] | None  # None: not all members have it
     without_inner: list[str]
     metrics: dict[str, Mapping[str, Any]]  # of the members that are runs, by their names
+    trained: dict[int, str]  # when the last model of each fold was
 
 
 def open_members(
@@ -49,7 +50,8 @@ def open_members(
     names = [member if isinstance(member, str) else member.name for member in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not wanted or twice:
-        raise CompError(f"members: {shown(twice)} appear twice" if twice else f"no run in {RUNS} has these folds")
+        none = f"no run in {RUNS} has these folds" + " and a score: blend.kind=mean takes unscored ones" * bool(fitted)
+        raise CompError(f"members: {shown(twice)} appear twice" if twice else none)
     members = [
         member_of_run(member, tables, split) if isinstance(member, str) else _of_files(member, tables, split)
         for member in wanted
@@ -67,7 +69,8 @@ def open_members(
     without = [member.name for member in members if member.inner is None]
     inner = None if without else {k: _inner(k, members, tables, split) for k in tests}
     metrics = {member.name: member.metrics for member in members if member.metrics is not None}
-    return Members([member.name for member in members], oof, tests, inner, without, metrics)
+    trained = {k: last_trained(members, k) for k in tests}
+    return Members([member.name for member in members], oof, tests, inner, without, metrics, trained)
 
 
 def _refuse_unscored(members: list[Member], fitted: str) -> None:

@@ -17,7 +17,7 @@ from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.runs.flags import flags_of, flags_of_members
-from comp.runs.rundir import RunDir, now
+from comp.runs.rundir import RunDir
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import PREPARATION, as_trained, settled
 from comp.vision.folds.fold import fold_name
@@ -115,7 +115,8 @@ def _average_fold(
     if accelerator.is_main_process:
         save_checkpoint(model, folder / "best.safetensors", facts)
         rows, seconds = len(competition.rows(*left_out)[1]), round(time.perf_counter() - started, 1)
-        about = {"rows": rows, "seconds": seconds, "trained": now(), **remembered_of(config, competition, left_out)}
+        trained = max(each.fold_trained_at(*left_out) for each in runs)
+        about = {"rows": rows, "seconds": seconds, "trained": trained, **remembered_of(config, competition, left_out)}
         write_json(folder / "metrics.json", {**scores, **about})
         score = f"{config.metric} {scores[config.metric]:.4f}"
         print(f"{fold_name(left_out)}  mean of {len(runs)} models: {score}", flush=True)

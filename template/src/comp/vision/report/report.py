@@ -58,7 +58,7 @@ def report(config: ImageConfig) -> Path:
         scores_section(run, metrics, rows, intervals),
         *([] if metrics["unscored"] else _between(run, trained, metrics)),
         training_section(run, metrics["metric"], histories, epochs_measured_on(metrics.get("views", []))),
-        *_of_kind(config, run, rows),
+        *([] if metrics["unscored"] else _of_kind(config, run, rows)),
         *gallery_sections(config, run, oof, targets),
         *([] if metrics["unscored"] else [parts_section(run, trained, metrics, rows)]),
         *drift,

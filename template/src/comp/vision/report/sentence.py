@@ -22,6 +22,8 @@ def sentence(
     value = metrics["scores"][name]["oof"]
     unknown = (float("nan"), float("nan"))
     parts = [opening(metrics, metric_label(name, rows.targets.kind), value, intervals.get(name, unknown))]
+    if metrics["unscored"]:
+        return parts[0]
     if rows.choices is not None:
         parts.append(_of_classes(rows.choices))
     elif rows.targets.kind == "multilabel":

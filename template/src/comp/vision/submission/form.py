@@ -23,7 +23,7 @@ from comp.vision.schema import ImageConfig
 from comp.vision.submission.columns import columns_of, positive_class
 from comp.vision.submission.corrections import refuse_postprocess
 
-FILLERS = {"0", "1", "-1", "none", "null", "unknown", "label", "class", "?", "xxx"}
+FILLERS = {"0", "1", "-1", "none", "null", "nan", "na", "tbd", "unknown", "label", "class", "?", "xxx"}
 WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 WHOLE_AS_FRACTION = re.compile(r"-?(0|[1-9]\d*)\.0+")
 
@@ -289,12 +289,15 @@ def _bit_spelling(sample: pd.DataFrame, targets: Targets) -> list[str]:
     Raises:
         CompError: it has something else.
     """
-    shows = sorted(set(sample.iloc[:, 1:].to_numpy().ravel().tolist()) - {""})
-    numbers = [number_of(value) for value in shows]
+    shows = sorted({value.strip() for value in sample.iloc[:, 1:].to_numpy().ravel().tolist()} - {""})
+    numbers = {number_of(value) for value in shows}
     one_filler = len(shows) == 1 and shows[0].lower() in FILLERS
     if one_filler or (None not in numbers and (len(numbers) < 2 or any(number % 1 for number in numbers if number))):
-        as_numbers = shows and numbers[0] is not None and targets.no_and_yes[0].lower() == "false"  # 0 is False
+        as_numbers = shows and None not in numbers and targets.no_and_yes[0].lower() == "false"  # 0 is False
         return [_spelled_like(shows, bit) for bit in (("0", "1") if as_numbers else targets.no_and_yes)]
+    for pair in (targets.no_and_yes, ("0", "1")):
+        if numbers == {number_of(bit) for bit in pair} - {None}:  # each in any spelling, as columns of pandas have
+            return [_spelled_like(shows, bit) for bit in pair]
     for pair in (targets.no_and_yes, *NO_AND_YES):
         for spelled in (str, str.capitalize, str.upper):
             bits = [_spelled_like(shows, spelled(bit)) for bit in pair]
@@ -302,5 +305,5 @@ def _bit_spelling(sample: pd.DataFrame, targets: Targets) -> list[str]:
                 return bits
     raise CompError(
         f"the sample submission spells labels {shown(shows)}, the training rows {' and '.join(targets.no_and_yes)}: "
-        "set data.target to the columns that are spelled as the host wants them"
+        "spell it in data.sample_submission as the host wants it"
     )

@@ -66,10 +66,12 @@ def fit(config: ImageConfig, fold: Fold, folder: Path, accelerator: Accelerator)
     state = State(model, ema, optimizer, torch.zeros((), device=device), Progress())
     measured_on = epochs_measured_on(config.predict.views)
     epochs = Epochs(state, config, fold.label, folder, accelerator, unit="images", measured_on=measured_on)
-    micro_batches = settings.micro_batches or micro_batches_that_fit(setup)  # before what was saved takes memory
+    fitting = settings.micro_batches or micro_batches_that_fit(setup)  # before what was saved takes memory
     epochs.resume()
-    state.cut_into(micro_batches)
     progress = state.progress
+    # With more memory than before, what was saved goes on as it was: it ends with the same bits.
+    micro_batches = settings.micro_batches or max(fitting, progress.micro_batches or 1)
+    state.cut_into(micro_batches)
     cached = cached_features(setup, folder)
     freeze_unused(setup)
     backbone = trainable_parameters(model.backbone)

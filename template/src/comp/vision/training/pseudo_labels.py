@@ -34,8 +34,8 @@ def with_pseudo_labels(fold: Fold, student: Student, competition: Competition, f
     tables, targets = competition.tables, competition.tables.targets
     chosen_file = folder / "pseudo.parquet"
     if not chosen_file.is_file():
-        _write_chosen(chosen_file, fold.left_out, student, competition)
         write_json(folder / LEARNED_FROM, _trained(student, fold.left_out))
+        _write_chosen(chosen_file, fold.left_out, student, competition)
     way_out = "remove it, and the rows are chosen again"
     chosen, _, _ = read_predictions(chosen_file, way_out)
     if unknown := set(chosen["id"]) - set(tables.test["id"]):
@@ -69,10 +69,14 @@ def refuse_other_teachers(run: RunDir, left_out: tuple[int, ...], student: Stude
 
 
 def _trained(student: Student, left_out: tuple[int, ...]) -> dict[str, str]:
-    """When this fold of each run that the student learns from was trained; "" where the run does not say."""
+    """When each run that the student learns from was trained, this fold of it or, of an ensemble, the last of all."""
+    whole = student.teacher == "ensemble"
     runs = {name: RunDir.of_name(name) for name in (student.start, *student.teachers)}
-    done = {name: run.read_fold_metrics(*left_out) for name, run in runs.items() if run.is_done(*left_out)}
-    return {name: metrics.get("trained", "") for name, metrics in done.items()}
+    return {
+        name: max(run.fold_trained_at(*each) for each in [left_out, *((k,) for k in run.done_folds() if whole)])
+        for name, run in runs.items()
+        if run.is_done(*left_out)
+    }
 
 
 def _with_test_rows(fold: Fold, labels: np.ndarray, competition: Competition) -> Samples:
