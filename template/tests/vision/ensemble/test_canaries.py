@@ -54,7 +54,7 @@ def trained(kind: str, seed: int) -> Members:
     rest = {k: drawn.fold != k for k in range(FOLDS)}
     nested = {k: Predicted(rows[rest[k]], drawn.fold[rest[k]], inner[k][rest[k]]) for k in rest}
     names, tests = [str(m) for m in range(len(models))], dict.fromkeys(rest, p[:1])  # tests: of no interest here
-    return Members(names, Predicted(rows, drawn.fold, p), tests, nested, [], {})
+    return Members(names, Predicted(rows, drawn.fold, p), tests, nested, [], {}, {})
 
 
 def procedure(settings, scheme, kind="bayes", features="none", in_sample=False):
