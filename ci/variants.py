@@ -212,7 +212,8 @@ class Trial:
         words = () if self.release else ("-m", "not release")
         cores = os.cpu_count() or 1
         at_once = str(cores + 1 if self.is_first else 0)  # now and then one waits for a process of its own
-        self.run("pytest", "-p", "no:cacheprovider", "--color=no", "--numprocesses", at_once, *words, *self.untried)
+        given = ("-p", "no:cacheprovider", "--color=no", "--numprocesses", at_once, *words, *self.untried)
+        self.run("pytest", *given, GIT_CONFIG_GLOBAL=os.devnull)  # as where git knows nobody's name: a machine of CI's
 
     def smoke(self) -> None:
         """From nothing to a checked submission and a report: one epoch of one fold of the demo's tiny network."""
@@ -256,10 +257,11 @@ class Trial:
         images = "vision" in self.shared_folders()
         return [*words, "folds.near_duplicates=null" if images else "baselines=[mean]"]
 
-    def run(self, program: str, *words: str, cwd: Path | None = None) -> None:
-        """A command of the user's, with this environment's Python."""
+    def run(self, program: str, *words: str, cwd: Path | None = None, **variables: str) -> None:
+        """A command of the user's, with this environment's Python; `variables` of the environment besides."""
         command = [sys.executable, "-m", program, *words]
         environment = {**os.environ, "PYTHONPATH": str(self.repo / "src"), "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+        environment |= variables
         done = subprocess.run(
             command, cwd=cwd or self.repo, env=environment, capture_output=True, encoding="utf-8", check=False
         )

@@ -39,7 +39,7 @@ def somebody(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def repo(tmp_path) -> Path:
+def repo(tmp_path, somebody) -> Path:
     """A commit on main, and an update that stands there: its branch, and one file that it changed."""
     repo = tmp_path / "repo"
     repo.mkdir()

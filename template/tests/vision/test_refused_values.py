@@ -59,7 +59,7 @@ def test_the_smallest_image_size_works(backbone):
         (["data.target=[label, label]"], "data.target has 'label' twice"),
         (["data.path={id.x}"], "data.path="),
         (["'data.path={id[x]}'"], "data.path="),
-        (["data.train=" + "x" * 5000], "File name too long"),
+        (["data.train=" + "x" * 5000], "x" * 50),  # what is wrong with it depends on Python's version
         (["data.id=" + "x" * 5000], "data.id="),
     ],
 )
