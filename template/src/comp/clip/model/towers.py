@@ -45,8 +45,9 @@ class ImageTower(nn.Module):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         if enable:
-            name = "activation_checkpointing_enable"  # the lasting name; before 5.10 it had another
-            getattr(self.vision, name, self.vision.gradient_checkpointing_enable)()
+            # The first is the lasting name; the oldest version that will do has the second alone.
+            checkpoint = getattr(self.vision, "activation_checkpointing_enable", None)
+            (checkpoint or self.vision.gradient_checkpointing_enable)()
 
 
 def layers_of(tower: str, last_norm: str) -> dict[str, Any]:

@@ -290,19 +290,18 @@ def _bit_spelling(sample: pd.DataFrame, targets: Targets) -> list[str]:
         CompError: it has something else.
     """
     shows = sorted({value.strip() for value in sample.iloc[:, 1:].to_numpy().ravel().tolist()} - {""})
+    if not shows or (len(shows) == 1 and shows[0].lower() in FILLERS and number_of(shows[0]) is None):
+        return list(targets.no_and_yes)
     numbers = {number_of(value) for value in shows}
-    one_filler = len(shows) == 1 and shows[0].lower() in FILLERS
-    if one_filler or (None not in numbers and (len(numbers) < 2 or any(number % 1 for number in numbers if number))):
-        as_numbers = shows and None not in numbers and targets.no_and_yes[0].lower() == "false"  # 0 is False
-        return [_spelled_like(shows, bit) for bit in (("0", "1") if as_numbers else targets.no_and_yes)]
-    for pair in (targets.no_and_yes, ("0", "1")):
-        if numbers == {number_of(bit) for bit in pair} - {None}:  # each in any spelling, as columns of pandas have
-            return [_spelled_like(shows, bit) for bit in pair]
+    if None not in numbers:  # each in any spelling, as columns of pandas have them; one alone, or a share, is a filler
+        own = ("0", "1") if targets.no_and_yes[0].lower() == "false" else targets.no_and_yes  # 0 is False
+        shown_pair = next((pair for pair in (own, *NO_AND_YES) if numbers == {number_of(bit) for bit in pair}), None)
+        if shown_pair or len(numbers) == 1 or any(number % 1 for number in numbers if number):
+            return [_spelled_like(shows, bit) for bit in shown_pair or own]
     for pair in (targets.no_and_yes, *NO_AND_YES):
         for spelled in (str, str.capitalize, str.upper):
-            bits = [_spelled_like(shows, spelled(bit)) for bit in pair]
-            if set(shows) <= set(bits):
-                return bits
+            if set(shows) <= {spelled(bit) for bit in pair}:
+                return [spelled(bit) for bit in pair]
     raise CompError(
         f"the sample submission spells labels {shown(shows)}, the training rows {' and '.join(targets.no_and_yes)}: "
         "spell it in data.sample_submission as the host wants it"
