@@ -198,6 +198,8 @@ def test_what_keeps_a_score_from_being_trusted_is_said_first(configure):
     assert f"{metrics['scores']['accuracy']['oof']:.4f}" not in page.split("<h2>Training</h2>")[0]
     assert "Shares of the classes" in page
     assert "standard errors" not in page
+    assert "Weakest" not in page
+    assert "<h2>Classes</h2>" not in page
     assert not any(f"<td>{value:.4f}</td>" in page for value in metrics["scores"]["accuracy"]["folds"].values())
 
 

@@ -54,13 +54,16 @@ def test_what_fits_is_not_cut(fit_fold, capsys):
     assert "a batch of 18 is cut into 1 on each" in capsys.readouterr().out  # a fold trains on 18 rows
 
 
-def test_a_training_goes_on_where_there_is_less_memory(fit_fold, capsys):
+@pytest.mark.parametrize(("before", "after", "cut", "exact"), [(64, 4, 1, False), (4, 64, 2, True)])
+def test_a_training_goes_on_where_there_is_less_memory_and_with_more_as_it_was(
+    before, after, cut, exact, fit_fold, capsys
+):
     @register("loss", "stopping_in_the_second_batch")
     def build(settings, class_weights):
         calls, loss = iter(range(1000)), cross_entropy(settings, class_weights)
 
         def stopping(logits, targets):
-            if next(calls) == 2 and not resumed:  # the first tries the memory
+            if next(calls) == 1 + cut and not resumed:  # the first tries the memory
                 raise KeyboardInterrupt
             return loss(logits, targets)
 
@@ -73,15 +76,16 @@ def test_a_training_goes_on_where_there_is_less_memory(fit_fold, capsys):
 
     resumed: list[bool] = []
     with pytest.raises(KeyboardInterrupt):
-        fitted(64, "auto")
+        fitted(before, "auto")
     shutil.copytree("runs/fit0", "runs/fit1")
     resumed.append(True)
-    model, history = fitted(4, "auto")
-    out = capsys.readouterr().out
-    assert "a batch of 6 is cut into 2 on each of 1 processes\nresume  runs/fit1 after epoch 0 and 1 batches" in out
-    undisturbed, expected = fitted(64, 1)
+    model, history = fitted(after, "auto")
+    fits = f"a batch of 6 is cut into {1 if after > 6 else 2} on each of 1 processes"
+    assert f"{fits}\nresume  runs/fit1 after epoch 0 and {cut} batches" in capsys.readouterr().out
+    undisturbed, expected = fitted(64, cut)
+    tolerance = {"rtol": 0, "atol": 0} if exact else {}
     for one, other in zip(model.parameters(), undisturbed.parameters(), strict=True):
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, other, **tolerance)
     pd.testing.assert_series_equal(history["train_loss"], expected["train_loss"], rtol=1e-5)
 
 

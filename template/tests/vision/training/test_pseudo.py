@@ -119,6 +119,10 @@ def test_an_ensemble_of_all_folds_may_teach_but_is_never_scored(trained, comp):
     board = pd.read_csv("runs/leaderboard.csv", dtype=str).set_index("name")
     assert set(board.loc["small-pseudo", ["cv", "mean", "std", "folds"]]) == {"unscored"}
     assert list(board.index) == ["small", "small-pseudo"]
+    other = Path("runs/small/fold1/metrics.json")  # its model taught fold 0 too
+    other.write_text(json.dumps(json.loads(other.read_text()) | {"trained": "2999-01-01 00:00:00.000"}))
+    words = ("pseudo", *QUICK, "pseudo.teacher=ensemble", "folds=[0]")
+    assert "has learned from runs/small, which was trained again since" in comp(*words)[2]
 
 
 def test_rounds_teach_each_other(trained, comp):
