@@ -39,11 +39,11 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
 
 @pytest.fixture(scope="session", autouse=True)
 def nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """git without a name, an e-mail and habits."""
+    """git without a name, an e-mail and habits; nor does it tidy up in the background, where a folder may be gone."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]  # left by a git hook that runs the tests
     config = tmp_path_factory.mktemp("git") / "config"
-    config.write_text("[init]\ndefaultBranch = main\n", encoding="utf-8")
+    config.write_text("[init]\ndefaultBranch = main\n[maintenance]\nauto = false\n", encoding="utf-8")
     os.environ |= {"GIT_CONFIG_GLOBAL": str(config), "GIT_CONFIG_NOSYSTEM": "1"}
 
 

@@ -1,5 +1,6 @@
 """Finding copier, and what is made of its words."""
 
+import subprocess
 import sys
 
 import pytest
@@ -45,6 +46,32 @@ def test_without_copier_a_line_says_how_to_install_it(installed):
     installed()
     with pytest.raises(CompError, match=r"^copier is not installed: pipx install copier .*$"):
         copier_program.copier("--version")
+
+
+def test_git_does_nothing_behind_copiers_back(tmp_path, monkeypatch):
+    """A hook could stop it, and maintenance would write into a folder that copier deletes."""
+    repo = tmp_path / "clone"
+    subprocess.run(["git", "init", "--quiet", repo], check=True)
+    commit = [
+        *("git", "-C", str(repo), "-c", "user.name=a", "-c", "user.email=a@example.org"),
+        *("commit", "--quiet", "--allow-empty", "--message", "Draft"),
+    ]
+    hook = repo / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    hook.chmod(0o755)
+
+    def started(run):
+        trace = tmp_path / "trace"
+        monkeypatch.setenv("GIT_TRACE", str(trace))
+        run()
+        found = trace.read_text(encoding="utf-8")
+        trace.unlink()
+        return [name for name in ("maintenance run", "pre-commit") if name in found]
+
+    assert started(lambda: subprocess.run(commit, check=True)) == ["maintenance run", "pre-commit"]
+    monkeypatch.setattr(copier_program, "_program", lambda: commit)
+    assert started(copier_program.copier) == []
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,17 @@ def copier(*words: str | Path) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """git asks nobody on the terminal, and runs no hooks: copier commits in folders of its own."""
-    number = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    hooks = {f"GIT_CONFIG_KEY_{number}": "core.hooksPath", f"GIT_CONFIG_VALUE_{number}": os.devnull}
-    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(number + 1), **hooks}
+    """git asks nobody on the terminal, and in copier's own folders it runs no hooks and leaves no process behind.
+
+    A newer git's maintenance goes on in the background after the command that began it, and writes into a folder that
+    copier is about to delete: "Directory not empty".
+    """
+    settings = {"core.hooksPath": os.devnull, "maintenance.auto": "false"}
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    given = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (key, value) in enumerate(settings.items(), start=first):
+        given |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return {**os.environ, **given}
 
 
 def _program() -> list[str]:
