@@ -156,9 +156,9 @@ def run_the_workflow(repo: Path, folder: Path) -> str:
     workflow = yaml.safe_load((repo / ".github/workflows/update.yml").read_text(encoding="utf-8"))
     script = workflow["jobs"]["update"]["steps"][-1]["run"]
     (folder / "bin").mkdir()
-    (folder / "bin/gh").write_text(GH, encoding="utf-8")
-    (folder / "bin/gh").chmod(0o755)
-    (folder / "bin/python").symlink_to(sys.executable)
+    for name, text in (("gh", GH), ("python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')):
+        (folder / "bin" / name).write_text(text, encoding="utf-8")
+        (folder / "bin" / name).chmod(0o755)
     env = {**os.environ, "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
     env |= {"PYTHONPATH": "src", "RUNNER_TEMP": str(folder), "GH_TOLD": str(folder / "gh.txt")}
     done = subprocess.run(
