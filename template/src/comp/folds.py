@@ -99,7 +99,7 @@ def load_split(config: Experiment, tables: Tables) -> Split:
                 "keep the first, or run comp split --force (older runs then no longer combine with new ones)"
             )
     with reading(path, WAY_OUT):
-        table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
+        table = _read_rows(path)
         fold = tables.train["id"].map(dict(zip(table["id"], table["fold"].astype(int), strict=True)))
         group = tables.train["id"].map(dict(zip(table["id"], table["group"], strict=True)))
         int(header["n"])
@@ -125,7 +125,7 @@ def units_of(config: Experiment, digest: str, ids: pd.Series) -> np.ndarray:
     try:
         if path.exists() and _read_header(path)["digest"] == digest:
             with reading(path, WAY_OUT):
-                table = pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
+                table = _read_rows(path)
                 groups = ids.map(dict(zip(table["id"], table["group"], strict=True)))
             if groups.notna().all() and groups.nunique() > 1:
                 return groups.to_numpy(dtype=object)
@@ -322,6 +322,10 @@ def _read_header(path: Path) -> re.Match[str]:
     if not header:
         raise CompError(f"{path} was not written by comp split: its first line must be `# folds n=… `")
     return header
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False, skiprows=1)
 
 
 def planned_split(config: Experiment, tables: Tables, group: np.ndarray) -> Split:

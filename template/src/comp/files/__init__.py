@@ -57,10 +57,15 @@ def _is_no_space(error: BaseException | None) -> bool:
 @cache  # once for each folder and process: some hold many files
 def _remove_dead_leftovers(folder: Path) -> None:
     """Removes what processes of this machine were writing when they were killed."""
-    for left in folder.glob(f".*.{_host()}-*.tmp"):
-        number = left.name.removesuffix(".tmp").rpartition("-")[2]
-        if number.isdigit() and not is_alive(int(number)) and not left.is_dir():
+    for left in dead_leftovers(folder):
+        if not left.is_dir():
             left.unlink(missing_ok=True)
+
+
+def dead_leftovers(folder: Path) -> list[Path]:
+    """What processes of this machine that are no more had `beside` their files and folders in `folder`."""
+    numbers = {left: left.stem.rpartition("-")[2] for left in folder.glob(f".*.{_host()}-*.tmp")}
+    return [left for left, number in numbers.items() if number.isdigit() and not is_alive(int(number))]
 
 
 def is_alive(process: int) -> bool:

@@ -3,7 +3,6 @@
 A folder appears whole or not at all, and nothing is written outside it.
 """
 
-import os
 import re
 import shutil
 import stat
@@ -17,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from comp.errors import CompError, one_line, shown
-from comp.files import NO_SPACE, beside, is_alive
+from comp.files import NO_SPACE, beside, dead_leftovers
 from comp.files.suffixes import is_called_a_table
 
 ZIPS = (".zip",)
@@ -217,8 +216,6 @@ def _folder_of(path: Path) -> Path:
 
 def _remove_dead_leftovers(folder: Path) -> None:
     """What was being unpacked when a process of this machine was killed."""
-    start = beside(folder).name.removesuffix(f"{os.getpid()}.tmp")
-    for left in folder.parent.glob(".*.tmp"):
-        number = left.name.removeprefix(start).removesuffix(".tmp")
-        if left.name.startswith(start) and number.isdigit() and not is_alive(int(number)):
+    for left in dead_leftovers(folder.parent):
+        if left.name.startswith(f".{folder.name}."):
             shutil.rmtree(left, ignore_errors=True)

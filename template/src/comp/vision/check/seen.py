@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from comp.tables import Tables, asked_for
-from comp.vision.data.paths import all_paths, image_counts
+from comp.vision.data.paths import all_paths, images_each
 from comp.vision.folds.duplicates import Duplicates, duplicates_of, print_duplicates, sets_of_images, united
 from comp.vision.folds.looks import look_at
 from comp.vision.pixels.decoding import states, values_of
@@ -104,15 +104,10 @@ def see(config: ImageConfig, tables: Tables) -> Seen:
     exact, near, every = sets_of_images(looks, len(train_paths), config.folds.near_duplicates)
     found = duplicates_of(tables, exact, near, every)
     print_duplicates(found, tables)
-    counts = np.concatenate([_counts(table) for table in (tables.train, test)])
+    counts = np.concatenate([images_each(table) for table in (tables.train, test)])
     n_bytes = np.array([size for _, size, _ in states(paths)], dtype=np.int64)
     row_of = np.repeat(np.arange(len(counts)), counts)
     return Seen(config, tables, paths, looks, n_bytes, row_of, exact, every, found)
-
-
-def _counts(table: pd.DataFrame) -> np.ndarray:
-    counts = image_counts(table)
-    return np.ones(len(table), dtype=np.int64) if counts is None else counts
 
 
 def _short(value: object) -> str:

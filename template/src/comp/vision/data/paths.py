@@ -26,6 +26,12 @@ def image_counts(table: pd.DataFrame) -> np.ndarray | None:
     return np.array(list(map(len, table[PATHS])), dtype=np.int64) if PATHS in table else None
 
 
+def images_each(table: pd.DataFrame) -> np.ndarray:
+    """(N,) the same, of ones where each row has one."""
+    counts = image_counts(table)
+    return np.ones(len(table), dtype=np.int64) if counts is None else counts
+
+
 def id_and_images(table: pd.DataFrame) -> pd.DataFrame:
     """What says which images each row is."""
     return table[["id", "path", *([PATHS] if PATHS in table else [])]]

@@ -15,7 +15,7 @@ import pandas as pd
 from comp.errors import shown
 from comp.folds import group_names
 from comp.tables import Tables
-from comp.vision.data.paths import all_paths, image_counts, images_of_rows
+from comp.vision.data.paths import all_paths, image_counts, images_each
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.alignment import one_picture
 from comp.vision.folds.look_alikes import proposed
@@ -83,7 +83,7 @@ def of_rows(sets: np.ndarray, tables: list[pd.DataFrame]) -> np.ndarray:
     """`sets` of all images of `tables` as sets of rows: rows that have images of one set are one set."""
     if all(image_counts(table) is None for table in tables):
         return sets
-    counts = np.array([len(own) for table in tables for own in images_of_rows(table)], dtype=np.int64)
+    counts = np.concatenate([images_each(table) for table in tables])
     rows = np.repeat(np.arange(len(counts)), counts)
     return united(np.arange(len(counts) + sets.max(initial=-1) + 1), rows, len(counts) + sets)[: len(counts)]
 
