@@ -92,7 +92,8 @@ class Golden:
 class Tables:
     """`train`: id, path, target (or target_<label>…), group, time; `test`: id, path; other columns stay as text.
 
-    Where rows have several images, `path` is the first, and both have `all paths`: a tuple for each row.
+    One of those that is called as ours are has another name here: `column group`. Where rows have several images,
+    `path` is the first, and both have `all paths`: a tuple for each row.
     """
 
     train: pd.DataFrame

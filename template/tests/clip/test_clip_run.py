@@ -98,13 +98,13 @@ def test_what_cannot_be_told_apart_is_refused_before_training(competition, confi
 def test_names_come_from_a_column_or_a_map(competition, configure, comp):
     table = pd.read_csv(competition / "train.csv", dtype=str)
     words = {"red": "a red face", "green": "a green face", "blue": "a blue face"}
-    table.assign(word=table["label"].map(words)).to_csv(competition / "train.csv", index=False)
-    configure(model={"names_column": "word", "names": {"blue": "blue photo"}}, data={"target": "label"})
+    table.assign(group=table["label"].map(words)).to_csv(competition / "train.csv", index=False)
+    configure(model={"names_column": "group", "names": {"blue": "blue photo"}}, data={"target": "label"})
     comp("split")
     assert comp("train")[0] == 0
     names = yaml.safe_load(Path("runs/small/config.yaml").read_text())["model"]["names"]
     assert names == {"blue": "blue photo", "green": "a green face", "red": "a red face"}
-    table.assign(word=table["id"]).to_csv(competition / "train.csv", index=False)
+    table.assign(group=table["id"]).to_csv(competition / "train.csv", index=False)
     _, _, err = comp("train", "name=other")
     assert "calls the class 'blue'" in err
 

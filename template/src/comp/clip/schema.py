@@ -147,11 +147,14 @@ def named_in(tables: "Tables", column: str) -> dict[str, str]:
     Raises:
         CompError: there is no such column, or it calls a class in several ways.
     """
+    from comp.vision.data.own_columns import own_column  # has pandas, without which a configuration loads quickly
+
     table = tables.train
-    if column not in table:
+    own = own_column(table, column)
+    if own not in table:
         raise CompError(f"model.names_column={column}: the training table has no such column")
     found: dict[str, Any] = {}
-    for label, texts in table.groupby(table["target"].astype(str))[column]:
+    for label, texts in table.groupby(table["target"].astype(str))[own]:
         different = sorted(set(texts))
         if len(different) > 1:
             raise CompError(f"model.names_column={column} calls the class {label!r} {shown(different)}: one is needed")

@@ -136,9 +136,10 @@ def test_a_column_that_drifts_is_told_and_one_that_counts_rows_is_not(sound, rep
     for split, start in (("train", 0), ("test", TRAIN)):
         table = pd.read_csv(repo / "data" / f"{split}.csv", dtype=str)
         numbers = np.arange(start, start + len(table))
-        table.assign(row=numbers).to_csv(repo / "data" / f"{split}.csv", index=False)
+        table.assign(row=numbers, time=numbers).to_csv(repo / "data" / f"{split}.csv", index=False)
     configure()
-    assert sentence(comp("check")[1]).startswith("check   Go")
+    assert sentence(out := comp("check")[1]).startswith("check   Go")
+    assert "rows lack" not in out
     test = pd.read_csv(repo / "data" / "test.csv", dtype=str)
     test.assign(age=np.arange(len(test)) % 20).to_csv(repo / "data" / "test.csv", index=False)
     assert "by their columns: AUC" in sentence(out := comp("check")[1])

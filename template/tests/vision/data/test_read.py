@@ -11,6 +11,7 @@ from comp.runs.predictions import read_predictions
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.find_images import image_files
+from comp.vision.data.metadata import read_metadata
 from comp.vision.data.read import read_tables
 from comp.vision.schema import Data
 
@@ -125,6 +126,43 @@ def test_rows_without_a_group_are_not_one_group(files):
 def test_a_column_that_happens_to_be_called_group_groups_nothing(files):
     files(TRAIN | TEST | {"train.csv": "id,label,group\n01,cat,a\n02,dog,a\n"})
     assert "group" not in read(target="label").train
+
+
+THEIRS = ["id", "path", "all paths", "group", "time", "target", "target_cat"]  # called as our own columns are
+CALLED_AS_OURS = {
+    "train.csv": f"image,label,{','.join(THEIRS)}\na.png,cat,1,1,1,1,1,1,1\nb.png,dog,2,2,2,2,2,2,2\n"
+    "c.png,cat,1,1,1,1,1,1,1\n",
+    "test.csv": f"image,{','.join(THEIRS)}\nd.png,3,4,5,6,7,8,9\n",
+    **pictures("train/a.png", "train/b.png", "train/c.png", "test/d.png"),
+}
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_column_that_is_called_as_one_of_ours_is_read_as_any_other(files, name):
+    files(CALLED_AS_OURS)
+    tables = read(id="image", target="label", group=name, time=name)
+    assert list(tables.train["id"]) == ["a.png", "b.png", "c.png"]
+    assert list(tables.train["target"]) == ["cat", "dog", "cat"]
+    assert names_of(tables.train) == ["train/a.png", "train/b.png", "train/c.png"]
+    assert list(tables.train["group"]) == list(tables.train["time"]) == ["1", "2", "1"]
+    assert read(id="image", target=name, kind="multiclass").targets.classes == ("1", "2")
+
+
+def test_columns_that_are_called_as_ours_are_metadata_of_both_tables(files):
+    files(CALLED_AS_OURS)
+    tables = read(id="image", target="label", group="group", time="time")
+    assert read_metadata(tables.train, THEIRS, "train").to_numpy().tolist() == [["1"] * 7, ["2"] * 7, ["1"] * 7]
+    assert read_metadata(tables.test, THEIRS, "test").to_numpy().tolist() == [list("3456789")]
+    with pytest.raises(CompError, match="there are 'image', 'id', 'path', 'all paths', 'group', 'time', 'target'"):
+        read_metadata(tables.test, ["age"], "test")
+
+
+def test_label_columns_that_are_called_as_ours_name_the_classes(files):
+    files(TRAIN | TEST | {"train.csv": "path,target,target_red\n01.png,1,0\n02.png,1,1\n"})
+    tables = read(target=["target", "target_red"], kind="multilabel")
+    assert tables.targets == Targets("multilabel", ("target", "target_red"))
+    assert tables.targets.encode(tables.train).tolist() == [[1, 0], [1, 1]]
+    assert list(tables.train["id"]) == ["01.png", "02.png"]  # and not where the files are
 
 
 def test_a_folder_per_class_gives_ids_and_labels(files):

@@ -11,7 +11,7 @@ from comp.config import load_config
 from comp.errors import CompError
 from comp.vision.data.paths import PATHS, all_paths, image_counts
 from comp.vision.data.read import read_tables
-from comp.vision.data.several import put_images
+from comp.vision.data.several import find_all_images
 
 FILES = ("train/a-1.png", "train/a-10.png", "train/a-2.png", "train/ab-1.png", "train/B/b.png", "train/B/c c.png")
 
@@ -28,9 +28,9 @@ def data(repo):
 def found(root, path, **columns):
     """The images of each row, below `root`, and what is told."""
     table = pd.DataFrame(columns, dtype=object)
-    told = put_images(table, root, "train", path, "id")
-    rows = table[PATHS] if PATHS in table else [(name,) for name in table["path"]]
-    assert [own[0] for own in rows] == list(table["path"])
+    images, told = find_all_images(table, root, "train", path, "id")
+    rows = images[PATHS] if PATHS in images else [(name,) for name in images["path"]]
+    assert [own[0] for own in rows] == list(images["path"])
     return [[name.removeprefix(str(root)).replace("\\", "/").lstrip("/") for name in own] for own in rows], told
 
 
@@ -74,8 +74,9 @@ def test_a_value_with_a_wildcard_in_it_means_itself(data):
 
 def test_a_pattern_that_gives_each_row_one_file_is_one_image_a_row(data):
     table = pd.DataFrame({"id": ["b", "ab"]}, dtype=object)
-    assert put_images(table, data, "train", "**/{id}*.png", "id").endswith("one image a row")
-    assert PATHS not in table
+    images, told = find_all_images(table, data, "train", "**/{id}*.png", "id")
+    assert told.endswith("one image a row")
+    assert PATHS not in images
 
 
 def test_a_pattern_that_gives_two_rows_one_file_is_refused(data):

@@ -10,9 +10,11 @@ from PIL import Image, ImageEnhance, ImageOps
 from vision.small import picture
 from vision.synth.conftest import GATES_OFF, child_of
 
+from comp.errors import CompError
 from comp.vision.data.golden import golden_path, read_golden
 from comp.vision.schema import Confidence
 from comp.vision.synth.classifier import passing
+from comp.vision.synth.generated import parents_of
 from comp.vision.synth.guard import read_synthetic, synthetic_path
 
 MADE = {"root": "made", "train": "made.csv"}
@@ -184,6 +186,14 @@ def test_a_parent_is_named_by_its_id_or_file(spelling, competition, configure, c
     comp("split")
     assert comp("synth", "guard")[0] == 0
     assert verdicts(config)["parent"].tolist() == ["0003"]
+
+
+def test_the_column_of_parents_may_be_called_as_ours_are():
+    real = pd.DataFrame({"id": ["0003"], "path": ["data/train/0003.png"]})
+    made = pd.DataFrame({"id": ["g.png"], "path": ["made/g.png"], "column id": ["0003"], "column path": ["3.png"]})
+    assert parents_of(made, "id", real).tolist() == ["0003"]
+    with pytest.raises(CompError, match=r"no value of the column 'path' is a training image, such as '3\.png'"):
+        parents_of(made, "path", real)
 
 
 def test_a_model_that_cannot_be_reached_switches_its_gate_off_and_the_others_go_on(

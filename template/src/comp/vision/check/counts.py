@@ -12,6 +12,7 @@ from comp.runs.page.findings import Part
 from comp.vision.check.features import Feature, columns
 from comp.vision.check.images import with_share
 from comp.vision.check.seen import Seen
+from comp.vision.data.own_columns import users_names
 
 MOST_CLASSES, BARS = 60, 40
 UNBALANCED = 20  # the largest class by the smallest
@@ -93,14 +94,14 @@ def tables(seen: Seen) -> Part:
     part.section.blocks = [table] if found else []
     part.section.note = "" if found else "The tables have no columns besides ids, images, targets and groups."
     lacking = [each.name for each in found if not each.in_test]
-    named = [str(name) for name in seen.tables.test if not str(name).startswith("column ")]
-    only_test = [name for name in named if name not in seen.tables.train] if len(seen.tables.test) else []
+    in_train = users_names(seen.tables.train)
+    only_test = [name for name in users_names(seen.tables.test) if name not in in_train]
     kinds = Counter(each.kind for each in found)
     about = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.items()) or "none besides ids and targets"
     part.lines = [f"columns {about}"]
     if lacking and len(seen.tables.test):
         part.lines.append(f"        test rows lack {shown(lacking)}")
-    if only_test:
+    if only_test and len(seen.tables.test):
         part.lines.append(f"        training rows lack {shown(only_test)}")
     return part
 

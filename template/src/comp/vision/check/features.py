@@ -8,6 +8,7 @@ import pandas as pd
 
 from comp.vision.check.seen import Seen
 from comp.vision.data.metadata import is_missing, numbers_of
+from comp.vision.data.own_columns import own_column, users_name
 from comp.vision.data.paths import PATHS
 from comp.vision.pixels.statistics import MODES, STATISTICS
 
@@ -73,7 +74,8 @@ def file_features(seen: Seen) -> list[Feature]:
 def columns(seen: Seen) -> list[Feature]:
     """The columns of the training table that are neither ids, images, targets, groups nor times."""
     train, test, data = seen.tables.train, seen.tables.test, seen.config.data
-    without = {*RESERVED, *seen.tables.targets.truth_columns, data.group, data.time}
+    asked = {own_column(train, name) for name in (data.group, data.time) if name is not None}
+    without = {*RESERVED, *seen.tables.targets.truth_columns, *asked}
     same_as_id = [name for name in train if name not in without and (train[name].astype(str) == train["id"]).all()]
     names = [str(name) for name in train if name not in {*without, *same_as_id}]
     return [_column(name, train[name], test.get(name)) for name in names]
@@ -82,7 +84,7 @@ def columns(seen: Seen) -> list[Feature]:
 def _column(name: str, train: pd.Series, test: pd.Series | None) -> Feature:
     both = train if test is None else pd.concat([train, test], ignore_index=True)
     numbers, missing = numbers_of(both), is_missing(both).to_numpy()
-    label = name.removeprefix("column ")  # as read.py calls one that nobody asked for
+    label = users_name(name)
     known = numbers[~missing]
     if len(known) and not np.isnan(known).any():
         return Feature(label, numbers, "counter" if _counts(known) else "number", test is not None)

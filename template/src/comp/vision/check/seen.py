@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from comp.tables import Tables, asked_for
+from comp.vision.data.own_columns import own_column
 from comp.vision.data.paths import all_paths, images_each
 from comp.vision.folds.duplicates import Duplicates, duplicates_of, print_duplicates, sets_of_images, united
 from comp.vision.folds.looks import look_at
@@ -67,7 +68,8 @@ class Seen:
     @property
     def groups_of_test(self) -> pd.Series:
         """(T,) as `data.group` names them where the test table has that column; else each is of none."""
-        test, column = self.tables.test, self.config.data.group
+        test = self.tables.test
+        column = own_column(test, str(self.config.data.group))
         return test[column].astype(str).str.strip() if column in test else "of no group: test " + test["id"]
 
     @cached_property

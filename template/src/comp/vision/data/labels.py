@@ -8,6 +8,7 @@ import pandas as pd
 
 from comp.errors import CompError, plural, shown
 from comp.tables import Kind, Targets, number_of
+from comp.vision.data.own_columns import own_column
 
 MANY = 20  # so many different numbers may be classes; of more, something has to say that they are
 SEPARATORS = {"|": "bars", ";": "semicolons", ",": "commas", " ": "blanks"}  # of lists; the first that occurs
@@ -26,7 +27,8 @@ def find_targets(
     Raises:
         CompError: a label is missing, the labels do not fit the kind asked for, or they could be of several kinds.
     """
-    labels = train[columns].apply(lambda column: column.str.strip())
+    own = [own_column(train, column) for column in columns]
+    labels = train[own].set_axis(columns, axis=1).apply(lambda column: column.str.strip())
     lists = len(columns) == 1 and _are_lists(labels[columns[0]], wanted, sample)
     empty = labels.eq("").any(axis=1)
     if empty.any() and not lists:
@@ -41,7 +43,7 @@ def find_targets(
     if len(same) == len(columns):
         only = shown(labels[same[0]].unique())
         raise CompError(f"the label column {same[0]!r} has only one value, {only}: set data.target to another column")
-    kept = train.drop(columns=columns)
+    kept = train.drop(columns=own)
     if lists:
         return _listed(kept, labels[columns[0]])
     kind = _kind(labels, sample) if wanted == "auto" else wanted

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from comp.errors import CompError, shown
+from comp.vision.data.own_columns import own_column, users_names
 from comp.vision.pixels.image_file import BadImage, read
 
 IMAGE_FACTS = ("height", "width", "has_alpha")  # read from the files; a column of the table that is called so wins
@@ -78,14 +79,15 @@ def read_metadata(table: pd.DataFrame, names: Sequence[str], which: str) -> pd.D
     Raises:
         CompError: a column is missing.
     """
+    own = {name: own_column(table, name) for name in names}
     from_files = [name for name in names if name in IMAGE_FACTS and name not in table.columns]
-    unknown = [name for name in names if name not in table.columns and name not in IMAGE_FACTS]
+    unknown = [name for name in names if own[name] not in table.columns and name not in IMAGE_FACTS]
     if unknown:
         raise CompError(
             f"model.metadata names {shown(unknown)}: no such column in the {which} table; "
-            f"there are {shown([*table.columns, *IMAGE_FACTS], 12)}"
+            f"there are {shown([*users_names(table), *IMAGE_FACTS], 12)}"
         )
-    found = table[[name for name in names if name not in from_files]].copy()
+    found = pd.DataFrame({name: table[own[name]] for name in names if name not in from_files}, index=table.index)
     if from_files:
         with ThreadPoolExecutor() as pool:
             facts = list(pool.map(_facts_of_image, table["path"], chunksize=64))

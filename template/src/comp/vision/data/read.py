@@ -12,6 +12,7 @@ from comp.vision.data.find_images import image_files
 from comp.vision.data.golden import without_golden
 from comp.vision.data.groups import one_spelling
 from comp.vision.data.labels import SEPARATORS, find_targets
+from comp.vision.data.own_columns import ASIDE, own_column, users_names
 from comp.vision.data.paths import in_both, refuse_several
 from comp.vision.data.sample_submission import read_sample
 from comp.vision.data.several import names_several, serves_both
@@ -77,7 +78,8 @@ def read_labels(data: Data) -> tuple[pd.DataFrame, list[str]]:
         raise CompError(f"{data.root}: one column of labels is needed, not {shown(labels)}: set data.target to it")
     refuse_several(table, f"data.path={data.path}")
     refuse_duplicates(table["id"], data.root)
-    return table.assign(label=table[labels[0]].str.strip()), notes
+    label = table[own_column(table, labels[0])].str.strip()
+    return table.rename(columns={"label": f"{ASIDE}label"}).assign(label=label), notes
 
 
 def _read_by_custom_reader(data: Data) -> Tables:
@@ -108,8 +110,6 @@ def _read_labeled(data: Data, sample: pd.DataFrame | None, notes: list[str]) -> 
     train, targets = find_targets(train, labels, data.kind, asked)
     targets = in_given_order(targets, data.classes) if data.classes else targets
     notes.append(f"target  {targets.kind}: {_about(targets, train)}{_how_read(labels, targets)}")
-    unasked = {role: f"column {role}" for role in ("group", "time") if getattr(data, role) is None}
-    train = train.rename(columns=unasked)  # one that only happens to be called so steps aside
     return train.reset_index(drop=True), targets, id_column
 
 
@@ -131,11 +131,10 @@ def _read_train(
     read = TableOfImages.read(data, source, data.path)
     read.part("train", shared=data.test is not None and test_source(data, root) in {None, source})
     id_column = _id_column(data, read, sample, "train")
-    table = read.table
-    labels = _label_columns(data, table, sample, id_column, source)
+    labels = _label_columns(data, read.table, sample, id_column, source)
     how = read.find_images(data, "train", data.path, id_column)
-    notes.append(f"train   {len(table)} rows of {source}{read.told}; {how}")
-    return table, labels, id_column
+    notes.append(f"train   {len(read.table)} rows of {source}{read.told}; {how}")
+    return read.table, labels, id_column
 
 
 def _read_class_folders(folder: Path) -> pd.DataFrame:
@@ -253,9 +252,10 @@ def _label_columns(
 
 
 def _column(table: pd.DataFrame, column: str, key: str) -> pd.Series:
-    if column not in table.columns:
-        raise CompError(f"{key}={column}: no such column; there are {shown(table.columns, 12)}")
-    return table[column]
+    name = own_column(table, column)
+    if name not in table.columns:
+        raise CompError(f"{key}={column}: no such column; there are {shown(users_names(table), 12)}")
+    return table[name]
 
 
 def _about(targets: Targets, train: pd.DataFrame) -> str:

@@ -21,8 +21,10 @@ SEPARATORS = ("|", ";", ",", " ")  # of a column that lists files; the last one 
 PROBED = 200  # lists that are looked at
 
 
-def put_images(table: pd.DataFrame, root: Path, split: str, path: str | list[str], id_column: str) -> str:
-    """Gives `table` its `path`, and `all paths` where rows have several images; how they were found, for telling.
+def find_all_images(
+    table: pd.DataFrame, root: Path, split: str, path: str | list[str], id_column: str
+) -> tuple[pd.DataFrame, str]:
+    """The `path` of each row, and `all paths` where rows have several images; how they were found, for telling.
 
     Raises:
         CompError: as `find_images` and `matching`; or a row has no image.
@@ -30,8 +32,7 @@ def put_images(table: pd.DataFrame, root: Path, split: str, path: str | list[str
     known = cache(lambda: _known(root))
     if isinstance(path, str) and not _is_list(table, path, known):
         found = _one_each(table, root, split, path, id_column)
-        table["path"] = found.paths
-        return found.how
+        return pd.DataFrame({"path": found.paths}), found.how
     each = [_of_entry(table, root, split, entry, id_column) for entry in ([path] if isinstance(path, str) else path)]
     images = [[name for names in own for name in names] for own in zip(*(found for found, _ in each), strict=True)]
     how = " and ".join(how for _, how in each)
@@ -39,10 +40,10 @@ def put_images(table: pd.DataFrame, root: Path, split: str, path: str | list[str
     if any(none):
         ids = shown(table[id_column][none])
         raise CompError(f"{sum(none)} of {len(table)} {split} rows have no image ({how}): ids {ids}")
-    table["path"] = pd.Series([own[0] for own in images], index=table.index, dtype=object)
+    paths = pd.DataFrame({"path": [own[0] for own in images]}, index=table.index, dtype=object)
     if max(map(len, images), default=0) > 1:
-        table[PATHS] = pd.Series(list(map(tuple, images)), index=table.index, dtype=object)
-    return f"{how}, {_told([len(own) for own in images])}"
+        paths[PATHS] = pd.Series(list(map(tuple, images)), index=table.index, dtype=object)
+    return paths, f"{how}, {_told([len(own) for own in images])}"
 
 
 def names_several(path: str | list[str]) -> bool:

@@ -8,8 +8,9 @@ import pandas as pd
 from comp.errors import CompError
 from comp.files.tables import read_table
 from comp.vision.data.find_images import image_files
+from comp.vision.data.own_columns import set_aside
 from comp.vision.data.pixel_table import PIXELS, PixelColumns, pixel_files
-from comp.vision.data.several import put_images
+from comp.vision.data.several import find_all_images
 from comp.vision.data.sources import rows_of, split_column
 from comp.vision.schema import Data
 
@@ -74,18 +75,21 @@ class TableOfImages:
     def find_images(self, data: Data, split: str, path: str | list[str], id_column: str) -> str:
         """Gives the table its `id` and the images of its rows; where both were found, in words.
 
+        Its own columns that are called as ours are step aside (`comp.vision.data.own_columns`).
+
         Raises:
             CompError: images are missing, or what stands in the table is none.
         """
         if self.columns is not None and self.are_images:
             files, how = pixel_files(self.source, self.columns, Path(data.work or data.root) / "cache")
-            self.table["path"] = pd.Series(files, dtype=object)[self.table.index]
+            images = pd.DataFrame({"path": pd.Series(files, dtype=object)[self.table.index]})
         else:
             try:
-                how = put_images(self.table, Path(data.root), split, path, id_column)
+                images, how = find_all_images(self.table, Path(data.root), split, path, id_column)
             except CompError as error:
                 if self.columns is None:
                     raise
                 raise CompError(f"{error}; or data.path={PIXELS}, for those in {self.columns.told}") from None
-        self.table["id"] = self.table[id_column]
+        ids = self.table[id_column]
+        self.table = pd.concat([set_aside(self.table, id_column).assign(id=ids), images], axis=1)
         return f"ids in {id_column!r}, images at {how}"

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from comp.tables import Tables
+from comp.vision.data.own_columns import users_name
 from comp.vision.data.paths import PATHS
 
 GROUPS = {
@@ -32,14 +33,14 @@ def group_hint(tables: Tables, n_folds: int, near: np.ndarray) -> str | None:
     labels = {*tables.targets.truth_columns, *NO_GROUPS}
     found = {str(column): train[column].astype(str).str.strip() for column in train.columns if column not in labels}
     repeated = {column: values for column, values in found.items() if _repeats(values, n_folds)}
-    named = [column for column in repeated if _is_called_a_group(column)]
+    named = [column for column in repeated if _is_called_a_group(users_name(column))]
     within = [column for column, values in repeated.items() if _holds_duplicates(values, near)]
     if not (named or within):
         return None
     column = min(named or within, key=lambda each: repeated[each].nunique())  # a patient has several studies
     values = repeated[column]
     count = f"{values[values != ''].nunique()} values on {(values != '').sum()} rows"
-    name = column.removeprefix("column ")  # as read.py calls one that nobody asked for
+    name = users_name(column)
     why = f"{name!r} has {count}" if named else f"near-duplicates share their {name!r}, which has {count}"
     return f"{why}: if rows of one value belong together, set data.group={name}"
 

@@ -8,6 +8,7 @@ import pandas as pd
 from comp.config.load import changed
 from comp.errors import CompError, shown
 from comp.tables import Tables, Targets
+from comp.vision.data.own_columns import own_column, users_names
 from comp.vision.data.read import read_all, read_labels
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates
@@ -103,8 +104,8 @@ def parents_of(table: pd.DataFrame, column: str, train: pd.DataFrame) -> pd.Seri
     """
     if column == "auto":
         column = next((name for name in table.columns if str(name).strip().lower() in PARENTS), "")
-    elif column not in table.columns:
-        raise CompError(f"synth.parent={column}: no such column; there are {shown(table.columns, 12)}")
+    elif own_column(table, column) not in table.columns:
+        raise CompError(f"synth.parent={column}: no such column; there are {shown(users_names(table), 12)}")
     if not column:
         return pd.Series("", index=table.index, dtype=object)
     known: dict[str, str | None] = {}
@@ -113,7 +114,7 @@ def parents_of(table: pd.DataFrame, column: str, train: pd.DataFrame) -> pd.Seri
         alone = ~spelled.duplicated(keep=False)
         known |= dict(zip(spelled[alone], train["id"][alone], strict=True))
     known |= {"": "", **dict(zip(train["id"], train["id"], strict=True))}
-    values = table[column].str.strip().str.replace("\\", "/")
+    values = table[own_column(table, column)].str.strip().str.replace("\\", "/")
     direct, by_name = values.map(known.get), values.map(lambda value: known.get(Path(value).name))
     found = direct.where(direct.notna(), by_name)
     if found.isna().all():
