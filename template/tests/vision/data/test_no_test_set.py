@@ -2,10 +2,12 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 from support import for_a_release
 
 from comp.runs.predictions import read_predictions
+from comp.vision.data.read import read_tables
 
 
 @pytest.fixture
@@ -22,7 +24,10 @@ def test_the_error_names_the_way(training_alone, configure, comp):
 
 @pytest.mark.parametrize("cache", ["auto", for_a_release("false")])
 def test_it_trains_and_reports_and_has_nothing_to_submit(cache, training_alone, configure, comp, repo):
-    configure(data={"test": None, "cache": cache}, predict={"views": ["identity", "hflip"]})
+    table = pd.read_csv(training_alone / "train.csv", dtype=str)
+    table.assign(age=table.index).to_csv(training_alone / "train.csv", index=False)
+    data = {"test": None, "cache": cache, "target": "label"}
+    configure(data=data, model={"metadata": ["age"]}, predict={"views": ["identity", "hflip"]})
     for step in ("split", "train", "predict", "report"):
         status, _, err = comp(step)
         assert status == 0, err
@@ -32,7 +37,9 @@ def test_it_trains_and_reports_and_has_nothing_to_submit(cache, training_alone, 
 
 
 def test_golden_rows_are_predicted_and_scored(training_alone, configure, comp, repo):
-    configure(data={"test": None}, golden={"per_class": 4, "most": 0.5})
+    table = pd.read_csv(training_alone / "train.csv", dtype=str)
+    table.assign(age=table.index).to_csv(training_alone / "train.csv", index=False)
+    config = configure(data={"test": None, "target": "label"}, golden={"per_class": 4, "most": 0.5})
     for step in ("golden", "split", "train", "evaluate", "pseudo"):
         status, out, err = comp(step)
         assert status == 0, err
@@ -41,6 +48,9 @@ def test_golden_rows_are_predicted_and_scored(training_alone, configure, comp, r
     assert len(ids) == 12
     assert ids.str.startswith("golden:").all()
     assert "nothing to submit" in comp("submit")[1]
+    ages = dict(zip("golden:" + table["id"], table.index.astype(str), strict=True))
+    golden = read_tables(config.data).test
+    assert golden["age"].tolist() == [ages[name] for name in golden["id"]]
 
 
 def test_ensembles_work_without_test_rows(training_alone, configure, comp, repo):

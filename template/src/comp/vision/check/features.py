@@ -78,7 +78,7 @@ def columns(seen: Seen) -> list[Feature]:
     without = {*RESERVED, *seen.tables.targets.truth_columns, *asked}
     same_as_id = [name for name in train if name not in without and (train[name].astype(str) == train["id"]).all()]
     names = [str(name) for name in train if name not in {*without, *same_as_id}]
-    return [_column(name, train[name], test.get(name)) for name in names]
+    return [_column(name, train[name], test.get(name) if len(test) else None) for name in names]
 
 
 def _column(name: str, train: pd.Series, test: pd.Series | None) -> Feature:

@@ -45,7 +45,11 @@ def read_all(data: Data) -> Tables:
     sample, line = read_sample(data)
     notes.append(line)
     train, targets, id_column = _read_labeled(data, sample, notes)
-    test = _read_test(data, Path(data.root), sample, id_column, notes)
+    if data.test is None:
+        test = train.iloc[:0].drop(columns=[*targets.truth_columns, "group", "time"], errors="ignore")
+        notes.append("test    none (data.test=null): there is nothing to submit")
+    else:
+        test = _read_test(data, Path(data.root), sample, id_column, notes)
     refuse_duplicates(test["id"], "test", EACH_ONCE)
     in_both(train, test)
     return Tables(train, test.reset_index(drop=True), sample, targets, notes)
@@ -146,9 +150,6 @@ def _read_class_folders(folder: Path) -> pd.DataFrame:
 
 
 def _read_test(data: Data, root: Path, sample: pd.DataFrame | None, id_column: str, notes: list[str]) -> pd.DataFrame:
-    if data.test is None:
-        notes.append("test    none (data.test=null): there is nothing to submit")
-        return pd.DataFrame({"id": [], "path": []}, dtype=object)
     source = test_source(data, root)
     if source is not None and source.is_dir():
         if sample is None or not names_several(_test_path(data, sample)):
