@@ -41,9 +41,16 @@ def test_an_encoder_from_a_checkpoint_encodes_the_same():
     np.testing.assert_array_equal(again.encode(TRAIN), encoder.encode(TRAIN))
 
 
-def test_a_constant_column_is_no_division_by_zero():
-    table = pd.DataFrame({"same": ["5", "5"]})
-    assert np.isfinite(MetadataEncoder.fitted(table).encode(table)).all()
+@pytest.mark.parametrize("values", [["5"] * 2, ["0"] * 2, ["0.1"] * 1000, ["0.3", "0.30000000000000004"]])
+def test_a_constant_column_has_no_spread(values):
+    encoder = MetadataEncoder.fitted(pd.DataFrame({"same": values}))
+    assert encoder.columns[0].std == 1
+    assert np.abs(encoder.encode(pd.DataFrame({"same": [*values, "6"]}))).max() <= 6
+
+
+def test_a_spread_that_is_small_beside_the_numbers_is_one():
+    nanoseconds = pd.DataFrame({"taken": ["1700000000000000000", "1700000001000000000"]})
+    assert MetadataEncoder.fitted(nanoseconds).encode(nanoseconds)[:, 0].tolist() == [-1, 1]
 
 
 def test_size_and_alpha_are_read_from_the_files(tmp_path):

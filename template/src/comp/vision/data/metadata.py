@@ -14,6 +14,7 @@ from comp.vision.data.own_columns import own_column, users_names
 from comp.vision.pixels.image_file import BadImage, read
 
 IMAGE_FACTS = ("height", "width", "has_alpha")  # read from the files; a column of the table that is called so wins
+ROUNDING = 1e-14  # share of the largest number; by less, numbers do not differ
 MISSING = {"", "na", "nan", "null", "none", "n/a"}
 
 
@@ -108,8 +109,8 @@ def _fitted_column(values: pd.Series) -> Column:
     numbers = numbers_of(values)
     known = numbers[~np.isnan(numbers)]
     if len(known) and len(known) == int((~is_missing(values)).sum()):
-        std = float(known.std())
-        return Column(str(values.name), mean=float(known.mean()), std=std if std > 0 else 1.0)
+        differ = np.ptp(known) > ROUNDING * np.abs(known).max()
+        return Column(str(values.name), mean=float(known.mean()), std=float(known.std()) if differ else 1.0)
     present = values[~is_missing(values)].astype(str)
     return Column(str(values.name), categories=tuple(sorted(present.unique())))
 
