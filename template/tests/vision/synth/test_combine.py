@@ -12,6 +12,7 @@ from comp.runs.predictions import read_oof, read_predictions
 from comp.vision.data.combined import combined_path
 from comp.vision.data.competition import open_competition
 from comp.vision.folds.fold import Fold
+from comp.vision.synth.guard import AGAIN
 from comp.vision.training.augmented import augmented
 from comp.vision.training.synthetic_rows import with_synthetic
 
@@ -111,6 +112,19 @@ def test_generated_images_of_another_fold_split_or_golden_set_are_refused(unbala
     for step in ("split", "synth guard", "synth combine", "golden", "split --force"):
         assert comp(*step.split())[0] == 0
     assert "was made for another golden set or for other folds" in comp("synth", "train")[2]
+    assert f"golden rows than there are now: {AGAIN}" in comp("synth", "combine")[2]
+
+
+def test_verdicts_on_other_labels_settings_or_images_are_refused(unbalanced, configure, comp, repo):
+    configure(synth=SYNTH)
+    for step in ("split", "synth guard", "synth combine synth.amount=all"):
+        assert comp(*step.split())[0] == 0
+    assert AGAIN in comp("synth", "combine", "synth.map.green=red")[2]
+    made = repo / "made" / "made.csv"
+    made.write_text(made.read_text().replace("g000.png,green", "g000.png,red"))
+    assert "kept" not in comp("synth", "guard")[1]
+    (repo / "made" / "g000.png").write_bytes(b"another picture")
+    assert AGAIN in comp("synth", "combine")[2]
 
 
 def test_an_edited_file_of_rows_is_refused(unbalanced, configure, comp):

@@ -10,7 +10,7 @@ from comp.vision.data.combined import combined_path, joins, write_combined
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.schema import ImageConfig
 from comp.vision.synth.generated import on_classes, settings_of
-from comp.vision.synth.guard import read_synthetic, synthetic_path
+from comp.vision.synth.guard import verdicts
 from comp.vision.synth.plan import counted, labels_of, lacking
 
 
@@ -18,12 +18,12 @@ def combine(config: ImageConfig) -> Path:
     """Writes `combined.csv`: every image that some model learns from, and which folds' models those are.
 
     Raises:
-        CompError: the guard has not been asked, or a label is no class.
+        CompError: the guard has not been asked, or of something else than is there now; or a label is no class.
     """
     settings = settings_of(config)
     competition = open_competition(config, quiet=True)
     tables = competition.tables
-    table, _ = read_synthetic(synthetic_path(config))
+    table = verdicts(config, competition)
     table = table[table["gate"] == ""].reset_index(drop=True)
     table["target"] = on_classes(table["label"], settings.map, tables.targets)
     if settings.amount == "balance":

@@ -35,14 +35,14 @@ def guard(config: ImageConfig, force: bool = False) -> Path:
     Raises:
         CompError: labels are no classes, the run that judges is not trained, or a gate needs what is not installed.
     """
-    settings = settings_of(config)
+    settings_of(config)  # refuses at once
     folder = synth_folder(config)
     competition = open_competition(config)
     refuse_kind("comp synth", competition.tables.targets)
     refuse_several(competition.tables.train, "comp synth")
     table, notes = read_generated(config, competition.tables)
     print("\n".join(notes))
-    made_of = digest([settings.model_dump(mode="json"), states(table["path"].tolist()), _behind(config, competition)])
+    made_of = _made_of(config, competition, table)
     path = synthetic_path(config)
     if not force and path.is_file() and made_of in read_synthetic(path)[1]:
         table = read_synthetic(path)[0]
@@ -82,8 +82,28 @@ def read_synthetic(path: Path) -> tuple[pd.DataFrame, str]:
     return table, made_of
 
 
+def verdicts(config: ImageConfig, competition: Competition) -> pd.DataFrame:
+    """As `read_synthetic`.
+
+    Raises:
+        CompError: there are none, they were edited, or something behind them changed.
+    """
+    path = synthetic_path(config)
+    table, made_of = read_synthetic(path)
+    if _made_of(config, competition, table) not in made_of:
+        raise CompError(f"{path} was made of other images, settings, folds or golden rows than there are now: {AGAIN}")
+    return table
+
+
+def _made_of(config: ImageConfig, competition: Competition, table: pd.DataFrame) -> str:
+    """Names all that verdicts on the generated images `table` depend on."""
+    settings = settings_of(config).model_dump(mode="json", exclude={"amount"})  # for comp synth combine
+    declared = table[["label", "parent"]].to_numpy().tolist()
+    return digest([settings, states(table["path"].tolist()), declared, _behind(config, competition)])
+
+
 def _behind(config: ImageConfig, competition: Competition) -> list[object]:
-    """What else the verdicts depend on: folds, golden set, the models that judge."""
+    """What they depend on besides the images: folds, golden set, the models that judge."""
     tables, judge = competition.tables, settings_of(config).classifier
     golden = tables.golden.digest if tables.golden else None
     weights = []
