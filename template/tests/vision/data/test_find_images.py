@@ -1,5 +1,6 @@
 """Tables that spell their images in another way than the files are called: what is understood, and what is refused."""
 
+import os
 import random
 import shlex
 import unicodedata
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from comp.config import load_config
 from comp.errors import CompError
-from comp.vision.data.find_images import HINT, find_images
+from comp.vision.data.find_images import HINT, find_images, image_files
 from comp.vision.data.spelling import cleaned, folded
 from comp.vision.data.whereabouts import COMPARED, nearest
 
@@ -180,6 +181,20 @@ def test_ids_that_are_right_by_chance_do_not_hide_a_column_of_paths(data):
     )
     found = find_images(table, root, "train", "auto", "id")
     assert [path.replace("\\", "/") for path in found.paths] == [(root / "train" / name).as_posix() for name in names]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_folders_may_be_links_and_none_is_read_twice(data, tmp_path):
+    root = data("train/a/1.png")
+    for folder in ("b", "again"):
+        path = tmp_path / "elsewhere" / folder / "2.png"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    links = {"train/b": "elsewhere/b", "zz": "elsewhere/again", "again": "elsewhere/again", "A": root / "train"}
+    for name, place in {**links, "train/b/up": root, "gone": "nowhere"}.items():
+        (root / name).symlink_to(tmp_path / place)
+    assert image_files(root) == ["again/2.png", "train/a/1.png", "train/b/2.png"]
+    assert find(root, ["a/1.png", "b/2.png"])[0] == ["train/a/1.png", "train/b/2.png"]
 
 
 def test_where_nothing_is_found_the_error_shows_the_value_and_the_nearest_file(data):

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,24 @@ class Found:
 def image_files(folder: Path) -> list[str]:
     """All images below `folder`, relative to it with forward slashes, sorted; what systems hide there is none."""
     found = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in _walked(folder):
         folders[:] = sorted(name for name in folders if not name.startswith((".", OF_TABLES)) and name != "__MACOSX")
         inside = "".join(f"{part}/" for part in Path(place).relative_to(folder).parts)
         found += [inside + name for name in files if _is_shown(name)]
     return sorted(found)
+
+
+def _walked(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk`; then into the folders that are links, none of which is another that was seen."""
+    starts, seen = [folder], set[str]()
+    for start in starts:
+        for place, folders, files in os.walk(start):
+            if (real := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            yield place, folders, files
+            starts += [path for name in folders if (path := Path(place, name)).is_symlink()]
 
 
 def _is_shown(name: str) -> bool:
@@ -175,7 +189,7 @@ def _anywhere(
 def no_images(root: Path) -> str:
     """What to say where there are none below `root`: what else is there."""
     kinds: Counter[str] = Counter()
-    for _, folders, files in os.walk(root):
+    for _, folders, files in _walked(root):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in {"__MACOSX", "cache"}]
         kinds.update(suffix_of(name).lower() for name in files if not name.startswith("."))
     others = ", ".join(f"{count} files end with {suffix}" for suffix, count in kinds.most_common(3) if suffix)
