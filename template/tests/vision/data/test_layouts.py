@@ -110,6 +110,19 @@ def test_the_only_table_is_named_in_the_line_that_leads_on(files):
     assert "set data.train=faces.csv, or" in refusal()
 
 
+@pytest.mark.parametrize("name", ["sample_submission.csv", "sampleSubmission.csv", "stage1_Sample-Submission.csv"])
+def test_other_tables_of_samples_are_no_sample_submission(files, name):
+    files(PLAIN | {"samples.csv": TRAIN, "image_samples.csv": TEST, name: SAMPLE})
+    assert name in told(read(train="samples.csv"), "sample")
+
+
+def test_a_training_table_of_samples_is_no_sample_submission(files):
+    files(PLAIN | {"samples.csv": TRAIN})
+    tables = read(train="samples.csv")
+    assert tables.sample is None
+    assert list(tables.train["target"]) == ["cat", "dog", "cat"]
+
+
 def test_data_one_folder_deeper_is_followed_and_told(files, repo):
     files({f"comp/{name}": content for name, content in (PLAIN | {"train.csv": TRAIN, "test.csv": TEST}).items()})
     files({"__MACOSX/train.csv": "x", "cache/x.bin": "", "demo/train.csv": TRAIN})

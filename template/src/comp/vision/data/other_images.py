@@ -11,8 +11,8 @@ from comp.tables import refuse_duplicates
 from comp.vision.data.find_images import image_files
 from comp.vision.data.metadata import IMAGE_FACTS
 from comp.vision.data.read import find_test_images
-from comp.vision.data.sample_submission import read_sample
-from comp.vision.data.sources import test_source
+from comp.vision.data.sample_submission import read_sample, sample_file
+from comp.vision.data.sources import settled_root, test_source
 from comp.vision.data.spelling import is_image
 from comp.vision.data.table_of_images import TableOfImages
 from comp.vision.schema import Data
@@ -39,13 +39,15 @@ def read_other_images(source: Path, data: Data, own_ids: Sequence[str] = ()) -> 
     Raises:
         CompError: there is no such folder or table, it has no images, or an id appears twice.
     """
+    data = settled_root(data)[0] if data.reader == "auto" else data
     if source.is_dir():
         return _of_folder(source, own_ids or _asked_for(source, data))
     if not source.is_file():
         raise CompError(f"{source} is not there: --images names a folder of images, or a table of them (CSV, parquet)")
+    sample = _sample(data, source)
     data = data.model_copy(update={"root": str(_root_of(source, data))})
     read = TableOfImages.read(data, source, data.path if data.test_path == "auto" else data.test_path)
-    id_column, how = find_test_images(data, read, _sample(data))
+    id_column, how = find_test_images(data, read, sample)
     refuse_duplicates(read.table["id"], str(source))
     return OtherImages(source, read.table, id_column, f"{len(read.table)} rows of {source}; {how}")
 
@@ -84,13 +86,14 @@ def _asked_for(folder: Path, data: Data) -> list[str]:
     """The ids of the sample submission, if `folder` is the competition's own test folder."""
     root = Path(data.root)
     own = test_source(data, root) if data.reader == "auto" and data.test is not None and root.is_dir() else None
-    sample = _sample(data) if own is not None and own.resolve() == folder.resolve() else None
+    sample = _sample(data, folder) if own is not None and own.resolve() == folder.resolve() else None
     return [] if sample is None else sample.iloc[:, 0].tolist()
 
 
-def _sample(data: Data) -> pd.DataFrame | None:
-    """The sample submission where it is at hand; it shows what the competition calls its ids."""
-    there = data.sample_submission == "auto" or (Path(data.root) / data.sample_submission).is_file()
+def _sample(data: Data, source: Path) -> pd.DataFrame | None:
+    """The sample submission where it is at hand, and is not `source`; it shows what the competition calls its ids."""
+    path = sample_file(data)
+    there = path is not None and path.is_file() and path.resolve() != source.resolve()
     return read_sample(data)[0] if there else None
 
 

@@ -1,5 +1,6 @@
 """The sample submission: what the host wants to be given."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +17,14 @@ def sample_file(data: Data) -> Path | None:
     root = Path((settled_root(data)[0] if data.reader == "auto" else data).root)
     if data.sample_submission != "auto":
         return root / data.sample_submission
+    others = {root / str(data.train), root / str(data.test)}
     here = [path for path in tables_in(root) if "sample" in path.name.lower()] if root.is_dir() else []
-    return here[0] if here else None
+    return min((path for path in here if path not in others), key=_is_called_otherwise, default=None)
+
+
+def _is_called_otherwise(path: Path) -> bool:
+    """Than a sample submission in any spelling: samples of another kind come after it."""
+    return "samplesubmission" not in re.sub("[^a-z]", "", path.name.lower())
 
 
 def read_sample(data: Data) -> tuple[pd.DataFrame | None, str]:
