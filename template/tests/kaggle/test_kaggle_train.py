@@ -211,7 +211,7 @@ def test_what_is_wrong_is_one_line(state, cloud, output, monkeypatch):
         assert "is not below this folder" in refusal(output, "model.weights=/elsewhere/w.safetensors")
         assert "model.backbone=" in refusal(output, f"model.backbone={Path('data').resolve()}")
     Path("conf/mine.yaml").write_text(f"# {KEY}\n", encoding="utf-8")
-    assert "conf/mine.yaml would take a token or a key of yours along" in refusal(output)
+    assert "'conf/mine.yaml' would take a token or a key of yours along" in refusal(output)
     Path("conf/mine.yaml").unlink()
     assert state.asked == []
     cloud.refuses_dataset = "The title is already in use by another dataset"

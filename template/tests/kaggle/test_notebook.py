@@ -1,15 +1,17 @@
-"""Notebooks as files, and the cell that finds its inputs."""
+"""Notebooks as files, the cell that finds its inputs, and the one that installs what is missing."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 
 from comp.kaggle.notebook import FIND, INPUT, WORKING, code, markdown, notebook
+from comp.kaggle.training.cells import PACKAGES, PREPARE
 
 LAYOUTS = {
     "flat": ("digits", "digits-code"),
@@ -53,6 +55,20 @@ def test_what_is_missing_or_there_twice_is_named():
         "/", os.sep
     )
     assert found("q.json").startswith("the package is not below input: no folder has q.json")
+
+
+@pytest.mark.parametrize(
+    ("extra", "installed"),
+    [("", []), ("[project.optional-dependencies]\nmine = ['json>=1', 'not-there.yet>=2']\n", ["not-there.yet>=2"])],
+)
+def test_a_training_gets_what_is_missing_of_its_own_packages_too(extra, installed):
+    Path("pyproject.toml").write_text(f"[project]\ndependencies = ['sys']\n{extra}", encoding="utf-8")
+    calls = []
+    imports = "\n".join(line for line in PREPARE.splitlines() if line.startswith(("import ", "from ")))
+    names = {"HERE": Path()}
+    exec(imports, names)
+    exec(PACKAGES, names | {"subprocess": SimpleNamespace(run=lambda words, check: calls.append(words))})
+    assert [word for words in calls for word in words[words.index("--no-deps") + 1 :]] == installed
 
 
 def test_a_notebook_is_the_same_each_time_and_holds_no_output():

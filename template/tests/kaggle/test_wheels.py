@@ -7,9 +7,10 @@ import pytest
 
 from comp.config.common import Kaggle
 from comp.errors import CompError
-from comp.kaggle.packing.code import Code, code_of
+from comp.kaggle.packing import code as packed_code
+from comp.kaggle.packing.code import Code, code_of, source_files
 from comp.kaggle.packing.wheels import Import, check_closure, fetch, imports_of
-from comp.kaggle.secrets import holds_secret
+from comp.kaggle.secrets import holds_secret, refuse_secrets
 
 
 def wheel(folder, name, version="1.0", needs=(), python=">=3.9"):
@@ -85,6 +86,16 @@ def test_code_goes_along_as_far_as_it_is_imported():
     assert "src/ has no module comp.nowhere" in refused(code_of, ["comp.nowhere"])
 
 
+def test_packages_of_ones_own_go_along_with_their_data(monkeypatch):
+    names = "comp/__init__.py", "comp/custom.py", "mine/__init__.py", "mine/words.txt", "other/__init__.py", "one.py"
+    for name in (*names, "mine/__pycache__/x.pyc", "it.egg-info/PKG-INFO", "notes.md"):
+        (Path("src") / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path("src") / name).write_text("import mine\n" if name == "comp/custom.py" else "", encoding="utf-8")
+    monkeypatch.setattr(packed_code, "SOURCE", Path("src"))
+    assert set(source_files()) == set(names)  # a training's, which may import any of them
+    assert set(code_of(["comp.custom"]).files) == set(names[:4])  # a package's
+
+
 def test_credentials_are_found_in_text(monkeypatch):
     monkeypatch.setenv("KAGGLE_KEY", "f00dfeedf00dfeed")
     monkeypatch.setenv("HF_TOKEN", "hf_planted")
@@ -92,3 +103,15 @@ def test_credentials_are_found_in_text(monkeypatch):
     assert holds_secret("hf_planted")
     assert holds_secret("KGAT_0123456789")
     assert not holds_secret("kaggle.owner=somebody")
+
+
+def test_any_file_of_text_is_searched_for_credentials(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    Path("conf").mkdir()
+    Path("conf/weights.bin").write_bytes(b"\0" + b"0123456789abcdef")
+    refuse_secrets(Path("conf"))
+    for name in ("job.sh", "notes", "page.md"):
+        path = Path("conf") / name
+        path.write_text("export WANDB_API_KEY=0123456789abcdef", encoding="utf-8")
+        assert f"'{name}' would take a token or a key of yours along" in refused(refuse_secrets, Path("conf"))
+        path.unlink()

@@ -5,12 +5,15 @@ import os
 import re
 from pathlib import Path
 
+from comp.errors import CompError, shown
+
 FILES = ("kaggle.json", "access_token", "access_token.txt", "credentials.json")
 SHORTEST = 6  # letters: what is shorter is no secret, and hiding it would spoil other words
+BEGINNING = 8192  # bytes of a file that show whether it is text
 OF_OTHERS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
-OWN_FORM = re.compile(r"\bKGAT_\w{8,}")  # a token of Kaggle's
+OWN_FORM = re.compile(r"\bKGAT_\w+")  # a token of Kaggle's
 # What a URL is signed with, what a header logs in with, and Kaggle's own tokens.
-FORMS = re.compile(r"(?<=\?)[\w%&=.~+/:;,-]{8,}|(?<=Bearer )\S+|(?<=Basic )\S+|\bKGAT_\w+")
+FORMS = re.compile(r"(?<=\?)[\w%&=.~+/:;,-]{8,}|(?<=Bearer )\S+|(?<=Basic )\S+|" + OWN_FORM.pattern)
 
 
 def scrubbed(text: str) -> str:
@@ -24,6 +27,21 @@ def holds_secret(text: str) -> bool:
     """Whether `text` has a credential of this user, of Kaggle's or of the hub that weights come from, or looks so."""
     others = {value for name in OF_OTHERS if len(value := os.environ.get(name, "")) >= SHORTEST}
     return any(secret in text for secret in _known() | others) or bool(OWN_FORM.search(text))
+
+
+def refuse_secrets(folder: Path) -> None:
+    """Raises: CompError, where a file of text below `folder`, all of which is to go to Kaggle, holds a credential."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and holds_secret(_text_of(path))]
+    if files:
+        names = shown(path.relative_to(folder).as_posix() for path in files)
+        raise CompError(f"{names} would take a token or a key of yours along to Kaggle: take it out of the original")
+
+
+def _text_of(path: Path) -> str:
+    """What a file of text says; of weights, pictures and archives, which have a zero byte early, nothing."""
+    with path.open("rb") as file:
+        start = file.read(BEGINNING)
+        return "" if b"\0" in start else (start + file.read()).decode("utf-8", errors="replace")
 
 
 def _known() -> set[str]:

@@ -64,7 +64,7 @@ def test_what_would_fail_on_kaggle_is_refused_before(package, monkeypatch):
     config = Path("runs/small/config.yaml")
     text = config.read_text(encoding="utf-8")
     config.write_text(f"# f00dfeedf00dfeed\n{text}", encoding="utf-8")
-    assert "would hold a token or a key of yours" in package()[2]
+    assert "would take a token or a key of yours along" in package()[2]
     assert not list(Path("kaggle/small").iterdir())
     config.write_text(text, encoding="utf-8")
     Path("runs/small/fold1/best.safetensors").unlink()

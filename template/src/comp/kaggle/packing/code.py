@@ -11,6 +11,7 @@ from comp.errors import CompError
 
 SOURCE = Path(__file__).resolve().parents[3]  # src/
 NAMED = re.compile(r"(comp(?:\.\w+)+)(?::\w+)?")  # a module in a text, with or without what it has
+NOT_PACKED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 RECORDS = "comp.tasks"  # they name what carries out every command
 
 
@@ -48,11 +49,22 @@ def code_of(modules: list[str]) -> Code:
                 place = path.relative_to(SOURCE).as_posix()
                 code.files[place] = path
                 waiting += [(f"src/{place}", *found) for found in _imports(path, module)]
-    for root in {name.partition("/")[0] for name in code.files} - {"comp"}:  # the user's own packages, with their data
-        found = [path for path in sorted((SOURCE / root).rglob("*")) if path.is_file()]
-        code.files |= {path.relative_to(SOURCE).as_posix(): path for path in found if "__pycache__" not in path.parts}
+    own = {name.partition("/")[0] for name in code.files} - {"comp"}  # the user's packages, with their data
+    code.files |= {name: path for name, path in source_files().items() if name.partition("/")[0] in own}
     code.late = {name: where for name, where in code.late.items() if name not in code.imports}
     return code
+
+
+def source_files() -> dict[str, Path]:
+    """All of `comp` and of the user's own modules and packages beside it, by their names below `src/`."""
+    files = {path.relative_to(SOURCE).as_posix(): path for path in files_below(SOURCE)}
+    return {name: path for name, path in files.items() if name.partition("/")[0].removesuffix(".py").isidentifier()}
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files, but for what programs leave behind."""
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [path for path in found if not NOT_PACKED.intersection(path.relative_to(folder).parts)]
 
 
 def _is_own(root: str) -> bool:

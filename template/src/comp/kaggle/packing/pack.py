@@ -8,7 +8,7 @@ from typing import Any
 
 from comp.config import Experiment, to_yaml
 from comp.config.load import changed, modules_of
-from comp.errors import CompError, shown
+from comp.errors import CompError
 from comp.files import beside, write_json, write_text
 from comp.kaggle.client import competition
 from comp.kaggle.metadata import (
@@ -25,14 +25,13 @@ from comp.kaggle.packing.cells import package_notebook
 from comp.kaggle.packing.code import code_of
 from comp.kaggle.packing.needs import Needs, Part
 from comp.kaggle.packing.wheels import Import, check_closure, fetch, imports_of
-from comp.kaggle.secrets import holds_secret
+from comp.kaggle.secrets import refuse_secrets
 
 PACKAGES = Path("kaggle")
 NOTEBOOK = "submission.ipynb"
 SUBTITLE = "Code, weights and wheels of a run, for one notebook"
 OF_A_RUN = ("config.yaml", "made_with.json", "metrics.json")
 OF_A_FOLD = ("best.safetensors", "metrics.json")
-BINARY = {".safetensors", ".whl", ".parquet"}
 GB = 1e9
 
 
@@ -87,7 +86,7 @@ def pack(config: Experiment, needs: Needs) -> Package:
             dataset_metadata(user, package.dataset_slug, title_of(package.dataset_slug), SUBTITLE),
         )
         _write_notebook(building / "notebook", package, config)
-        _refuse_secrets(building)
+        refuse_secrets(building)
         _refuse_large(dataset, config.kaggle.dataset_gb)
         for folder in (package.dataset, package.notebook):
             shutil.rmtree(folder, ignore_errors=True)
@@ -151,18 +150,6 @@ def _write_notebook(folder: Path, package: Package, config: Experiment) -> None:
     write_text(folder / NOTEBOOK, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     sources = Sources((package.competition,), (address,))
     write_json(folder / "kernel-metadata.json", kernel_metadata(package.owner, slug, title_of(slug), NOTEBOOK, sources))
-
-
-def _refuse_secrets(folder: Path) -> None:
-    """Raises: CompError: a file of text holds a credential of the user's."""
-    texts = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix not in BINARY]
-    found = [
-        path.relative_to(folder).as_posix()
-        for path in texts
-        if holds_secret(path.read_text(encoding="utf-8", errors="replace"))
-    ]
-    if found:
-        raise CompError(f"{shown(found)} would hold a token or a key of yours: take it out of the file it comes from")
 
 
 def _refuse_large(dataset: Path, most_gb: float) -> None:

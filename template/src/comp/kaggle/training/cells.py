@@ -70,8 +70,9 @@ MODULES = {"iterative-stratification": "iterstrat", "opencv-python-headless": "c
            "scikit-learn": "sklearn"}
 needed = []
 if (HERE / "pyproject.toml").is_file():
-    needed = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-names = {each: re.match(r"[\\w.-]+", each)[0] for each in needed}
+    project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = project["dependencies"] + project.get("optional-dependencies", {}).get("mine", [])
+names = {each: re.match(r"[\\w-]+", each)[0] for each in needed}
 missing = [each for each, name in names.items() if find_spec(MODULES.get(name, name.replace("-", "_"))) is None]
 print("missing here:", *(missing or ["nothing"]))
 if missing:

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import comp
 from comp.config import Experiment
 from comp.config.load import members_of
 from comp.errors import CompError
 from comp.files import digest, file_digest, write_json
 from comp.folds import digest_in, folds_path
-from comp.kaggle.secrets import holds_secret
+from comp.kaggle.packing.code import files_below, source_files
+from comp.kaggle.secrets import refuse_secrets
 
 MARKER = "comp-code.json"  # at its top, with the digest of all files: the notebook finds it by this name
 INSIDE = "code"  # the folder that Kaggle's client packs; what lies loose would be taken apart from it
 WORK = "work"  # in it: what stands beside the images, and decides which rows are whose
-TEXTS = {".py", ".yaml", ".yml", ".toml", ".json", ".txt", ".csv", ".html"}
-NOT_PACKED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 TOP = ("pyproject.toml", ".copier-answers.yml")  # which packages it needs, and which version of the template it is
 
 
@@ -44,9 +42,8 @@ def pack(config: Experiment, folder: Path) -> Packed:
         place = folder / INSIDE / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
-        if place.suffix in TEXTS and holds_secret(place.read_text(encoding="utf-8", errors="replace")):
-            raise CompError(f"{source} would take a token or a key of yours along to Kaggle: take it out of it")
         lines.append(f"{name} {file_digest(place)}")
+    refuse_secrets(folder / INSIDE)
     whole, code = digest(lines), digest([line for line in lines if not line.startswith(f"{WORK}/")])
     write_json(folder / MARKER, {"digest": whole})
     path = folds_path(config)
@@ -55,12 +52,9 @@ def pack(config: Experiment, folder: Path) -> Packed:
 
 def _files(config: Experiment) -> Iterator[tuple[str, Path]]:
     """Each file by its name in the dataset, and where it is."""
-    package = Path(comp.__file__).resolve().parent
-    for top, inside in ((package, "src/comp"), (Path("conf"), "conf")):
-        for path in top.rglob("*"):
-            if path.is_file() and not NOT_PACKED.intersection(path.parts):
-                yield f"{inside}/{path.relative_to(top).as_posix()}", path
-    for path in (*map(Path, TOP), *_models(config)):
+    for name, path in source_files().items():
+        yield f"src/{name}", path
+    for path in (*files_below(Path("conf")), *map(Path, TOP), *_models(config)):
         if path.is_file():
             yield path.as_posix(), path
     for name in ("folds.csv", "golden.csv"):
