@@ -105,7 +105,7 @@ def test_a_session_that_is_cut_goes_on_in_the_next_to_the_bits_of_one_machine(st
     assert (first["machineShape"], first["slug"]) == ("NvidiaTeslaT4", KERNEL)
     assert first["sessionTimeoutSeconds"] == 11.5 * 3600 + sessions.RESERVE_S
     assert len(cloud.datasets[f"{USER}/{SLUG}-code"]) == 1  # the code has not changed in between
-    written = json.loads(Path("kaggle/train/train.ipynb").read_text("utf-8"))
+    written = json.loads(Path("kaggle/train/small/train.ipynb").read_text("utf-8"))
     assert json.loads(last["text"])["cells"][-1]["source"] == "".join(written["cells"][-1]["source"])
 
     output()

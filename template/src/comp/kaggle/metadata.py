@@ -57,15 +57,23 @@ def owner(config: Experiment) -> str:
 
 
 def slug_of(*words: str, bounds: tuple[int, int] = DATASET) -> str:
-    """`words` as the end of an address: small letters, digits and single hyphens, as many as `bounds` allow.
+    """`words` as the end of an address, as many letters as `bounds` allow.
 
-    What is too long is cut and ends with a digest of the whole, what is too short gets a word.
+    What is too short gets a word. What is cut, or spelled in another way, ends with a digest of the words: others may
+    end up the same.
     """
     least, most = bounds
-    plain = unicodedata.normalize("NFKD", " ".join(words)).encode("ascii", "ignore").decode()
-    slug = "-".join(re.findall("[a-z0-9]+", plain.lower()))
+    slug = slugified(" ".join(words))
     slug = slug if len(slug) >= least else f"{slug}-package".lstrip("-")
-    return slug if len(slug) <= most else f"{slug[: most - 5].strip('-')}-{digest(slug)[:4]}"
+    if len(slug) <= most and all(slugified(word) == word for word in words):
+        return slug
+    return f"{slug[: most - 5].strip('-')}-{digest(words)[:4]}"
+
+
+def slugified(text: str) -> str:
+    """`text` in small letters, digits and single hyphens, as Kaggle makes an address of a title."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return "-".join(re.findall("[a-z0-9]+", plain.lower()))
 
 
 def title_of(slug: str) -> str:
@@ -126,8 +134,8 @@ def _check(owner: str, slug: str, title: str, bounds: tuple[int, int], what: str
     for text in (slug, title):
         if not bounds[0] <= len(text) <= bounds[1]:
             raise CompError(f"{shortened(text)!r} as the name of a {what} on Kaggle has to have {_between(bounds)}")
-    if slug_of(title, bounds=bounds) != slug:
-        raise CompError(f"Kaggle turns the title {title!r} into {slug_of(title, bounds=bounds)}, not into {slug}")
+    if slugified(title) != slug:
+        raise CompError(f"Kaggle turns the title {title!r} into {slugified(title)}, not into {slug}")
 
 
 def _between(bounds: tuple[int, int]) -> str:

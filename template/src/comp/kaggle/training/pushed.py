@@ -44,6 +44,11 @@ def folder_of(name: str) -> Path:
     return FOLDER / name
 
 
+def output_of(name: str, session: int) -> Path:
+    """Where what a session has left is fetched to, maybe in several attempts."""
+    return folder_of(name) / f"output-{session}"
+
+
 def read_pushed(name: str) -> Pushed | None:
     """What was pushed last, None where nothing was.
 

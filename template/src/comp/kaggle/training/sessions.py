@@ -12,6 +12,7 @@ from pathlib import Path
 from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json, write_text
+from comp.files.lock import in_turn
 from comp.kaggle.client import Unavailable, competition
 from comp.kaggle.metadata import KERNEL, Machine, Sources, dataset_metadata, kernel_metadata, slug_of, title_of
 from comp.kaggle.publish import (
@@ -27,9 +28,9 @@ from comp.kaggle.publish import (
 from comp.kaggle.secrets import scrubbed
 from comp.kaggle.training.cells import SESSION, Plan, training_notebook
 from comp.kaggle.training.packed import Packed
-from comp.kaggle.training.pushed import Pushed, folder_of, write_pushed
+from comp.kaggle.training.pushed import FOLDER, Pushed, folder_of, output_of, write_pushed
 
-PLACE = Path("kaggle/train")  # where the notebook is written, to be read
+PLACE = Path("kaggle/train")  # where the notebooks are written, to be read
 CODE_FILE = "train.ipynb"
 FIRST_LOOK, LAST_LOOK = 10.0, 60.0  # seconds between two looks at a session, which grow
 TOLD_EVERY = 600.0  # seconds
@@ -65,24 +66,32 @@ def push(job: Job, before: Pushed | None, replaces: bool) -> Pushed:
     settings, name = job.config.kaggle.train, job.config.name
     session = 1 if before is None else before.session + (before.state != "failed")
     after = 0 if before is None else before.goes_on
-    _upload(job)
     plan = Plan(
         name, competition(job.config), job.command, job.dataset, job.packed.whole, settings.hours, session, after
     )
-    if is_at_work(job.kernel):
-        raise CompError(f"https://www.kaggle.com/code/{job.kernel} is at work already: stop it there, or let it end")
-    try:
-        notebook = _start(job, plan, Sources((plan.competition,), (job.dataset,), (job.kernel,) if after else ()))
-    except OutputNotAdded as error:
-        if before is None or before.session != after:
-            raise
-        print(f"note    {error} Its state goes along as a dataset instead", flush=True)
-        notebook = _start(job, plan, Sources((plan.competition,), (job.dataset, _state_as_dataset(job, before))))
+    with in_turn(FOLDER):  # so that no other experiment's code takes the place of this one's in between
+        _upload(job)
+        notebook = _start_after(job, plan, before)
     internet = "with the internet" if settings.internet else "without the internet"
     print(f"kaggle  session {session} of {name}: {notebook}, private, {settings.accelerator}, {internet}")
     print(f"kaggle  {notebook.page}", flush=True)
+    shutil.rmtree(output_of(name, session), ignore_errors=True)  # of another training, whose sessions had these numbers
     facts = (job.command, job.packed.code, job.packed.folds, replaces)
     return write_pushed(name, Pushed(job.kernel, notebook.version, session, after, *facts))
+
+
+def _start_after(job: Job, plan: Plan, before: Pushed | None) -> Notebook:
+    """Saves the notebook, which runs then, with what it goes on from."""
+    if is_at_work(job.kernel):
+        raise CompError(f"https://www.kaggle.com/code/{job.kernel} is at work already: stop it there, or let it end")
+    try:
+        kernels = (job.kernel,) if plan.after else ()
+        return _start(job, plan, Sources((plan.competition,), (job.dataset,), kernels))
+    except OutputNotAdded as error:
+        if before is None or before.session != plan.after:
+            raise
+        print(f"note    {error} Its state goes along as a dataset instead", flush=True)
+        return _start(job, plan, Sources((plan.competition,), (job.dataset, _state_as_dataset(job, before))))
 
 
 def _start(job: Job, plan: Plan, sources: Sources) -> Notebook:
@@ -90,9 +99,10 @@ def _start(job: Job, plan: Plan, sources: Sources) -> Notebook:
     settings, (owner, slug) = job.config.kaggle.train, job.kernel.split("/")
     machine = Machine(settings.accelerator, settings.internet)
     metadata = kernel_metadata(owner, slug, title_of(slug), CODE_FILE, sources, machine)
-    write_text(PLACE / CODE_FILE, training_notebook(plan))
-    write_json(PLACE / "kernel-metadata.json", metadata)
-    return push_notebook(PLACE, int(3600 * settings.hours) + RESERVE_S)
+    place = PLACE / plan.name
+    write_text(place / CODE_FILE, training_notebook(plan))
+    write_json(place / "kernel-metadata.json", metadata)
+    return push_notebook(place, int(3600 * settings.hours) + RESERVE_S)
 
 
 def _state_as_dataset(job: Job, before: Pushed) -> str:
@@ -108,7 +118,7 @@ def _state_as_dataset(job: Job, before: Pushed) -> str:
 
 
 def _upload(job: Job) -> None:
-    note = folder_of(job.config.name) / "uploaded.json"
+    note = FOLDER / "uploaded.json"  # one for all experiments, as the dataset is
     about = {"dataset": job.dataset, "code": job.packed.whole}
     if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == about:
         print(f"kaggle  {job.dataset} has this code already", flush=True)

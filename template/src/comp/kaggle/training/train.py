@@ -12,7 +12,7 @@ from comp.kaggle.client import competition
 from comp.kaggle.publish import owner_here
 from comp.kaggle.training.fetch import fetch_runs
 from comp.kaggle.training.packed import fetches_weights, pack
-from comp.kaggle.training.pushed import Pushed, folder_of, read_pushed, write_pushed
+from comp.kaggle.training.pushed import Pushed, folder_of, output_of, read_pushed, write_pushed
 from comp.kaggle.training.sessions import Job, followed, push
 from comp.runs.rundir import RunDir
 
@@ -92,8 +92,7 @@ def _fetch(config: Experiment, pushed: Pushed) -> int:
     if pushed.state == "fetched" and all(RunDir.of_name(name).metrics.is_file() for name in names):
         print(f"kaggle  {shown(names)} was trained on Kaggle and fetched already")
         return 0
-    folder = folder_of(config.name) / f"output-{pushed.session}"
-    fetch_runs(config, names, pushed.notebook, folder, pushed.replaces)
+    fetch_runs(config, names, pushed.notebook, output_of(config.name, pushed.session), pushed.replaces)
     write_pushed(config.name, replace(pushed, state="fetched", folds=RunDir.of_name(names[0]).read_folds() or ""))
     return 0
 
