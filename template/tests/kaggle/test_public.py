@@ -4,7 +4,7 @@ import pytest
 from kaggle_server import SLUG
 
 from comp.cli import main
-from comp.files import write_json
+from comp.files import write_json, write_text
 from comp.kaggle.sent import Sent, note_sent, now, read_sent
 from comp.runs.leaderboard import read_leaderboard, write_leaderboard
 from comp.runs.rundir import RunDir
@@ -18,7 +18,8 @@ def sent(state):
         ref = str(40 + len(state.submissions))
         state.submissions.append({"ref": int(ref), "date": now(), "description": run, "status": status})
         state.submissions[-1] |= {} if score is None else {"publicScore": score}
-        note_sent(Sent(ref, now(), SLUG, run, f"submissions/{run}.csv", "", run))
+        predictions = RunDir.of_name(run).predicts()
+        note_sent(Sent(ref, now(), SLUG, run, f"submissions/{run}.csv", "", run, predictions=predictions))
 
     state.looks = 10**6
     return call
@@ -69,7 +70,18 @@ def test_what_was_sent_before_the_run_was_trained_again_is_not_its_score(sent, o
         write_json(RunDir.of_name(run).fold(0) / "metrics.json", facts)
     assert main(["board", "--fetch"]) == 0
     assert public() == {"a": "", "b": "0.5"}
-    assert "public  a 0.5 (submission 40, not noted: the run was trained again since)" in output()
+    assert "public  a 0.5 (submission 40, not noted: the run predicts something else since)" in output()
+
+
+def test_what_an_ensemble_of_others_got_is_not_its_score(sent):
+    leaderboard(a="0.9", b="0.8")
+    for run in ("a", "b"):
+        write_text(RunDir.of_name(run).test, "of the first members")
+        write_json(RunDir.of_name(run).fold(0) / "metrics.json", {"rows": 1, "seconds": 1.0, "trained": "2000-01-01"})
+        sent(run, score="0.5")
+    write_text(RunDir.of_name("a").test, "of other members, which are as old")
+    assert main(["board", "--fetch"]) == 0
+    assert public() == {"a": "", "b": "0.5"}
 
 
 def test_a_run_that_is_gone_and_a_score_noted_by_hand_do_no_harm(sent, output):

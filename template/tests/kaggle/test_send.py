@@ -1,11 +1,15 @@
 """`comp submit --send`, with Kaggle's own client."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from kaggle_server import KEY, SIGNED, SLUG, USED_UP
+from support import SOURCE
 
 from comp.cli import main
 from comp.config.common import Kaggle
@@ -183,6 +187,43 @@ def test_the_output_of_a_notebook_is_sent_by_its_name(state):
 def test_flags_that_do_not_go_together_are_refused_before_anything_is_written(how, told):
     assert told in refusal(**how)
     assert not PLACE.exists()
+
+
+def test_what_is_sent_while_kaggle_is_asked_for_scores_stays(state, monkeypatch):
+    send("the first")
+    asked = sent.on_kaggle
+
+    def slowly(slug):
+        told = asked(slug)
+        sent.note_sent(sent.Sent("77", sent.now(), SLUG, "second", "x.csv", "", "in between"))
+        return told
+
+    monkeypatch.setattr(sent, "on_kaggle", slowly)
+    assert [each.ref for each in fetch_scores()] == ["40", "77"]
+    assert [each.ref for each in read_sent()] == ["40", "77"]
+
+
+NOTE = """
+import sys
+from comp.kaggle.sent import Sent, note_sent, now
+for number in range(20):
+    note_sent(Sent(f"{sys.argv[1]}-{number}", now(), "digits", "x", "x.csv", "", "x"))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_two_that_send_at_once_are_both_noted():
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    both = [subprocess.Popen([sys.executable, "-c", NOTE, name], env=environment) for name in ("a", "b")]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert len(read_sent()) == 40
+
+
+def test_what_an_older_version_has_noted_is_read():
+    sent.note_sent(sent.Sent("40", sent.now(), SLUG, "first", "x.csv", "", "x", predictions="0123456789abcdef"))
+    lines = sent.PATH.read_text(encoding="utf-8").splitlines()
+    sent.PATH.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n", encoding="utf-8")
+    assert [(each.ref, each.predictions) for each in read_sent()] == [("40", "")]
 
 
 def test_nothing_sent_is_nothing_to_fetch(output):

@@ -82,22 +82,25 @@ def test_scored_again_a_run_keeps_its_parent_its_public_score_and_columns_of_one
     table = pd.read_csv("runs/leaderboard.csv", dtype=str, keep_default_na=False)
     table.assign(public=["0.71", "0.72"], note=["x", "y"]).to_csv("runs/leaderboard.csv", index=False)
     before = lines()
-    make(first, 0.75, seed=4)
-    make(second, 0.8, seed=5)
+    make(first)
+    make(second)
     for name, line in lines().items():
         assert {key: line[key] for key in ("public", "note", "parent")} == {
             key: before[name][key] for key in ("public", "note", "parent")
         }
 
 
-def test_a_run_that_was_trained_again_has_not_the_public_score_of_the_one_before(small):
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_run_that_predicts_something_else_has_not_the_public_score_of_the_one_before(noted, small):
+    """Of a run that an older version noted, the time of its training tells."""
     config, first = small.configure(name="a"), now()
     make(config, trained=first)
-    table = pd.read_csv("runs/leaderboard.csv", dtype=str, keep_default_na=False)
-    table.assign(public="0.71", note="x").to_csv("runs/leaderboard.csv", index=False)
-    make(config, trained=first)  # predicted again
+    table = pd.read_csv("runs/leaderboard.csv", dtype=str, keep_default_na=False).assign(public="0.71", note="x")
+    table.drop(columns=[] if noted else ["predictions"]).to_csv("runs/leaderboard.csv", index=False)
+    make(config, trained=first)  # scored again
     assert lines()["a"]["public"] == "0.71"
-    make(config, trained=now())
+    table.drop(columns=[] if noted else ["predictions"]).to_csv("runs/leaderboard.csv", index=False)
+    make(config, 0.2, seed=1, trained=first if noted else now())  # as the same members do with other weights
     assert (lines()["a"]["public"], lines()["a"]["note"]) == ("", "x")
 
 

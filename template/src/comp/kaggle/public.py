@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from comp.kaggle.sent import Sent, fetch_scores, is_of_another_training
+from comp.kaggle.sent import Sent, fetch_scores, is_of_before
 from comp.runs.leaderboard import note_public
 
 
@@ -22,11 +22,11 @@ def _note(every: Sequence[Sent]) -> None:
     if not every:
         print("public  nothing was sent from here yet: comp submit --send -m MESSAGE")
     last = {each.run: each for each in every if each.public}
-    older = {name for name, each in last.items() if is_of_another_training(each)}
+    older = {name for name, each in last.items() if is_of_before(each)}
     known = note_public({name: each.public for name, each in last.items() if name not in older})
     for name, each in last.items():
         gone = "" if name in known else ", of a run that the leaderboard does not have"
-        why_not = ", not noted: the run was trained again since" if name in older else gone
+        why_not = ", not noted: the run predicts something else since" if name in older else gone
         print(f"public  {name} {each.public} (submission {each.ref}{why_not})")
     for each in every:
         if not each.public:

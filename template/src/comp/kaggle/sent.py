@@ -9,6 +9,7 @@ from typing import Any
 
 from comp.errors import CompError
 from comp.files import write_text
+from comp.files.lock import in_turn
 from comp.kaggle.client import ask
 from comp.readback import read_rows
 from comp.runs.rundir import RUNS, RunDir
@@ -32,6 +33,7 @@ class Sent:
     status: str = PENDING  # or complete, error
     public: str = ""  # scores as Kaggle spells them; empty: not told
     private: str = ""
+    predictions: str = ""  # a digest of what its run predicted then; empty: an older version has sent it
 
 
 def now() -> str:
@@ -47,19 +49,21 @@ def read_sent() -> list[Sent]:
     if not PATH.exists():
         return []
     names = [field.name for field in fields(Sent)]
-    return [Sent(**{name: row[name] for name in names}) for row in read_rows(PATH, names, WAY_OUT)]
+    rows = read_rows(PATH, names[:-1], WAY_OUT)  # an older version has not written the last
+    return [Sent(**{name: row[name] for name in names if name in row}) for row in rows]
 
 
-def is_of_another_training(sent: Sent) -> bool:
-    """Whether its run was trained again since it was sent."""
-    return sent.when.replace("T", " ")[:19] < RunDir.of_name(sent.run).trained_at()[:19]
+def is_of_before(sent: Sent) -> bool:
+    """Whether its run predicts something else since it was sent."""
+    return RunDir.of_name(sent.run).has_changed(sent.predictions, sent.when.replace("T", " ")[:19])
 
 
 def note_sent(sent: Sent) -> None:
     """Adds a submission, or puts it in the place of what was known of it."""
-    known = read_sent()
-    places = [number for number, each in enumerate(known) if each.ref == sent.ref]
-    _write([*known[: places[0]], sent, *known[places[0] + 1 :]] if places else [*known, sent])
+    with in_turn(RUNS):
+        known = read_sent()
+        places = [number for number, each in enumerate(known) if each.ref == sent.ref]
+        _write([*known[: places[0]], sent, *known[places[0] + 1 :]] if places else [*known, sent])
 
 
 def _write(every: list[Sent]) -> None:
@@ -76,11 +80,11 @@ def fetch_scores() -> list[Sent]:
     Raises:
         CompError: Kaggle does not answer, or refuses.
     """
-    every = read_sent()
-    told = {slug: on_kaggle(slug) for slug in {each.competition for each in every}}
-    every = [_updated(each, told[each.competition].get(each.ref, {})) for each in every]
-    if every:
-        _write(every)
+    told = {slug: on_kaggle(slug) for slug in {each.competition for each in read_sent()}}
+    with in_turn(RUNS):  # what was sent while Kaggle was asked stays
+        every = [_updated(each, told.get(each.competition, {}).get(each.ref, {})) for each in read_sent()]
+        if every:
+            _write(every)
     return every
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from comp.kaggle import client
 from comp.kaggle import sent as ledger
 from comp.kaggle.client import LimitReached, Unavailable, ask, ask_once, competition, wait
 from comp.kaggle.sent import PENDING, Sent
+from comp.runs.rundir import RunDir
 
 FIRST_LOOK, LAST_LOOK = 5.0, 60.0  # seconds between two looks at a score, which grow
 CLOCKS = timedelta(minutes=5)  # that Kaggle's clock and this one may differ
@@ -62,7 +63,7 @@ def submit(write: Callable[[Experiment], Path | None], config: Experiment, **ask
         return _follow(config, wish.wait)
     if not wish.send:
         return write(config)
-    slug = competition(config)
+    slug, predicts = competition(config), RunDir.of(config).predicts()
     if wish.kernel:
         words = ["-k", wish.kernel, "-v", str(wish.version), "-f", NOTEBOOK_WRITES]
         draft = Sent("", ledger.now(), slug, config.name, f"{wish.kernel}@{wish.version}", "", str(wish.message))
@@ -73,7 +74,7 @@ def submit(write: Callable[[Experiment], Path | None], config: Experiment, **ask
         words = ["-f", str(path)]
         draft = Sent("", ledger.now(), slug, config.name, path.as_posix(), file_digest(path), str(wish.message))
     ref = _send(draft, words)
-    ledger.note_sent(Sent(**{**vars(draft), "ref": ref}))
+    ledger.note_sent(replace(draft, ref=ref, predictions=predicts))
     print(f"sent    {draft.file} to {slug}: submission {ref}", flush=True)
     if wish.wait:
         return _follow(config, until_scored=True, only=ref)

@@ -173,6 +173,7 @@ def _section(standing: Standing) -> Section:
 def _others(entries: Sequence[Entry]) -> Table:
     """What else the leaderboard says of the runs: the model, the folds, and columns of one's own."""
     told = {"name", "metric", "cv", "low", "high", "flags", "public", "minutes", "date", "commit", "changed", "parent"}
+    told |= {"predictions"}  # a digest
     lines: list[Mapping[str, Any]] = [entry.line for entry in entries]
     columns = [key for key in dict.fromkeys(key for line in lines for key in line) if key not in told]
     columns = [key for key in columns if any(line.get(key) for line in lines)]

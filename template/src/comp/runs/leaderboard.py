@@ -47,6 +47,7 @@ def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str
         "parent": parent,
         "changed": changed_keys(config.name, parent) if parent and not combines else "",
         **stamp(),
+        "predictions": RunDir.of(config).predicts(),
         "public": "",
     }
 
@@ -54,14 +55,14 @@ def leaderboard_line(config: Experiment, metrics: Mapping[str, Any]) -> dict[str
 def note_in_leaderboard(line: dict[str, Any]) -> Path:
     """Puts one experiment's line into `runs/leaderboard.csv`, in place of its older one. Best first.
 
-    Columns that this version does not write stay as they are, and so does a public score, unless the run was trained
-    again since.
+    Columns that this version does not write stay as they are, and so does a public score, unless the run predicts
+    something else since.
     """
     with in_turn(RUNS):
         lines = read_leaderboard()
         before = next((old for old in lines if old["name"] == line["name"]), {})
-        of_another = "" < before.get("date", "") < RunDir.of_name(line["name"]).trained_at()
-        by_hand = set() if of_another else {key for key in WRITTEN_BY_HAND if before.get(key)}
+        has_changed = RunDir.of_name(line["name"]).has_changed(before.get("predictions", ""), before.get("date", ""))
+        by_hand = set() if has_changed else {key for key in WRITTEN_BY_HAND if before.get(key)}
         own = {key for key in before if key not in line} | by_hand
         kept = {key: value for key, value in before.items() if key in own}
         return write_leaderboard([{**line, **kept}, *(old for old in lines if old["name"] != line["name"])])

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from comp.config import Experiment, load_config, to_yaml
 from comp.errors import CompError, first_line, shown
-from comp.files import write_json, write_text
+from comp.files import file_digest, write_json, write_text
 from comp.files.lock import LOCK
 from comp.readback import read_json, read_text, reading
 from comp.runs.machine import machine
@@ -161,6 +161,18 @@ class RunDir:
     def fold_trained_at(self, *numbers: int) -> str:
         """When one was, or of what is made of others the last of those; "" where it does not say, or is not done."""
         return self.read_fold_metrics(*numbers).get("trained", "") if self.is_done(*numbers) else ""
+
+    def predicts(self) -> str:
+        """A digest of what it says of the test rows; "" where it has not said anything."""
+        return file_digest(self.test) if self.test.is_file() else ""
+
+    def has_changed(self, predicted: str, since: str) -> bool:
+        """Whether it predicts something else than at the time `since`, of which `predicted` is the digest.
+
+        Where none was noted, or nothing is predicted now, the time of its training tells.
+        """
+        now = self.predicts()
+        return predicted != now if predicted and now else "" < since < self.trained_at()[: len(since)]
 
     def read_folds(self) -> str | None:
         """The hash of the folds that the run began with, if it has begun."""

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from comp.errors import CompError
 from comp.kaggle.handover.chain import Made
-from comp.kaggle.sent import Sent, is_of_another_training, read_sent
+from comp.kaggle.sent import Sent, is_of_before, read_sent
 from comp.readback import read_json
 from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import flat
@@ -127,8 +127,8 @@ def golden(made: Made) -> str:
 
 
 def sent(name: str) -> Sent | None:
-    """The last submission of the run, as it is trained now, that has a score."""
-    scored = [each for each in read_sent() if each.run == name and each.public and not is_of_another_training(each)]
+    """The last submission of what the run predicts now that has a score."""
+    scored = [each for each in read_sent() if each.run == name and each.public and not is_of_before(each)]
     return scored[-1] if scored else None
 
 
