@@ -154,6 +154,9 @@ class CloudCalls:
             {"ref": body["slug"], "url": url, "versionNumber": len(cloud.sessions), "invalidKernelSources": unknown}
         )
 
+    def ListKernels(self, state: Any, body: dict[str, Any]) -> None:
+        self._json({"kernels": []})
+
     def GetKernelSessionStatus(self, state: Any, body: dict[str, Any]) -> None:
         session = self._session(state, body)
         if session is None:
@@ -183,4 +186,6 @@ class CloudCalls:
         ref = f"{body['userName']}/{body['kernelSlug']}"
         found = [each for each in state.cloud.sessions if each.asked["slug"] == ref]
         label = body.get("versionLabel")
-        return state.cloud.sessions[int(label.removeprefix("v")) - 1] if label else found[-1] if found else None
+        if label:
+            found = [each for each in found if each is state.cloud.sessions[int(label.removeprefix("v")) - 1]]
+        return found[-1] if found else None

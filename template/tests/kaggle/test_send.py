@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from support import SOURCE
 from comp.cli import main
 from comp.config.common import Kaggle
 from comp.errors import CompError
-from comp.kaggle import sent
+from comp.kaggle import client, sent
 from comp.kaggle import submit as room
 from comp.kaggle.secrets import scrubbed
 from comp.kaggle.sent import fetch_scores, read_sent
@@ -187,6 +188,23 @@ def test_the_output_of_a_notebook_is_sent_by_its_name(state):
 def test_flags_that_do_not_go_together_are_refused_before_anything_is_written(how, told):
     assert told in refusal(**how)
     assert not PLACE.exists()
+
+
+def test_a_network_that_is_gone_for_a_while_does_not_end_the_waiting(at_once, monkeypatch, output):
+    noted = sent.Sent("40", sent.now(), SLUG, "first", "x.csv", "", "x")
+    sent.note_sent(noted)
+    answers = [client.refusal("", "", "NameResolutionError"), client.Unavailable("Kaggle cannot answer just now")]
+
+    def fetched():
+        if answers:
+            raise answers.pop(0)
+        return [replace(noted, status="complete", public="0.9")]
+
+    monkeypatch.setattr(sent, "fetch_scores", fetched)
+    assert "is there a network" in refusal(fetch=True)
+    answers.append(client.refusal("", "", "NameResolutionError"))
+    assert submit(write, of(), wait=True) == 0
+    assert "waiting for the score of 40" in output()
 
 
 def test_what_is_sent_while_kaggle_is_asked_for_scores_stays(state, monkeypatch):

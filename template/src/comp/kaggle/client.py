@@ -30,15 +30,19 @@ class Unavailable(CompError):
     """Kaggle did not answer, or in a way that may pass."""
 
 
+class Offline(CompError):
+    """No network, or no name of Kaggle's is found: whoever waits for hours waits on, others are told at once."""
+
+
 class LimitReached(CompError):
     """No more submissions today."""
 
 
 class Refused(CompError):
-    """Kaggle does not have it, or not for this user; `sentence` is its own."""
+    """Kaggle does not have it, or not for this user; `sentence` is its own, `what` comes before it."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(f"Kaggle refuses ({sentence})")
+    def __init__(self, sentence: str, what: str = "Kaggle refuses") -> None:
+        super().__init__(f"{what} ({sentence})")
         self.sentence = sentence
 
 
@@ -81,6 +85,7 @@ def ask_once(slug: str, *words: str, watch: Callable[[], None] = lambda: None) -
 
     Raises:
         Unavailable: asking again may help.
+        Offline: the same, once there is a network.
         Refused: there is no such dataset or notebook, or its description is wrong.
         CompError: it is not installed, nobody is logged in, the rules are not accepted …
     """
@@ -125,7 +130,7 @@ def refusal(slug: str, said: str, complained: str) -> CompError:
     if IN_BETWEEN.search(everything):
         return Unavailable(f"Kaggle cannot answer just now ({sentence})")
     if OFFLINE.search(everything):
-        return CompError("Kaggle cannot be reached: is there a network, and does it need a proxy (https_proxy)?")
+        return Offline("Kaggle cannot be reached: is there a network, and does it need a proxy (https_proxy)?")
     if CUT_OFF.search(everything):
         return Unavailable("the connection to Kaggle was cut off")
     if "No space left" in everything:

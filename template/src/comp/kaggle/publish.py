@@ -66,15 +66,16 @@ def owner_here(config: Experiment) -> str:
     return found[1]
 
 
-def publish_dataset(folder: Path, ref: str, message: str) -> None:
+def publish_dataset(folder: Path, ref: str, message: str) -> int:
     """Uploads `folder`, which has a `dataset-metadata.json`, as the dataset OWNER/SLUG or its next version.
 
-    It returns once notebooks can use it. Folders in it go as one archive each, which Kaggle unpacks.
+    It returns the version's number, once notebooks can use it. Folders in it go as one archive each, which Kaggle
+    unpacks.
 
     Raises:
         CompError: Kaggle refuses its title, or has not unpacked it after some minutes.
     """
-    before = _version(ref)
+    before = version_of(ref)
     if before is None:
         said = ask("", "datasets", "create", "-p", str(folder), "-r", "zip", "-q")
         if "already in use" in said:  # the answer that told so was lost
@@ -83,7 +84,12 @@ def publish_dataset(folder: Path, ref: str, message: str) -> None:
         said = ask("", "datasets", "version", "-p", str(folder), "-m", message, "-r", "zip", "-q")
     if fault := re.search(r"Dataset (?:version )?creation error: (.*)", said):
         raise CompError(f"Kaggle does not take the dataset {ref} ({shortened(fault[1])})")
-    _wait_until_ready(ref, more_than=before or 0)
+    return _wait_until_ready(ref, more_than=before or 0)
+
+
+def version_of(ref: str) -> int | None:
+    """The newest version of a dataset; None where there is none."""
+    return _newest(ref)[0]
 
 
 def push_notebook(folder: Path, seconds: int) -> Notebook:
@@ -141,20 +147,36 @@ def is_at_work(ref: str) -> bool:
         return False
 
 
+def is_gone(notebook: Notebook, owner: str) -> bool:
+    """Whether `owner`, who is logged in, has the notebook no more.
+
+    Raises:
+        CompError: the login has expired, which Kaggle says in the same words of a notebook.
+    """
+    if not notebook.ref.startswith(f"{owner}/"):
+        return False
+    try:
+        state_of(notebook)
+    except Refused:
+        ask("", "kernels", "list", "--mine", "--page-size", "1")
+        return True
+    return False
+
+
 def fetch_output(notebook: Notebook, folder: Path, pattern: str, watch: Callable[[], None] = lambda: None) -> Path:
     """Downloads the files of its output that `pattern` finds, and its log, into `folder`; the place of the log.
 
     What is there in part is gone on with.
 
     Raises:
-        CompError: Kaggle refuses; or a file would lie outside the folder.
+        Refused: Kaggle does not have it; or a file would lie outside the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     words = ["-p", str(folder), "--file-pattern", pattern, "--page-size", str(MOST_FILES), "-q"]
     try:
         ask("", "kernels", "output", notebook.label, *words, watch=watch)
     except Refused as error:
-        raise CompError(f"the output of {notebook} is not fetched ({error.sentence})") from None
+        raise Refused(error.sentence, f"the output of {notebook} is not fetched") from None
     return folder / f"{notebook.ref.rpartition('/')[2]}.log"
 
 
@@ -163,26 +185,23 @@ def _ref_in(folder: Path) -> str:
     return re.search(r'"id": "([^"]+)"', text)[1]  # type: ignore[index]
 
 
-def _version(ref: str) -> int | None:
-    """The newest version of a dataset; None where there is none."""
+def _newest(ref: str) -> tuple[int | None, str]:
+    """The newest version of a dataset, and its status; None and "" where there is none."""
     try:
-        said = ask("", "datasets", "status", ref, "--format", "json(current_version_number)")
+        said = ask("", "datasets", "status", ref, "--format", "json")
     except Refused:
-        return None
+        return None, ""
     number = re.search(r'"current_version_number": (\d+)', said)
-    return int(number[1]) if number else 0
+    status = re.search(r'"status": "(\w+)"', said)
+    return int(number[1]) if number else 0, status[1] if status else ""
 
 
-def _wait_until_ready(ref: str, more_than: int) -> None:
+def _wait_until_ready(ref: str, more_than: int) -> int:
     for _ in range(LOOKS):
-        try:
-            said = ask("", "datasets", "status", ref, "--format", "json")
-        except Refused:  # just created, it may not be there for some seconds
-            said = ""
-        number = re.search(r'"current_version_number": (\d+)', said)
-        if '"status": "ready"' in said and number and int(number[1]) > more_than:
-            return
-        if '"status": "failed"' in said:
+        version, status = _newest(ref)  # just created, it may not be there for some seconds
+        if status == "ready" and version is not None and version > more_than:
+            return version
+        if status == "failed":
             raise CompError(f"Kaggle could not unpack the dataset: look at https://www.kaggle.com/datasets/{ref}")
         time.sleep(LOOK_EVERY)
     raise CompError(

@@ -14,7 +14,7 @@ from comp.errors import CompError, shortened
 from comp.files import file_digest
 from comp.kaggle import client
 from comp.kaggle import sent as ledger
-from comp.kaggle.client import LimitReached, Unavailable, ask, ask_once, competition, wait
+from comp.kaggle.client import LimitReached, Offline, Unavailable, ask, ask_once, competition, wait
 from comp.kaggle.sent import PENDING, Sent
 from comp.runs.rundir import RunDir
 
@@ -157,7 +157,7 @@ def _follow(config: Experiment, until_scored: bool, only: str = "") -> int:
     """
     deadline, pause = time.monotonic() + 60 * config.kaggle.wait, FIRST_LOOK
     while True:
-        every = [each for each in ledger.fetch_scores() if only in {"", each.ref}]
+        every = [each for each in _scores(until_scored) if only in {"", each.ref}]
         waiting = [each.ref for each in every if each.status == PENDING]
         if not (until_scored and waiting):
             break
@@ -174,3 +174,14 @@ def _follow(config: Experiment, until_scored: bool, only: str = "") -> int:
     if not every:
         print("sent    nothing was sent from here yet")
     return 0
+
+
+def _scores(patient: bool) -> list[Sent]:
+    """What Kaggle says of all that was sent from here; while it is silent, to a `patient` one what it said last."""
+    try:
+        return ledger.fetch_scores()
+    except (Unavailable, Offline) as error:
+        if not patient:
+            raise
+        print(f"kaggle  {error}", flush=True)
+        return ledger.read_sent()

@@ -13,7 +13,7 @@ from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.files.lock import in_turn
-from comp.kaggle.client import Unavailable, competition
+from comp.kaggle.client import Offline, Unavailable, competition
 from comp.kaggle.metadata import KERNEL, Machine, Sources, dataset_metadata, kernel_metadata, slug_of, title_of
 from comp.kaggle.publish import (
     Notebook,
@@ -24,6 +24,7 @@ from comp.kaggle.publish import (
     publish_dataset,
     push_notebook,
     state_of,
+    version_of,
 )
 from comp.kaggle.secrets import scrubbed
 from comp.kaggle.training.cells import SESSION, Plan, training_notebook
@@ -120,14 +121,15 @@ def _state_as_dataset(job: Job, before: Pushed) -> str:
 def _upload(job: Job) -> None:
     note = FOLDER / "uploaded.json"  # one for all experiments, as the dataset is
     about = {"dataset": job.dataset, "code": job.packed.whole}
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) == about:
+    noted = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    if noted.items() >= about.items() and noted.get("version") == version_of(job.dataset):
         print(f"kaggle  {job.dataset} has this code already", flush=True)
         return
     slug = job.dataset.partition("/")[2]
     metadata = dataset_metadata(job.owner, slug, title_of(slug), "Code of comp kaggle train; nothing else reads it")
     write_json(job.packed.folder / "dataset-metadata.json", metadata)
-    publish_dataset(job.packed.folder, job.dataset, job.packed.whole)
-    write_json(note, about)
+    version = publish_dataset(job.packed.folder, job.dataset, job.packed.whole)
+    write_json(note, {**about, "version": version})
     print(f"kaggle  {job.dataset}: the code is uploaded ({job.packed.whole})", flush=True)
 
 
@@ -163,10 +165,10 @@ def _ended(pushed: Pushed) -> tuple[State, str]:
         try:
             state, why = state_of(pushed.notebook)
             silences = 0
-        except Unavailable as error:
+        except (Unavailable, Offline) as error:
             silences += 1
             if silences >= MOST_SILENCES:
-                raise CompError(f"{error}: {pushed.notebook} goes on, and the same command follows it") from None
+                raise CompError(f"{error} ({pushed.notebook} goes on, and the same command follows it)") from None
             state, why = "running", ""
         if state not in {"waiting", "running"}:
             return state, why

@@ -8,8 +8,8 @@ from comp.config import Experiment
 from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.files.lock import locked
-from comp.kaggle.client import competition
-from comp.kaggle.publish import owner_here
+from comp.kaggle.client import Refused, competition
+from comp.kaggle.publish import is_gone, owner_here
 from comp.kaggle.training.fetch import fetch_runs
 from comp.kaggle.training.packed import fetches_weights, pack
 from comp.kaggle.training.pushed import Pushed, folder_of, output_of, read_pushed, write_pushed
@@ -33,6 +33,9 @@ def kaggle_train(config: Experiment, arguments: list[str], follow: bool = False,
         pushed = read_pushed(config.name)
         try:
             return _follow(config, pushed) if follow else _train(_job(config, arguments), pushed, fresh)
+        except Refused:
+            _refuse_what_is_gone(config)
+            raise
         except KeyboardInterrupt:
             pushed = read_pushed(config.name)
             if pushed is None or pushed.state != "pushed":
@@ -43,6 +46,14 @@ def kaggle_train(config: Experiment, arguments: list[str], follow: bool = False,
                 file=sys.stderr,
             )
             return 130
+
+
+def _refuse_what_is_gone(config: Experiment) -> None:
+    """Raises: CompError, where the notebook was deleted on Kaggle: it is not followed or fetched any more."""
+    pushed = read_pushed(config.name)
+    if pushed is not None and pushed.state != "failed" and is_gone(pushed.notebook, owner_here(config)):
+        write_pushed(config.name, replace(pushed, state="failed", after=0))
+        raise CompError(f"{pushed.notebook} is not on Kaggle any more: comp kaggle train pushes it again") from None
 
 
 def _follow(config: Experiment, pushed: Pushed | None) -> int:
