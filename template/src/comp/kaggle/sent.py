@@ -80,7 +80,8 @@ def fetch_scores() -> list[Sent]:
     Raises:
         CompError: Kaggle does not answer, or refuses.
     """
-    told = {slug: on_kaggle(slug) for slug in {each.competition for each in read_sent()}}
+    slugs = {each.competition for each in read_sent()}
+    told = {slug: on_kaggle(slug) for slug in slugs}
     with in_turn(RUNS):  # what was sent while Kaggle was asked stays
         every = [_updated(each, told.get(each.competition, {}).get(each.ref, {})) for each in read_sent()]
         if every:
