@@ -65,6 +65,14 @@ def test_code_that_was_deleted_or_replaced_on_kaggle_is_uploaded_again(version, 
     assert len(uploads) == 2
 
 
+def test_a_damaged_note_of_what_was_uploaded_is_made_again(uploads, capfd):
+    push("first")
+    write_text(Path("runs/.kaggle/uploaded.json"), '{"dataset"')
+    push("first")
+    assert len(uploads) == 2
+    assert "note    runs/.kaggle/uploaded.json is damaged" in capfd.readouterr().out.replace("\\", "/")
+
+
 def test_what_was_fetched_in_part_of_another_training_is_not_gone_on_with(uploads):
     write_text(output_of("first", 1) / "runs/first/fold1/metrics.json", "{}")
     write_text(output_of("second", 1) / "runs/second/fold1/metrics.json", "{}")

@@ -30,6 +30,7 @@ from comp.kaggle.secrets import scrubbed
 from comp.kaggle.training.cells import SESSION, Plan, training_notebook
 from comp.kaggle.training.packed import Packed
 from comp.kaggle.training.pushed import FOLDER, Pushed, folder_of, output_of, write_pushed
+from comp.readback import AGAIN, read_json, remembered
 
 PLACE = Path("kaggle/train")  # where the notebooks are written, to be read
 CODE_FILE = "train.ipynb"
@@ -121,7 +122,7 @@ def _state_as_dataset(job: Job, before: Pushed) -> str:
 def _upload(job: Job) -> None:
     note = FOLDER / "uploaded.json"  # one for all experiments, as the dataset is
     about = {"dataset": job.dataset, "code": job.packed.whole}
-    noted = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    noted = remembered(note, lambda: read_json(note, dict[str, str | int], AGAIN)) or {}
     if noted.items() >= about.items() and noted.get("version") == version_of(job.dataset):
         print(f"kaggle  {job.dataset} has this code already", flush=True)
         return
