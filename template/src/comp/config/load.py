@@ -82,15 +82,21 @@ def changed(config: Config, /, **sections: Any) -> Config:
         raise CompError(_explained(error, {}, Path(config.name), type(config))) from None
 
 
+def changed_by(key: str, config: Config, /, **sections: Any) -> Config:
+    """The same, by what the configuration says at `key`: an error begins with that."""
+    try:
+        return changed(config, **sections)
+    except CompError as error:
+        lines = [line.removeprefix(f"{config.name}: ") for line in str(error).splitlines()]
+        raise CompError("\n".join(f"{key}: {line}" for line in lines)) from None
+
+
 def _member(config: Config, number: int, member: dict[str, Any]) -> Config:
     names = [each.get("name") for each in config.members]
     if not isinstance(names[number], str) or names.count(names[number]) > 1:
         raise CompError(f"members[{number}] needs a name that no other member has, such as name: b0")
-    try:
-        return changed(config, **{**member, "name": f"{config.name}-{names[number]}", "members": [], "member": None})
-    except CompError as error:
-        lines = [line.removeprefix(f"{config.name}: ") for line in str(error).splitlines()]
-        raise CompError("\n".join(f"members[{number}] ({names[number]}): {line}" for line in lines)) from None
+    own = {**member, "name": f"{config.name}-{names[number]}", "members": [], "member": None}
+    return changed_by(f"members[{number}] ({names[number]})", config, **own)
 
 
 def to_yaml(config: Experiment) -> str:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -17,7 +18,8 @@ from torch import nn
 
 from comp.errors import CompError
 from comp.registry import find
-from comp.vision.model import build_model, load_checkpoint, save_checkpoint
+from comp.vision.data.metadata import MetadataEncoder
+from comp.vision.model import build_model, load_checkpoint, load_weights, save_checkpoint
 from comp.vision.schema import Model
 
 
@@ -150,6 +152,20 @@ def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
     save_checkpoint(build("test_resnet"), path, {"classes": ["a", "b", "c", "d"]})
     with pytest.raises(CompError, match="does not fit the model"):
         load_checkpoint(Model(backbone="test_vit", image_size=32), path)
+
+
+def test_a_start_whose_metadata_is_encoded_otherwise_gives_all_else(tmp_path):
+    """With other rows, a column has more categories, or is one where it would be a number."""
+    settings = Model(backbone="test_resnet", pretrained=False, image_size=32, metadata=["site", "age"])
+    rows = pd.DataFrame({"site": ["a", "b", "c", "d"], "age": ["1", "2", "3", "old"]})
+    start, model = (build_model(settings, 3, encoder=MetadataEncoder.fitted(each)) for each in (rows, rows[:3]))
+    save_checkpoint(start, tmp_path / "start.safetensors", {"classes": ["a", "b", "c"]})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    load_weights(model, tmp_path / "start.safetensors")
+    for name, tensor in model.state_dict().items():
+        of_both = name in start.state_dict() and start.state_dict()[name].shape == tensor.shape
+        assert tensor.equal(start.state_dict()[name] if of_both else before[name]), name
+    assert model.head.weight.equal(start.head.weight)
 
 
 def test_a_damaged_checkpoint_is_one_clear_line(tmp_path):

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image, ImageOps
@@ -16,7 +17,9 @@ from vision.small import picture
 from comp.errors import CompError
 from comp.registry import register
 from comp.runs.rundir import RunDir
-from comp.vision.schema import Model
+from comp.vision.data.other_set import with_other_set
+from comp.vision.schema import Data, Model
+from comp.vision.training.pretrain import parted
 
 VENDORS = {"rouge": "red", "vert": "green", "bleu": "blue", "noir": "black"}
 MAP = {"rouge": "red", "vert": "green", "bleu": "blue"}
@@ -86,14 +89,39 @@ def test_changed_copies_of_its_images_are_left_out_too(other, configure, comp, c
     assert "pretrain  42 rows with classes of this competition; 1 left out: it has the same images" in out
 
 
-def test_metadata_of_the_competition_is_no_hindrance(other, configure, comp):
-    configure(pretrain=pretraining(), model={"metadata": ["height", "width", "has_alpha"]})
+def test_metadata_and_columns_of_the_competition_are_no_hindrance(other, configure, comp):
+    table = pd.read_csv("data/train.csv", dtype=str)
+    patients = (table.index // 2).astype(str)
+    table.assign(patient=patients).to_csv("data/train.csv", index=False)
+    own = {"id": "id", "path": "train/{id}.png", "test_path": "test/{id}.png", "target": "label", "kind": "multiclass"}
+    configure(
+        data={**own, "group": "patient", "scale": [0, 200]},
+        pretrain=pretraining(),
+        model={"metadata": ["height", "width", "has_alpha"]},
+    )
     comp("split")
     assert comp("run", "steps=[split,train,submit]")[0] == 0
     with safe_open("runs/small/fold0/best.safetensors", framework="pt") as file:
         facts = json.loads(file.metadata()["comp"])
     assert [column["name"] for column in facts["metadata"]] == ["height", "width", "has_alpha"]
     assert comp("predict")[0] == 0
+
+
+def test_the_other_images_have_columns_and_a_scale_of_their_own(configure):
+    of_the_competition = {"frame": "square", "background": [0, 0, 0], "fill_nan": 0.0, "cache": False}
+    own = {"scale": [0, 4000], "group": "patient", "kind": "multiclass", "classes": ["a", "b"], "on_bad_image": "drop"}
+    config = configure(data={**own, **of_the_competition}, pretrain=pretraining(data={"root": "other", "id": "name"}))
+    found = with_other_set(config, "pretrain").data
+    assert found == Data(root="other", id="name", work="data", **of_the_competition)
+
+
+@pytest.mark.parametrize(("counts", "validated"), [((5, 5, 5), 3), ((2, 2, 2), 3), ((40, 2, 2), 5), ((9, 9, 1), 3)])
+def test_few_images_are_parted_too(counts, validated):
+    labels = np.repeat(["a", "b", "c"], counts)
+    train_rows, valid_rows = parted(np.arange(len(labels)), labels, 0)
+    assert len(valid_rows) == validated
+    assert sorted([*train_rows, *valid_rows]) == list(range(len(labels)))
+    assert min(counts) == 1 or set(labels[train_rows]) == {"a", "b", "c"}
 
 
 def test_pretrained_once_it_is_kept_and_other_settings_are_refused(other, configure, comp):

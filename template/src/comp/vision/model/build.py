@@ -31,6 +31,7 @@ from comp.vision.model.weights import bare_names, read_weights
 from comp.vision.schema import Model
 
 Rgb = tuple[float, float, float]
+METADATA = "metadata."  # what the names of its weights begin with
 BLANK = 7_340_033  # a seed that no weights file was initialized with
 
 
@@ -176,12 +177,18 @@ def load_checkpoint(settings: Model, path: Path) -> tuple[Classifier, dict[str, 
 
 
 def load_weights(model: Classifier, path: Path) -> None:
-    """Takes over the weights of the checkpoint at `path`; those of categories only as far as they are as many.
+    """Takes over the weights of the checkpoint at `path`; of the metadata's, those that have the same shape in both.
+
+    Other rows may have other categories, or a text where all that this fold learns from are numbers.
 
     Raises:
         CompError: it is missing, or of another architecture.
     """
-    _take(model, _read(path)[0], path)
+    own, given = model.state_dict(), _read(path)[0]
+    both = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
+    differing = {name for name in own.keys() | given.keys() if name.startswith(METADATA)} - both
+    taken = {name: tensor for name, tensor in given.items() if name not in differing}
+    _take(model, taken | {name: own[name] for name in differing & own.keys()}, path)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -189,11 +196,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _take(model: Classifier, tensors: dict[str, Tensor], path: Path) -> None:
-    own = model.state_dict()
-    other = {name for name in tensors if name in own and tensors[name].shape != own[name].shape}
-    kept = {name: own[name] for name in other if name.startswith("metadata.")}
     try:
-        model.load_state_dict({**tensors, **kept})
+        model.load_state_dict(tensors)
     except RuntimeError as error:
         raise CompError(f"{path} does not fit the model: {first_line(error)}") from None
 

@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comp.config.load import changed
 from comp.errors import CompError, shown
 from comp.tables import Tables, Targets
+from comp.vision.data.other_set import with_other_set
 from comp.vision.data.own_columns import own_column, users_names
 from comp.vision.data.read import read_all, read_labels
 from comp.vision.data.settle import settled_data
 from comp.vision.folds.duplicates import find_duplicates
-from comp.vision.schema import Data, ImageConfig, Synth
+from comp.vision.schema import ImageConfig, Synth
 
 PARENTS = ("parent", "parent_id", "source", "original", "real")  # how a column of parents may be called
-INHERITED = ("frame", "background", "fill_nan", "cache")
 
 
 def settings_of(config: ImageConfig) -> Synth:
@@ -27,10 +26,8 @@ def settings_of(config: ImageConfig) -> Synth:
 
 def with_their_data(config: ImageConfig, paths: list[str] | None = None) -> ImageConfig:
     """`config` whose `data` are the generated images; with `paths`, how they become pixels is settled."""
-    inherited = {key: getattr(config.data, key) for key in INHERITED}
-    work = config.data.work or config.data.root
-    data = {**Data().model_dump(mode="json"), **inherited, "work": work, **settings_of(config).data}
-    other = changed(config, data=data)
+    settings_of(config)
+    other = with_other_set(config, "synth")
     return other if paths is None else other.model_copy(update={"data": settled_data(other.data, paths)})
 
 

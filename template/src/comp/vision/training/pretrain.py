@@ -4,6 +4,7 @@ Images that the competition has as well, or nearly, are left out, whichever tabl
 a fold is validated on would be a leak.
 """
 
+import math
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pandas as pd
 from accelerate import Accelerator
 from sklearn.model_selection import train_test_split
 
-from comp.config.load import changed
+from comp.config.load import changed_by
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError, shown
 from comp.files import digest
@@ -20,6 +21,7 @@ from comp.runs.members import for_each_member
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.competition import Competition, open_competition
+from comp.vision.data.other_set import with_other_set
 from comp.vision.data.paths import id_and_images
 from comp.vision.data.read import read_training_table
 from comp.vision.data.samples import Samples
@@ -52,12 +54,9 @@ def pretrain(config: ImageConfig, arguments: list[str]) -> int:
         raise CompError("pretrain: is not set: name its data, such as 'pretrain.data={root: external, train: images}'")
     settings = config.pretrain
     config = settled(config)
-    inherited = {key: getattr(config.data, key) for key in ("frame", "background", "fill_nan", "cache")}
-    inherited["classes"] = None  # those of the competition come from pretrain.map
-    data = {**inherited, "work": config.data.work or config.data.root, **settings.data}
     after = {"freeze": 0, "cache_frozen": 0, "freeze_epochs": 0, "freeze_lr": None}  # those are for what comes after
-    train = {**after, **settings.train}
-    other = changed(config, data=data, train=train, augment=settings.augment)
+    other = with_other_set(config, "pretrain")
+    other = changed_by("pretrain", other, train={**after, **settings.train}, augment=settings.augment)
     if run.pretrained.is_file():
         print(f"pretrain  {run.pretrained} exists: kept")
         run.start(config)
@@ -119,10 +118,7 @@ def _other_rows(other: ImageConfig, own: Data, competition: Competition, quiet: 
     labels = table["target"].to_numpy()[readable]
     if len(readable) < 2 * len(targets.classes):
         raise CompError(f"pretrain: only {len(readable)} rows of {other.data.root} are left: look at pretrain.map")
-    each = pd.Series(labels).value_counts().min()
-    train_rows, valid_rows = train_test_split(
-        readable, test_size=VALIDATED, random_state=other.seed, stratify=labels if each > 1 else None
-    )
+    train_rows, valid_rows = parted(readable, labels, other.seed)
     y = targets.encode(table)
     # The network has the metadata's part already, and learns to do without: the other images have none.
     encoder = competition.encoder(np.arange(len(competition.y)))
@@ -130,6 +126,16 @@ def _other_rows(other: ImageConfig, own: Data, competition: Competition, quiet: 
     return Fold(
         (competition.split.n,), train_rows, valid_rows, samples, competition.split.digest, encoder, name="pretrain"
     )
+
+
+def parted(rows: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to train on, and those that tell how well it goes: of few images, as many as there are classes."""
+    of_each = pd.Series(labels).value_counts()
+    validated = max(math.ceil(VALIDATED * len(rows)), len(of_each))
+    kept, told = train_test_split(
+        rows, test_size=validated, random_state=seed, stratify=labels if of_each.min() > 1 else None
+    )
+    return kept, told
 
 
 def _mapped(table: pd.DataFrame, mapping: dict[str, str | None], targets: Targets) -> pd.DataFrame:
