@@ -1,5 +1,6 @@
 """The leaderboard's columns: where a run comes from, what was noted by hand; none is ever lost."""
 
+import itertools
 import subprocess
 
 import numpy as np
@@ -7,14 +8,16 @@ import pandas as pd
 import pytest
 
 from comp.files import write_json
+from comp.registry import greater_is_better, names
 from comp.runs import predictions
 from comp.runs.board import board as show
-from comp.runs.history import stamp
-from comp.runs.leaderboard import read_leaderboard
+from comp.runs.history import parent_of, stamp
+from comp.runs.leaderboard import read_leaderboard, write_leaderboard
 from comp.runs.paired import Sums
 from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.results import Scoring, join_folds
 from comp.runs.rundir import RunDir, now
+from comp.runs.standing import standings
 from comp.tables import Targets
 
 TARGETS = Targets("binary", ("yes",))
@@ -66,6 +69,26 @@ def test_a_line_says_where_its_run_comes_from(small):
     assert found["a"]["n_rows"] == str(N)
     assert 0 < float(found["a"]["low"]) < float(found["a"]["cv"]) < float(found["a"]["high"]) < 1
     assert pd.Timestamp(found["a"]["date"]) > pd.Timestamp("2020-01-01")
+
+
+@pytest.mark.parametrize("greater", [True, False])
+def test_a_score_that_is_no_number_is_behind_all_others_wherever_it_came(greater, small):
+    metric = next(name for name in names("metric") if greater_is_better(name) == greater)
+    wanted = ["0.9", "0.5"] if greater else ["0.5", "0.9"]
+    for order in itertools.permutations([*wanted, "nan", "unscored"]):
+        written = [{"name": cv, "metric": metric, "cv": cv} for cv in order]
+        write_leaderboard(written)
+        assert [line["name"] for line in read_leaderboard()][:2] == wanted
+        assert standings(written, measures)[0].best.name == wanted[0]
+
+
+def test_a_member_whose_score_is_no_number_is_no_parent(small):
+    for name, value in (("a", np.nan), ("b", 0.5), ("c", 0.6), ("d", np.nan)):
+        config = small.configure(name=name)
+        least = {"metric": config.metric, "rows": 8, "folds": 2, "seconds": 1.0, "flatters": "", "unscored": ""}
+        score = {"folds": {}, "oof": value, "mean": value, "std": None}
+        write_json(RunDir.of_name(name).metrics, {**least, "scores": {config.metric: score}})
+    assert parent_of(config, {"combines": {"members": ["a", "b", "c", "d"]}}, []) == "c"
 
 
 def test_a_combination_has_its_best_member_for_a_parent(small):

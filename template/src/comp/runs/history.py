@@ -6,8 +6,8 @@ from typing import Any
 
 from comp.config import Experiment
 from comp.errors import CompError
-from comp.registry import greater_is_better, names
 from comp.runs.predictions import folds_of
+from comp.runs.rank import rank
 from comp.runs.rundir import RunDir, flat, now
 
 # What says nothing of how good a run is.
@@ -80,8 +80,7 @@ def _best(metric: str, members: Sequence[str]) -> str:
             continue
         if metric in metrics["scores"] and not metrics.get("unscored"):
             scores[name] = metrics["scores"][metric]["oof"]
-    sign = 1 if metric not in names("metric") or greater_is_better(metric) else -1
-    return max(scores, key=lambda name: sign * scores[name], default="")
+    return min(scores, key=lambda name: rank(metric, scores[name]), default="")
 
 
 def _folds(name: str) -> str:

@@ -11,9 +11,9 @@ from comp.config import Experiment
 from comp.files import write_text
 from comp.files.lock import in_turn
 from comp.readback import read_rows, reading
-from comp.registry import greater_is_better, names
 from comp.runs.flags import flags_of_metrics
 from comp.runs.history import changed_keys, parent_of, stamp
+from comp.runs.rank import rank
 from comp.runs.rundir import RUNS, RunDir
 
 UNSCORED = "unscored"  # instead of a score that would flatter
@@ -106,8 +106,5 @@ def read_leaderboard() -> list[dict[str, Any]]:
 
 
 def _rank(line: dict[str, Any]) -> float:
-    """Smaller is better; a metric that custom.py no longer has counts as an accuracy."""
-    if line["cv"] == UNSCORED:
-        return math.inf
-    known = line["metric"] in names("metric")
-    return float(line["cv"]) * (1 if known and not greater_is_better(line["metric"]) else -1)
+    """Smaller is better; an unscored run is as good as one whose score is no number."""
+    return math.inf if line["cv"] == UNSCORED else rank(line["metric"], float(line["cv"]))

@@ -1,5 +1,6 @@
 """How the runs of the leaderboard stand to the best one and to their parents."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ from comp.folds import units_of
 from comp.runs.comparable import Opened, compared, measured, opened, side, sign_of, why_not
 from comp.runs.leaderboard import UNSCORED
 from comp.runs.paired import LEVEL, Difference, Measure, MeasuresOf, difference, drawn
+from comp.runs.rank import rank
 from comp.runs.rundir import RunDir
 
 Line = Mapping[str, Any]
@@ -91,6 +93,8 @@ def standings(lines: Sequence[Line], measures_of: MeasuresOf) -> list[Standing]:
 
 
 def _compare(standing: Standing, measures_of: MeasuresOf) -> None:
+    # A file that was edited, or that an older version wrote, may have another order.
+    standing.entries.sort(key=lambda entry: rank(standing.metric, math.nan if entry.cv is None else entry.cv))
     runs = _measured(standing, measures_of)
     scored = [entry for entry in standing.entries if entry.cv is not None]
     best = next((entry for entry in scored if not entry.flags), scored[0] if scored else None)
