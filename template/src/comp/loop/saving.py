@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -85,6 +87,18 @@ class Saving:
         self._state.save(self._folder / "last", self._accelerator)
         self._accelerator.wait_for_everyone()
         self._saved = time.monotonic()
+
+
+@contextmanager
+def divergence_noted(mark: Path) -> Iterator[None]:
+    """Leaves an empty file if what is trained diverges."""
+    mark.unlink(missing_ok=True)
+    try:
+        yield
+    except Diverged:  # in all processes; the launcher ends those that are left once one has ended
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        raise
 
 
 def mean_loss(state: State, label: str, accelerator: Accelerator) -> float:

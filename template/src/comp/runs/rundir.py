@@ -47,6 +47,7 @@ FREE_KEYS |= {
     "train.log_every",
     "folds.nested",
 }
+DIVERGED = "diverged"  # in the folder of a fold, or of the pretraining: its loss became NaN, so it has no end
 END = "...\n"  # YAML's mark of it; a file that breaks off would take defaults for what it lacks
 RESTORE = "restore it from a copy, or run comp train --fresh to train again"
 
@@ -174,6 +175,15 @@ class RunDir:
         now = self.predicts()
         return predicted != now if predicted and now else "" < since < self.trained_at()[: len(since)]
 
+    def diverged(self) -> bool:
+        """Whether one of its trainings ended as its loss became NaN: a status of other processes does not tell why."""
+        return any(self.path.glob(f"*/{DIVERGED}"))
+
+    def forget_divergence(self) -> None:
+        """What is trained next may end otherwise."""
+        for mark in self.path.glob(f"*/{DIVERGED}"):
+            mark.unlink(missing_ok=True)
+
     def read_folds(self) -> str | None:
         """The hash of the folds that the run began with, if it has begun."""
         way_out = "remove it if folds.csv is still what the run began with, else run comp train --fresh"
@@ -210,7 +220,7 @@ class RunDir:
     @property
     def started(self) -> bool:
         """Whether something was trained."""
-        return self._trained() or any(self.path.glob("pretrain/*"))
+        return self._trained() or self._holds("pretrain/*")
 
     def refuse_another(self, config: Experiment, settled: bool = True) -> None:
         """Looks whether the folder holds what was trained with `config`, or nothing.
@@ -250,8 +260,11 @@ class RunDir:
             write_text(self.folds, digest + "\n")
 
     def _trained(self) -> bool:
-        """Whether folds were started; a job that failed at once has left nothing but its log."""
-        return any(path.name != "train.log" for path in self.path.glob("fold*/*"))
+        """Whether folds were started; what failed at once has left nothing but its log, and why."""
+        return self._holds("fold*/*")
+
+    def _holds(self, pattern: str) -> bool:
+        return any(path.name not in ("train.log", DIVERGED) for path in self.path.glob(pattern))
 
     def read_made_with(self) -> dict[str, Any]:
         """What `made_with.json` says, see `MadeWith`."""

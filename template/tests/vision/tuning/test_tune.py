@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +12,21 @@ import yaml
 from comp.config import load_config
 from comp.errors import CompError
 from comp.runs.flags import flags_of_training
+from comp.runs.rundir import RunDir
 from comp.vision.schema import Between, ImageConfig, Tune
-from comp.vision.tuning.trials import Trial, count_of, values_of, with_values
-from comp.vision.tuning.tune import _lines
+from comp.vision.training.train import train
+from comp.vision.tuning import tune as tuning
+from comp.vision.tuning.trials import (
+    Trial,
+    as_held,
+    count_left,
+    count_of,
+    is_inside,
+    value_at,
+    values_of,
+    with_values,
+)
+from comp.vision.tuning.tune import _begun, _free_names, _lines, _score, trial_config
 
 GRID = {"train.epochs": [1, 2], "train.lr": [1.0e-5, 1.0e-2]}
 
@@ -43,8 +56,11 @@ def test_a_grid_is_trained_told_and_not_trained_again(competition, configure, co
     assert "Best of several trials" in Path("runs/board.html").read_text(encoding="utf-8")
 
     trained = {name: Path(f"runs/{name}/fold0/best.safetensors").stat().st_mtime_ns for name in names}
+    assert comp("train", "runs/small-tune-02/config.yaml", "folds=all")[0] == 0
+    assert metrics_of("small-tune-02")["folds"] == 2
     assert comp("tune")[1].count("is already trained") == 4
     assert {n: Path(f"runs/{n}/fold0/best.safetensors").stat().st_mtime_ns for n in names} == trained
+    pd.testing.assert_frame_equal(pd.read_csv("runs/small-tune.csv"), table)  # by the rows of fold 0, as before
 
 
 def test_an_interrupted_tuning_goes_on_with_what_is_missing(competition, configure, comp):
@@ -58,6 +74,11 @@ def test_an_interrupted_tuning_goes_on_with_what_is_missing(competition, configu
     status, out, err = comp("tune")
     assert (status, err, out.count("is already trained")) == (0, "", 2)
     assert load_config(begun / "config.yaml").train == values
+    configure(tune={"keys": GRID})
+    assert comp("tune")[1].count("is already trained") == 3
+    every = [[epochs, lr] for epochs in GRID["train.epochs"] for lr in GRID["train.lr"]]
+    tried = pd.read_csv("runs/small-tune.csv")
+    assert sorted(tried[["train.epochs", "train.lr"]].to_numpy().tolist()) == every
     configure(tune={"keys": GRID, "trials": 3}, model={"image_size": 24})
     status, _, err = comp("tune")
     assert status == 1
@@ -93,7 +114,7 @@ def test_a_score_flatters_where_folds_chose_and_score(by, used, flagged):
     assert bool(flags_of_training(config).flatters) == flagged
 
 
-def test_a_trial_whose_loss_is_no_number_is_told_and_left_out(competition, configure, comp):
+def test_a_trial_whose_loss_is_no_number_is_told_and_left_out(competition, configure, comp, monkeypatch):
     configure(tune={"keys": {"train.lr": [1.0e30, 3.0e-3]}}, train={"log_every": 1})
     assert comp("split")[0] == 0
     status, out, err = comp("tune")
@@ -101,10 +122,26 @@ def test_a_trial_whose_loss_is_no_number_is_told_and_left_out(competition, confi
     assert "failed: small-tune-01" in out
     assert len(pd.read_csv("runs/small-tune.csv")) == 1
 
+    def in_another_process(trial, arguments):
+        """Of which nothing is known but its status, and what it has written."""
+        with suppress(CompError):
+            return train(trial, arguments)
+        return 1
+
+    monkeypatch.setattr(tuning, "train", in_another_process)
+    status, out, err = comp("tune")
+    assert (status, err) == (0, "")
+    assert "failed  small-tune-01: its training diverged" in out
+    first = RunDir.of_name("small-tune-01")
+    assert first.diverged()
+    assert not first.started  # a smaller rate may have the same name
+    assert comp("tune", "train.optimizer=none")[0] == 1  # it failed for another reason
+    assert not first.diverged()
+
 
 def test_where_every_trial_failed_the_way_out_is_said():
     config = ImageConfig(tune={"keys": {"train.lr": [1.0e30]}})
-    with pytest.raises(CompError, match=r"every trial's loss became NaN: try smaller learning rates \(train\.lr\)"):
+    with pytest.raises(CompError, match=r"no trial has a score.*try smaller learning rates \(train\.lr\)"):
         _lines(config, config.tune, [(config, Trial({"train.lr": 1.0e30}, None))])
 
 
@@ -127,10 +164,61 @@ def test_keys_that_cannot_be_tuned_are_refused_in_a_line(competition, configure,
 
 def test_a_part_of_a_large_grid_is_drawn_once():
     settings = Tune(keys={"train.lr": [1.0, 2.0, 3.0], "train.epochs": [1, 2, 3], "seed": [1, 2]}, trials=7)
-    tried = [values_of(settings, number, [], 42, True) for number in range(count_of(settings))]
-    assert len({str(each) for each in tried}) == 7
-    assert tried == [values_of(settings, number, [], 42, True) for number in range(7)]
+    tried = asked(settings, 7, [])
+    assert count_left(settings, []) == len({str(each) for each in tried}) == 7
+    assert tried == asked(settings, 7, [])
     assert count_of(Tune(keys={"seed": [1, 2]}, trials=9)) == 2
+
+
+def asked(settings: Tune, count: int, before: list[dict]) -> list[dict]:
+    """The values of as many trials."""
+    trials = [Trial(values, 0.0) for values in before]
+    for _ in range(count):
+        trials.append(Trial(values_of(settings, trials, 42, True), 0.0))
+    return [trial.values for trial in trials[len(before) :]]
+
+
+@pytest.mark.parametrize("first", [None, 1, 5])
+def test_a_grid_is_filled_whatever_part_of_it_was_tried(first):
+    keys = {"train.lr": [1.0, 2.0, 3.0], "seed": [1, 2]}
+    other = [{"train.lr": 9.0, "seed": 1}, {"train.lr": 1.0, "seed": 2}]
+    before = other + asked(Tune(keys=keys, trials=first), first or 1, other)
+    whole = Tune(keys=keys)
+    new = asked(whole, count_left(whole, before), before)
+    assert len(before) + len(new) == 1 + 6  # one of them is of no grid any more
+    assert len({str(each) for each in before + new}) == 7
+
+
+def test_of_earlier_trials_those_go_on_that_have_chosen_or_are_still_wanted(configure):
+    config = configure(tune={"keys": {"train.lr": [1e-3, 1e-2]}})
+    for name, lr, finished in (("1", 0.5, True), ("02", 0.5, False), ("10", 1e-3, False), ("x", 1e-3, True)):
+        run = RunDir.of_name(f"small-tune-{name}")
+        run.start(trial_config(config, config.tune, run.path.name, {"train.lr": lr}, 2))
+        if finished:
+            run.metrics.write_text("{}")
+    begun = {name: values["train.lr"] for name, values in _begun(config, config.tune).items()}
+    assert begun == {"small-tune-1": 0.5, "small-tune-10": 1e-3}
+    assert _free_names(config, 2) == ["small-tune-01", "small-tune-03"]
+
+
+def test_values_that_a_configuration_holds_otherwise_are_known_again():
+    keys = {"train.lr": [1, 1.0], "augment.rand_augment": [{"ops": 3}, None], "train.min_lr": [5.0]}
+    config = ImageConfig(tune={"keys": keys})
+    settings = as_held(config, config.tune)
+    assert settings.keys["train.lr"] == [1.0]
+    assert settings.keys["train.min_lr"] == [5.0]  # above the rate that it does not have then
+    (first, second), trained = asked(settings, 2, []), with_values(ImageConfig(), {"augment.rand_augment": {"ops": 3}})
+    assert first["augment.rand_augment"] == value_at(trained, "augment.rand_augment")
+    assert second["augment.rand_augment"] is None
+
+
+def test_a_score_that_is_no_number_is_no_score(trained, monkeypatch, capsys):
+    """Of a fold with one class, for example."""
+    settings = Tune(keys={"train.lr": [1e-3]}, folds=[0, 1])
+    assert 0 <= _score("accuracy", "small", settings) <= 1
+    monkeypatch.setattr(tuning, "score", lambda *_: float("nan"))
+    assert _score("accuracy", "small", settings) is None
+    assert "failed  small: accuracy of folds 0, 1 is no number" in capsys.readouterr().out
 
 
 def test_nested_keys_and_whole_sections_are_set():
@@ -145,8 +233,8 @@ def test_optuna_asks_for_what_it_would_ask_again(monkeypatch):
 
     def tried(greater):
         found = []
-        for number in range(16):
-            values = values_of(settings, number, found, 0, greater)
+        for _ in range(16):
+            values = values_of(settings, found, 0, greater)
             assert 1e-5 <= values["train.lr"] <= 1e-1
             assert values["train.epochs"] in range(1, 10)
             found.append(Trial(values, -abs(values["train.epochs"] - 8)))
@@ -157,10 +245,26 @@ def test_optuna_asks_for_what_it_would_ask_again(monkeypatch):
     assert sum(better) < sum(worse)
 
 
+def test_trials_outside_of_what_is_asked_today_teach_optuna_nothing():
+    pytest.importorskip("optuna")
+    half = {"train.lr": Between(low=1e-3, high=1e-1, log=True), "train.epochs": Between(low=1, high=9)}
+    settings = Tune(keys={**half, "seed": [1, 3]}, trials=4)
+    before = [
+        {"train.lr": 1e-5, "train.epochs": 3, "seed": 1},  # the range was narrowed
+        {"train.lr": 1e-2, "train.epochs": 2.5, "seed": 1},  # these were no whole numbers
+        {"train.lr": 1e-2, "train.epochs": 2, "seed": 2},  # it was taken out of the list
+        {"train.lr": None, "train.epochs": 2, "seed": 1},
+        {"train.lr": 1e-2, "train.epochs": 2, "seed": 3},
+    ]
+    assert [is_inside(settings, values) for values in before] == [False] * 4 + [True]
+    assert count_left(settings, before) == 3
+    assert all(is_inside(settings, values) for values in asked(settings, 3, before))
+
+
 def test_without_optuna_a_range_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     with pytest.raises(CompError, match=r"pip install -e \"\.\[tune\]\""):
-        values_of(Tune(keys={"train.lr": Between(low=1e-5, high=1e-1)}), 0, [], 0, True)
+        values_of(Tune(keys={"train.lr": Between(low=1e-5, high=1e-1)}), [], 0, True)
 
 
 def test_a_range_that_falls_or_has_no_logarithm_is_refused():

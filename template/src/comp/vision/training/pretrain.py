@@ -17,8 +17,9 @@ from comp.config.load import changed_by
 from comp.distributed.launch import Work, on_all_devices
 from comp.errors import CompError, shown
 from comp.files import digest
+from comp.loop.saving import divergence_noted
 from comp.runs.members import for_each_member
-from comp.runs.rundir import RunDir
+from comp.runs.rundir import DIVERGED, RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.other_set import with_other_set
@@ -78,7 +79,7 @@ def _pretrain(other: ImageConfig, own: Data, competition: Competition, run: RunD
         note_on_random_weights(other)
     with accelerator.local_main_process_first():
         fold = _other_rows(other, own, competition, quiet=not accelerator.is_main_process)
-    with step_errors_explained():
+    with step_errors_explained(), divergence_noted(folder / DIVERGED):
         model = fit(other, fold, folder, accelerator)
     if accelerator.is_main_process:
         save_checkpoint(model, run.pretrained, fold.facts)

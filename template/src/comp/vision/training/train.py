@@ -12,11 +12,12 @@ from comp.errors import CompError
 from comp.files import write_json
 from comp.files.lock import locked
 from comp.folds import folds_to_train
+from comp.loop.saving import divergence_noted
 from comp.loop.trackers import check_tracker, start_tracker
 from comp.registry import metrics_for
 from comp.runs.flags import flags_of_training
 from comp.runs.members import for_each_member
-from comp.runs.rundir import RunDir, now
+from comp.runs.rundir import DIVERGED, RunDir, now
 from comp.vision.batches import TrainingBatches
 from comp.vision.data.competition import Competition, open_competition
 from comp.vision.data.settle import settled
@@ -158,7 +159,7 @@ def _train_folds(config: ImageConfig, competition: Competition, run: RunDir, acc
             say(f"{fold_name(left_out)}  is already trained")
             continue
         started = time.perf_counter()
-        with step_errors_explained():
+        with step_errors_explained(), divergence_noted(run.fold(*left_out) / DIVERGED):
             scores = _train_fold(config, competition, left_out, run, accelerator)
         accelerator.free_memory()  # before the next fold needs it
         unscored = flags_of_training(config).unscored or "unscored" in _facts(config, competition)
