@@ -27,11 +27,13 @@ def run(config: Experiment, words: list[str]) -> int:
     """Runs `config.steps`; a step that fails ends it. `words`: run, the configuration file, the overrides.
 
     Raises:
-        CompError: a launcher started it, or one of the steps cannot be.
+        CompError: a launcher started it, or one of the steps cannot be, or what it makes.
     """
     if is_launched():
         raise CompError("start comp run by itself: it launches its own processes. Under a launcher, use comp train")
     config.refuse_steps()
+    for makes in filter(None, (command_called(step, config.task).makes for step in config.steps)):
+        imported(makes)(config)  # settings that cannot be are refused before hours of training
     models = [member.name for member in members_of(config)] or [config.name]
     results = Results(models, models[-1], list(models))
     combines = any(command_called(step, config.task).step == "combination" for step in config.steps)

@@ -31,7 +31,9 @@ class Command:
     needs: str = ""  # a section of the configuration without which `comp run` passes the step over
     counts: bool = False  # how often it looks at a result: `comp run` passes over a second look at the same
     idle: str = ""  # module:function that says why `comp run` has nothing to do for it; "" where it has
-    makes: str = ""  # module:function that gives the experiments which it trains, for the steps after it
+    # module:function that gives the experiments which it trains, for the steps after it; called before the first step,
+    # too: what is wrong with their settings is said before anything is trained
+    makes: str = ""
     suffix: str = ""  # what their names end with
     beside: str = ""  # module:function that gives experiments which it makes for the table of results only
     around: str = ""  # module:function that is called in its place, with the function first

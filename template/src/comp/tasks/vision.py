@@ -88,7 +88,7 @@ COMMANDS = {
         "train the experiment once more, with the generated images",
         next="compare",
         idle=NOT_GENERATED,
-        makes="comp.vision.training.augmented:augmented",
+        makes="comp.vision.training.augmented:experiments",
         suffix="-augmented",
     ),
     "blend": Command(

@@ -196,6 +196,27 @@ def test_of_the_students_settings_one_may_be_changed_alone(configure):
     assert (student.train.lr, student.train.epochs) == (0.5, 3)
 
 
+@pytest.mark.parametrize(
+    ("sections", "line"),
+    [
+        ({"train": {"min_lr": 1e-4}}, "pseudo.train: train.min_lr=0.0001 is above train.lr=1e-05: set one of the two"),
+        ({"pseudo": {"train": {"epoch": 3}}}, "pseudo.train: unknown key 'train.epoch': did you mean 'train.epochs'?"),
+        (
+            {"pseudo": {"train": {"lr": 0}}, "members": [{"name": "a"}]},
+            "pseudo.train: train.lr: input should be greater than 0, not 0",
+        ),
+        (
+            {"synth": {"data": {"root": "made"}, "train": {"epoch": 3}}, "steps": ["split", "train", "synth train"]},
+            "synth.train: unknown key 'train.epoch': did you mean 'train.epochs'?",
+        ),
+    ],
+)
+def test_settings_that_students_cannot_have_are_refused_before_anything_is_done(sections, line, configure, comp):
+    configure(**{"steps": ["split", "train", "pseudo"], **sections})
+    status, out, err = comp("run")
+    assert (status, out, err) == (1, "", f"error: {line}\n")
+
+
 def test_who_learns_from_an_unscored_run_is_unscored(trained, comp):
     metrics = Path("runs/small/metrics.json")
     metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "unscored": "it saw too much"}))

@@ -1,6 +1,6 @@
 """`comp synth train`: trains the experiment once more, with the generated images that the guard let in."""
 
-from comp.config.load import changed, members_of
+from comp.config.load import changed, changed_by, members_of
 from comp.runs.rundir import RunDir
 from comp.vision.data.combined import combined_digest, combined_path
 from comp.vision.schema import ImageConfig
@@ -27,7 +27,13 @@ def augmented(config: ImageConfig) -> list[ImageConfig]:
     settings, path = settings_of(config), combined_path(config)
     judge = settings.classifier and judge_of(config, settings.classifier).path.name
     synthetic = {"combined": str(path), "digest": combined_digest(path), "run": judge}
+    return [changed(each, synthetic=synthetic) for each in experiments(config)]
+
+
+def experiments(config: ImageConfig) -> list[ImageConfig]:
+    """The same, before it is known which images those are."""
+    train_settings = settings_of(config).train
     return [
-        changed(base, name=f"{base.name}-augmented", parent=base.name, train=settings.train, synthetic=synthetic)
+        changed(changed_by("synth.train", base, train=train_settings), name=f"{base.name}-augmented", parent=base.name)
         for base in members_of(config) or [config]
     ]

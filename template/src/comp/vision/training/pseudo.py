@@ -1,6 +1,6 @@
 """`comp pseudo`: trains students of the trained models, which also learn from the test rows that those are sure of."""
 
-from comp.config.load import changed, members_of
+from comp.config.load import changed, changed_by, members_of
 from comp.runs.rundir import RunDir
 from comp.vision.schema import ImageConfig, Pseudo, Selection
 from comp.vision.training.train import train
@@ -30,11 +30,10 @@ def students(config: ImageConfig, number: int | None = None) -> list[ImageConfig
     fine = {"freeze_epochs": 0, "freeze_lr": None, "warmup_epochs": 0.0, **Pseudo().train}
     return [
         changed(
-            base,
+            changed_by("pseudo.train", base, train={**fine, **config.pseudo.train}),
             name=base.name + now,
             parent=base.name + before,
             pretrain=None,
-            train={**fine, **config.pseudo.train},
             student={**selection, "start": base.name + before, "teachers": teachers},
         )
         for base in bases
