@@ -59,6 +59,16 @@ def test_choosing_on_the_scored_rows_stands_in_metrics_leaderboard_and_summary(s
     assert "flatters" not in honest
 
 
+def test_a_member_with_a_metric_of_its_own_has_no_score_by_that_of_the_experiment(small, capsys):
+    config, score = small.configure(), {"folds": {"0": 0.75}, "oof": 0.75, "mean": 0.75, "std": None}
+    note("own", metric="another", scores={"another": score})
+    note("member", metric="another", scores={"another": score, config.metric: score})
+    print_summary(config, ["own", "member"])
+    own, member = capsys.readouterr().out.splitlines()[-2:]
+    assert own.split() == ["own", "–"]
+    assert member.split() == ["member", "0.7500", "0.7500"]
+
+
 def test_who_learns_from_a_run_that_flatters_flatters():
     note("best", flatters="keep=best …")
     note("last")

@@ -88,6 +88,14 @@ def test_it_says_what_fits_and_what_to_cut_first():
     assert next(line for line in fits.splitlines() if line.startswith("cut ")).startswith(f"cut     {best}: training ")
 
 
+def test_what_the_system_does_not_tell_is_said_or_left_out(monkeypatch):
+    monkeypatch.delattr(os, "getloadavg")
+    assert peak_ram(replace(SPEED, ram=0), cached=10**9) == 0
+    lines = told(PLAN, replace(SPEED, ram=0), ram_gb=1)
+    assert "\nmemory  RAM: not measured on this system\n" in lines
+    assert "others compute here too" not in lines
+
+
 def test_where_only_inference_is_too_long_its_own_cuts_are_named():
     slow = replace(SPEED, prediction=Cost(0.0, 1.0))
     plan = replace(PLAN, trainings=((320, 80),) * 5, test_rows=0, hidden_rows=10_000)

@@ -108,5 +108,5 @@ def _of_size(speed: Speed, share: float) -> Speed:
 
 
 def peak_ram(speed: Speed, cached: int) -> int:
-    """Bytes: what was held, and the rest of the decoded images, which an epoch goes through all of."""
-    return speed.ram + max(0, cached - speed.cached)
+    """Bytes: what was held, and the rest of the decoded images, which an epoch goes through all of; 0: not measured."""
+    return speed.ram and speed.ram + max(0, cached - speed.cached)

@@ -153,13 +153,14 @@ def lines_of(made: Forecast, config: ImageConfig) -> list[str]:
             f"prediction ({plan.views} view{'s' * (plan.views > 1)}), a fold begins in {speed.start:.1f} s"
         )
         found.append(f"        {_told(model)}")
-        found.append(f"        at most {_memory(model)}")
+        found.append(f"        {'at most ' if model.ram else ''}{_memory(model)}")
     decoding = f", of it {_time(made.decoding)} for decoding" if made.decoding > 1 else ""
     found.append(f"train   {_time(made.training())}{decoding}: {_fits(made.training(), limits.hours)}")
     hidden = made.models[0].plan.hidden_rows
     found.append(f"infer   {_time(made.inference())} for {hidden} hidden rows: {_fits(made.inference(), limits.hours)}")
     ram = max(model.ram for model in made.models)
-    found.append(f"memory  {size_of(ram)} of RAM: {_fits_in(ram, limits.ram_gb, 'limits.ram_gb')}")
+    fits = f": {_fits_in(ram, limits.ram_gb, 'limits.ram_gb')}" if ram else ""
+    found.append(f"memory  {_ram(ram)}{fits}")
     if gpu:
         found.append(f"        {size_of(gpu)} of a GPU: {_fits_in(gpu, limits.gpu_gb, 'limits.gpu_gb')}")
     found += _cuts(made, config)
@@ -177,7 +178,11 @@ def _told(model: ModelForecast) -> str:
 
 def _memory(model: ModelForecast) -> str:
     gpu = f", {size_of(model.speed.gpu)} of the GPU" if model.speed.gpu else ""
-    return f"{size_of(model.ram)} of RAM{gpu}"
+    return f"{_ram(model.ram)}{gpu}"
+
+
+def _ram(n_bytes: int) -> str:
+    return f"{size_of(n_bytes)} of RAM" if n_bytes else "RAM: not measured on this system"
 
 
 def _cuts(made: Forecast, config: ImageConfig) -> list[str]:
@@ -225,8 +230,9 @@ def _notes(made: Forecast, config: ImageConfig) -> list[str]:
         found.append(f"note    measured with {gpus} GPUs, limits.gpus={limits.gpus}")
     if here != limits.cores:
         found.append(f"note    measured with {here} cores, limits.cores={limits.cores}")
-    if os.getloadavg()[0] > here + 1:
-        found.append(f"note    others compute here too (load {os.getloadavg()[0]:.1f}): alone, it is faster")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # Windows does not tell it
+    if load > here + 1:
+        found.append(f"note    others compute here too (load {load:.1f}): alone, it is faster")
     if RunDir.of(config).done_folds():
         found.append(f"note    {RunDir.of(config).path} has trained folds, which comp train does not train again")
     return found
