@@ -267,7 +267,9 @@ class Predict(Section):
 class Pretrain(Section):
     """Training on another data set first; every fold starts from its weights."""
 
-    data: dict[str, Any]  # as data: above, for the other set; it needs no test
+    # As data: above, for the other set; it needs no test. What it does not name is as in a new configuration, but for
+    # background, fill_nan, frame and cache, which are the competition's.
+    data: dict[str, Any]
     map: dict[str, str | None] = {}  # its labels → classes of this competition; null, or not named here: left out
     train: dict[str, Any] = {}  # as train: above, where it differs
     augment: dict[str, Any] = {}
@@ -316,7 +318,7 @@ class Confidence(Section):
 class Synth(Section):
     """For `comp synth`: generated images, the gates that let them in (null switches one off), what learns with them."""
 
-    data: dict[str, Any]  # as data: above, for the generated images; they need no test
+    data: dict[str, Any]  # as pretrain.data, for the generated images
     parent: str = "auto"  # column: the id or file of the training image that each was made from
     map: dict[
         str, str | None
