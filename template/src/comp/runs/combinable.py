@@ -56,9 +56,20 @@ def runs_of_these_folds(config: Experiment, split: Split, scored: bool = False) 
     return chosen
 
 
+def run_of_member(name: str) -> RunDir:
+    """The run that `members` call so: by its name in `runs/`, or by its folder."""
+    return RunDir.of_name(name) if "/" not in name and (RUNS / name).is_dir() else RunDir(Path(name))
+
+
+def member_name(given: str) -> str:
+    """What the run is called that `members` call so: one in `runs/` by its name, any other as it is given."""
+    path = run_of_member(given).path
+    return path.name if path.parent.resolve() == RUNS.resolve() else given
+
+
 def member_of_run(name: str, tables: Tables, split: Split) -> Member:
-    """A run by its name in `runs/`, or by its folder."""
-    run = RunDir.of_name(name) if "/" not in name and (RUNS / name).is_dir() else RunDir(Path(name))
+    """The run that `members` call so."""
+    run = run_of_member(name)
     if not run.path.is_dir():
         raise CompError(f"members: there is no run {name!r} in {RUNS}, and no such folder: run comp train name={name}")
     oof, targets, folds = read_oof(run.oof)
@@ -84,7 +95,7 @@ def member_of_run(name: str, tables: Tables, split: Split) -> Member:
             if inner_folds != split.digest:
                 raise CompError(f"{path} was made with other folds than folds.csv has now: remove it, or train again")
     trained = {k: run.fold_trained_at(k) for k in tests}
-    return Member(run.path.name, oof, tests, inner if len(inner) == split.n else None, _metrics_of(run), trained)
+    return Member(member_name(name), oof, tests, inner if len(inner) == split.n else None, _metrics_of(run), trained)
 
 
 def last_trained(members: Sequence[Member], number: int) -> str:

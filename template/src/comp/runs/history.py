@@ -74,8 +74,11 @@ def keys_between(one: Experiment, other: Experiment) -> str:
 def _best(metric: str, members: Sequence[str]) -> str:
     scores = {}
     for name in members:
+        run = RunDir.of_name(name)
+        if not run.is_own:
+            continue
         try:
-            metrics = RunDir.of_name(name).read_metrics()
+            metrics = run.read_metrics()
         except CompError:  # of another tool, or gone
             continue
         if metric in metrics["scores"] and not metrics.get("unscored"):

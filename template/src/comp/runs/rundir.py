@@ -108,6 +108,11 @@ class RunDir:
         return cls(RUNS / name)
 
     @property
+    def is_own(self) -> bool:
+        """Whether its folder is in `runs/`: members of other folders are called by their paths."""
+        return self.path.parent == RUNS
+
+    @property
     def oof(self) -> Path:
         return self.path / "oof.parquet"
 

@@ -115,6 +115,9 @@ def test_what_a_member_brings_is_what_the_mean_loses_without_it(trained, comp):
         assert alone[name] == f"{mrr:.4f}"
     assert table.rows[0][2] == alone["other"]
     assert "ridge" in table.note
+    Path("runs/other").rename("mate")
+    [table] = members_table(["small", "./mate"], competition, oof, "mrr")
+    assert table.rows[1][:2] == ["./mate", alone["other"]]
 
 
 def test_the_page_is_whole_and_stands_without_the_data_too(trained, repo):

@@ -17,7 +17,7 @@ from comp.vision.report.classes import class_table
 from comp.vision.report.confidence import sure_mistakes, surest
 from comp.vision.report.confusion import confused_pairs
 from comp.vision.report.labels import best_threshold, how_many, instead, label_table, together
-from comp.vision.report.members import members_table
+from comp.vision.report.members import members_table, views_table
 from comp.vision.report.numbers import worst_rows
 from comp.vision.report.priors import matched, priors_section
 from comp.vision.report.report import report
@@ -163,6 +163,11 @@ def test_what_a_member_brings_is_what_the_mean_loses_without_it(configure):
     def accuracy(*names: str) -> float:
         return float((np.mean([p[name] for name in names], axis=0).argmax(axis=1) == truth).mean())
 
+    Path("mate").mkdir()
+    Path("runs/c").rename("mate/c")
+    assert len(members_table(combines, rows, "accuracy")[0].rows) == 2
+    elsewhere = {**combines, "members": ["a", "b", "mate/c", "gone"]}
+    assert by_first(members_table(elsewhere, rows, "accuracy")[0])["a"] == by_first(table)["a"]
     assert by_first(table)["a"][:2] == ["0.50", f"{accuracy('a'):.4f}"]
     assert by_first(table)["a"][2] == f"{accuracy('b', 'c'):.4f}"
     assert by_first(table)["a"][3] == f"{accuracy('a', 'b', 'c') - accuracy('b', 'c'):+.4f}"
@@ -203,16 +208,27 @@ def test_what_keeps_a_score_from_being_trusted_is_said_first(configure):
     assert not any(f"<td>{value:.4f}</td>" in page for value in metrics["scores"]["accuracy"]["folds"].values())
 
 
-def test_views_are_compared_with_the_epoch_that_was_kept(configure):
+def test_views_are_compared_with_the_epoch_that_was_kept(configure, capsys):
     config = configure(predict={"views": ["identity", "hflip"]})
     stored = store(config, TARGETS["multiclass"])
-    metrics = json.loads(Path("runs/small/metrics.json").read_text())
-    Path("runs/small/metrics.json").write_text(json.dumps({**metrics, "views": ["identity", "hflip"]}))
+    metrics = {**json.loads(Path("runs/small/metrics.json").read_text()), "views": ["identity", "hflip"]}
+    Path("runs/small/metrics.json").write_text(json.dumps(metrics))
     page = report(config).read_text(encoding="utf-8")
     gain = metrics["scores"]["accuracy"]["folds"]["0"] - 0.8  # the last epoch of its history
     assert f"<td>{gain:+.4f}</td>" in page
+    capsys.readouterr()
+    for k in range(3):
+        history = stored.run.fold(k).joinpath("history.csv")
+        history.write_text(history.read_text().replace("accuracy", "macro_f1"))
+    assert views_table(stored.run, config, metrics) == []
+    assert (
+        "note    runs/small/fold0/history.csv has no accuracy: the page is made without it" in capsys.readouterr().out
+    )
     for k in range(3):
         stored.run.fold(k).joinpath("history.csv").unlink()
+    assert views_table(stored.run, config, metrics) == []
+    scores = {"macro_f1": metrics["scores"]["accuracy"]}  # of comp predict, by another metric
+    Path("runs/small/metrics.json").write_text(json.dumps({**metrics, "metric": "macro_f1", "scores": scores}))
     assert "<h3>Views</h3>" not in report(config).read_text(encoding="utf-8")
 
 

@@ -86,5 +86,17 @@ def test_a_plain_mean_is_packed_and_what_is_fitted_is_not(package, comp):
     assert listed["runs"] == ["small", "other"]
     written_as = load_config(Path("kaggle/both/dataset/conf/small.yaml"))  # labels or probabilities: by this metric
     assert written_as.metric == "macro_f1"
+    elsewhere = ["name=both", "blend.members=[small,mate/other]"]
+    shutil.copytree("runs/other", "mate/other")
+    assert comp("blend", *elsewhere)[0] == 0
+    assert "mate/other of the blend is no run of this repository" in package(*elsewhere)[2]
     assert comp("blend", "name=ranked", "blend.kind=rank", members)[0] == 0
     assert "ranked is a rank of 'small', 'other'" in package("name=ranked", members)[2]
+
+
+@pytest.mark.parametrize("key", ["data.test", "data.sample_submission"])
+def test_a_path_of_this_machine_is_refused_with_the_way_out(package, repo, key):
+    place = repo / "data" / {"data.test": "test", "data.sample_submission": "sample_submission.csv"}[key]
+    status, _, err = package(f"{key}={place}")
+    assert (status, err.count("\n")) == (1, 1)
+    assert f"{key}={place}: a notebook has the competition's folder alone: name it as it is called within" in err

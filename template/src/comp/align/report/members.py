@@ -11,9 +11,9 @@ from comp.align.ranking.retrieval import unit
 from comp.align.report.queries import Queries, queries_of
 from comp.readback import remembered
 from comp.runs.bootstrap import interval_of_drawn, spread
+from comp.runs.combinable import run_of_member
 from comp.runs.page import Table
 from comp.runs.predictions import read_oof, values_of, with_values
-from comp.runs.rundir import RUNS, RunDir
 
 
 def members_table(names: Sequence[str], competition: Competition, oof: pd.DataFrame, metric: str) -> list[Table]:
@@ -42,9 +42,7 @@ def members_table(names: Sequence[str], competition: Competition, oof: pd.DataFr
 
 def vectors_of(name: str, oof: pd.DataFrame) -> np.ndarray | None:
     """(N, D) what the run `name` says of the rows of `oof`; None where it is not here, or has others."""
-    path = RunDir.of_name(name).oof
-    if not (RUNS / name).is_dir():
-        return None
+    path = run_of_member(name).oof
     read = remembered(path, partial(read_oof, path, "the page is made without this member"))
     if read is None or read[1].kind != "embedding":
         return None

@@ -79,7 +79,7 @@ def chain(name: str) -> tuple[list[Made], list[str]]:
             return
         seen.add(each)
         run = RunDir.of_name(each)
-        if each != name and not run.config.is_file():
+        if each != name and not (run.is_own and run.config.is_file()):
             gone.append(each)
             return
         made = _made(run)

@@ -11,7 +11,8 @@ import pandas as pd
 from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.folds import Split
-from comp.runs.combinable import Member, check_ids, last_trained, member_of_run, runs_of_these_folds
+from comp.readback import reading
+from comp.runs.combinable import Member, check_ids, last_trained, member_name, member_of_run, runs_of_these_folds
 from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
 from comp.tables import GOLDEN, Tables, Targets, read_csv
@@ -47,7 +48,7 @@ def open_members(
     """
     if not wanted:
         wanted = [member.name for member in members_of(config)] or runs_of_these_folds(config, split, bool(fitted))  # type: ignore[assignment]
-    names = [member if isinstance(member, str) else member.name for member in wanted]
+    names = [member_name(member) if isinstance(member, str) else member.name for member in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not wanted or twice:
         none = f"no run in {RUNS} has these folds" + " and a score: blend.kind=mean takes unscored ones" * bool(fitted)
@@ -84,6 +85,8 @@ def _refuse_unscored(members: list[Member], fitted: str) -> None:
 
 
 def _of_files(files: Foreign, tables: Tables, split: Split) -> Member:
+    if (RUNS / files.name).is_dir():
+        raise CompError(f"members: {RUNS / files.name} is a run: give the tables of {files.oof} another name")
     print(f"member  {files.name}: cannot check whether {files.oof} is out of fold; if not, all scores with it flatter")
     oof, test = (_foreign(Path(path), tables.targets) for path in (files.oof, files.test))
     if tables.golden is not None:
@@ -110,7 +113,8 @@ def _foreign(path: Path, targets: Targets) -> pd.DataFrame:
     """A CSV or parquet with `id` and the classes, as a table of probabilities."""
     if not path.is_file():
         raise CompError(f"{path} does not exist")
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
+    with reading(path, "ask for it again, or leave it out"):
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     named = {f"p_{name}" if f"p_{name}" in table else name: f"p_{name}" for name in targets.classes}
     missing = [name for name in ("id", *named) if name not in table]
     if missing:

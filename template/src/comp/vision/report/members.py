@@ -11,9 +11,10 @@ from comp.errors import CompError
 from comp.readback import reading, remembered
 from comp.registry import greater_is_better
 from comp.runs.bootstrap import interval_of_drawn, spread
+from comp.runs.combinable import run_of_member
 from comp.runs.page import Section, Table
 from comp.runs.predictions import read_oof
-from comp.runs.rundir import RUNS, RunDir
+from comp.runs.rundir import RunDir
 from comp.vision.inference import WITHOUT_METADATA
 from comp.vision.inference.views import EPOCH_VIEWS
 from comp.vision.report.intervals import drawn_scores
@@ -71,9 +72,7 @@ def members_table(combines: Mapping[str, Any], rows: Rows, metric: str) -> list[
 
 def predictions_of(name: str, rows: Rows) -> np.ndarray | None:
     """(N, K) what the run `name` says of these rows; None where it is not here, or has others."""
-    path = RunDir.of_name(name).oof
-    if not (RUNS / name).is_dir():
-        return None
+    path = run_of_member(name).oof
     read = remembered(path, partial(read_oof, path, "the page is made without this member"))
     if read is None:
         return None
@@ -88,6 +87,8 @@ def predictions_of(name: str, rows: Rows) -> np.ndarray | None:
 def views_table(run: RunDir, trained: ImageConfig, metrics: Mapping[str, Any]) -> list[Table]:
     """Each fold's score by the first view alone, as the epoch whose weights were kept has it, and by all views."""
     name, views = trained.metric, metrics["views"]
+    if name not in metrics["scores"]:  # predicted again by another metric
+        return []
     columns = ["fold", f"view {EPOCH_VIEWS[0]}", f"{len(views)} views: {', '.join(views)}", "what they bring"]
     table = Table(
         "Views", columns, note=f"By {name}, of which {'higher' if greater_is_better(name) else 'lower'} is better."
@@ -128,7 +129,10 @@ def metadata_table(run: RunDir, trained: ImageConfig, rows: Rows) -> list[Table]
 
 def _of_kept_epoch(path: Any, trained: ImageConfig) -> float:
     with reading(path, "the page is made without it"):
-        history = pd.read_csv(path)[trained.metric].astype(float)
+        table = pd.read_csv(path)
+        if trained.metric not in table:
+            raise CompError(f"{path} has no {trained.metric}: the page is made without it")
+        history = table[trained.metric].astype(float)
         if not len(history):
             raise CompError(f"{path} is empty")
         if trained.train.keep != "best":

@@ -117,6 +117,12 @@ def _inputs(data: Data) -> tuple[Path, list[str], str]:
         )
     if data.test is None:
         raise CompError("there are no test images (data.test=null): a notebook would have nothing to predict")
+    for key, place in (("test", data.test), ("sample_submission", data.sample_submission)):
+        if Path(place).is_absolute():
+            raise CompError(
+                f"data.{key}={place}: a notebook has the competition's folder alone: name it as it is called within "
+                f"data.root={data.root}"
+            )
     data, _ = settled_root(data)
     root, sample = Path(data.root), sample_file(data)
     source = test_source(data, root)
@@ -161,9 +167,10 @@ def _part(name: str, config: ImageConfig) -> Part:
         CompError: it is no run with models.
     """
     known = {each.name: each for each in [*members_of(config), config.model_copy(update={"members": []})]}
-    if not RunDir.of_name(name).config.is_file() and name != config.name:
+    place = RunDir.of_name(name)
+    if not (place.is_own and place.config.is_file()) and name != config.name:
         raise CompError(f"{name} of the blend is no run of this repository: only runs with models can be packed")
-    one = known.get(name) or RunDir.of_name(name).trained_config()
+    one = known.get(name) or place.trained_config()
     run, _ = run_with_models(one)
     used = config.folds.use
     folds = [number for number in run.done_folds() if used == "all" or number in used]
