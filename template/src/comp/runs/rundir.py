@@ -48,6 +48,7 @@ FREE_KEYS |= {
     "folds.nested",
 }
 DIVERGED = "diverged"  # in the folder of a fold, or of the pretraining: its loss became NaN, so it has no end
+OF_A_TRAINING = ("fold*/history.csv", "fold*/last", "fold*/*.safetensors", "pretrain/*")
 END = "...\n"  # YAML's mark of it; a file that breaks off would take defaults for what it lacks
 RESTORE = "restore it from a copy, or run comp train --fresh to train again"
 
@@ -221,6 +222,13 @@ class RunDir:
         if not self.started:
             self.made_with.unlink(missing_ok=True)
         self.write_config(config)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it was trained itself, though its models may be gone; what is made of others can be made again."""
+        if self.metrics.is_file():
+            return "combines" not in self.read_metrics()
+        return any(self._holds(each) for each in OF_A_TRAINING)
 
     @property
     def started(self) -> bool:

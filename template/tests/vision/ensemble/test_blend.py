@@ -1,6 +1,7 @@
 """Means and weights: what they compute, that they find the good members, and that members fit together."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from vision.made_runs import make_run
 
+from comp.kaggle.handover.chain import chain
 from comp.runs.predictions import read_predictions
 from comp.tables import Targets
 from comp.vision.data.read import read_tables
@@ -191,6 +193,37 @@ def test_a_friends_table_that_does_not_fit_is_refused_in_one_line(runs, comp, ch
     assert not Path("runs/both").exists()
 
 
+def test_a_run_of_another_folder_is_called_by_that_and_keeps_its_flags(runs, comp):
+    Path("mate").mkdir()
+    shutil.copytree("runs/poor", "mate/good")
+    path = Path("runs/good/metrics.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "unscored": "it saw too much"}))
+    assert comp("blend", "blend.members=[runs/good,mate/good]")[0] == 0
+    metrics = json.loads(Path("runs/both/metrics.json").read_text())
+    assert metrics["combines"]["members"] == ["good", "mate/good"]
+    assert metrics["unscored"] == "a member is unscored: it saw too much"
+    assert "'good' appear twice" in comp("blend", "blend.members=[good,runs/good]")[2]
+    place = str(Path("mate/good").absolute())
+    assert comp("blend", f"blend.members=[poor,{place}]")[0] == 0
+    made, gone = chain("both")
+    assert ([each.name for each in made], gone) == (["poor", "both"], [place])
+    assert pd.read_csv("runs/leaderboard.csv").set_index("name").loc["both", "parent"] == "poor"
+
+
+def test_a_friends_table_with_the_name_of_a_run_is_refused(runs, comp):
+    status, _, err = comp("blend", foreign("poor").replace("name: friend", "name: poor"))
+    assert (status, err.count("\n")) == (1, 1)
+    assert "runs/poor is a run: give the tables of friend_oof.csv another name" in err
+
+
+def test_a_friends_table_that_is_damaged_is_one_line(runs, comp):
+    words = foreign("poor").replace(".csv", ".parquet")
+    Path("friend_oof.parquet").write_bytes(b"PAR1 and no more")
+    status, _, err = comp("blend", words)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "friend_oof.parquet is damaged" in err
+
+
 def test_runs_of_other_folds_are_refused(runs, comp):
     assert comp("split", "--force", "folds.seed=7")[0] == 0
     status, _, err = comp("blend", "blend.members=[good,poor]", "folds.seed=7")
@@ -245,3 +278,5 @@ def test_a_trained_run_is_never_overwritten(runs, comp):
     assert (status, err.count("\n")) == (1, 1)
     assert "runs/good is a trained run" in err
     assert Path("runs/good/fold0/best.safetensors").exists()
+    Path("runs/good/fold0/best.safetensors").unlink()  # as they are left out of a copy
+    assert "runs/good is a trained run" in comp("blend", "name=good", "blend.members=[poor]")[2]

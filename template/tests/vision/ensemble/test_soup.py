@@ -168,6 +168,42 @@ def test_a_soup_never_takes_the_place_of_another_run(twin, comp):
     assert "runs/other is another run" in err
 
 
+def test_what_a_soup_had_before_is_gone_once_it_is_made_of_others(twin, comp):
+    """One fold fewer, with the folds that there are now: nothing of the older soup is counted."""
+    assert comp("soup", MEMBERS, "name=soup")[0] == 0
+    for name in ("small", "twin"):
+        shutil.rmtree(f"runs/{name}/fold1")
+    Path("runs/soup/folds.txt").write_text("0123456789abcdef\n")
+    Path("runs/soup/metrics.json").unlink()  # nor does it matter that it was stopped
+    status, _, err = comp("soup", MEMBERS, "name=soup")
+    assert (status, err) == (0, "")
+    assert not Path("runs/soup/fold1").exists()
+    assert json.loads(Path("runs/soup/metrics.json").read_text())["folds"] == 1
+
+
+def test_of_members_of_other_folds_no_soup_is_made_and_the_one_that_is_there_stays(twin, comp):
+    Path("runs/soup").mkdir()
+    shutil.copy("runs/small/config.yaml", "runs/soup")
+    shutil.copy("runs/small/made_with.json", "runs/soup")
+    config = Path("runs/soup/config.yaml")
+    config.write_text(config.read_text().replace("soup:\n  members: []", "soup:\n  members: [small, twin]"))
+    assert comp("split", "folds.seed=7", "--force")[0] == 0
+    status, _, err = comp("soup", MEMBERS, "name=soup", "folds.seed=7")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "runs/small was trained with other folds than folds.csv has now: train the members again" in err
+    assert config.is_file()
+
+
+def test_a_trained_run_whose_configuration_names_members_is_no_soup(twin, comp):
+    shutil.copytree("runs/small", "runs/other")
+    config = Path("runs/other/config.yaml")
+    config.write_text(config.read_text().replace("soup:\n  members: []", "soup:\n  members: [small, twin]"))
+    for gone in ("metrics.json", "oof.parquet"):
+        assert "runs/other is another run" in comp("soup", MEMBERS, "name=other")[2]
+        Path("runs/other", gone).unlink()
+    assert Path("runs/other/fold0/best.safetensors").is_file()
+
+
 def test_a_soup_sees_images_as_its_members_were_trained_and_says_how_it_predicted(twin, comp):
     paths = [Path(f"runs/{name}/config.yaml") for name in ("small", "twin")]
     paths[0].write_text(paths[0].read_text().replace("resize: squash", "resize: crop"))

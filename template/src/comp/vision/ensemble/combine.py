@@ -109,7 +109,7 @@ def combined(given: Input, fit: Fit) -> Output:
 
 def _opened(config: ImageConfig) -> tuple[Tables, Split]:
     run = RunDir.of(config)
-    if any(next(run.path.glob(trained), None) for trained in ("fold*/*.safetensors", "fold*/last", "pretrain/*")):
+    if run.is_trained:
         raise CompError(f"{run.path} is a trained run: give what is combined another name (name=…)")
     tables = read_tables(config.data)
     return tables, load_split(config, tables)

@@ -44,9 +44,14 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
     merged = settled(as_trained(config, first))
     flags = flags_of_members(map(flags_of, runs))
     run = RunDir.of(config)
+    stated = {"name": config.name, "soup": config.soup, "predict": merged.predict}
     combines = {"kind": "soup", "members": config.soup.members, "fitted_on": "nothing", "met_scored_fold": False}
 
     def work(competition: Competition, accelerator: Accelerator) -> None:
+        if accelerator.is_main_process:
+            run.clear()  # a soup that was here may have had other members, or more folds
+            run.write_config(first.model_copy(update=stated))
+        accelerator.wait_for_everyone()
         pairs = [set(done_pairs(each, competition.split)) for each in runs]
         for left_out in [*((k,) for k in runs[0].done_folds()), *sorted(set.intersection(*pairs))]:
             _average_fold(merged, competition, left_out, runs, run, accelerator)
@@ -55,15 +60,12 @@ def soup(config: ImageConfig, arguments: list[str]) -> int:
             run.bind_to_folds(competition.split.digest)
             collect(merged, competition.tables.train["id"], run, {"combines": combines, **vars(flags)})
 
-    def prepare() -> None:
-        run.write_config(first.model_copy(update={"name": config.name, "soup": config.soup, "predict": merged.predict}))
-
     return on_all_devices(
         merged,
         arguments,
         Work(
             open=lambda quiet: open_competition(merged, quiet),
-            prepare=prepare,
+            check=lambda competition, _: _refuse_other_folds(runs[0], competition),
             do=work,
         ),
     )
@@ -79,8 +81,22 @@ def _refuse_unlike(config: ImageConfig, runs: list[RunDir]) -> None:
         if differing:
             raise CompError(f"{run.path} and {first[0].path} differ in {', '.join(differing)}: they cannot be averaged")
     own = RunDir.of(config)
-    if own.config.is_file() and not own.trained_config().soup.members:
+    if (own.config.is_file() or own.is_trained) and not _holds_soup(own):
         raise CompError(f"{own.path} is another run: give the soup a name of its own (name=…)")
+
+
+def _holds_soup(run: RunDir) -> bool:
+    """Whether a soup is in its folder, or what one left that was stopped."""
+    if run.metrics.is_file():
+        return run.read_metrics().get("combines", {}).get("kind") == "soup"
+    trained = any(run.path.glob("fold*/history.csv"))  # the configuration of a trained run may name members too
+    return run.config.is_file() and bool(run.trained_config().soup.members) and not trained
+
+
+def _refuse_other_folds(run: RunDir, competition: Competition) -> None:
+    """Raises: CompError: nothing that the members have learned is out of fold any more. They have the same folds."""
+    if run.read_folds() not in (None, competition.split.digest):
+        raise CompError(f"{run.path} was trained with other folds than folds.csv has now: train the members again")
 
 
 def _likeness(run: RunDir) -> dict[str, Any]:
