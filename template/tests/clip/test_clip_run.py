@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 from vision.small import COLORS, picture
 
+from comp.distributed import launch
 from comp.runs.predictions import read_oof
 from comp.runs.rundir import RunDir
 from comp.vision.model import build_model
@@ -175,6 +176,7 @@ def test_a_folder_that_is_no_competition_is_predicted(competition, configure, co
     status, out, err = comp("predict", *words)
     assert status == 0, err
     assert "there is no run small" in out
+    assert comp("predict", *words[:-1], "pretrained.csv", "predict.resize=pretrained")[0] == 0
     assert "broken.png" in out
     by_words = pd.read_csv("words.csv").set_index("id")
     assert by_words.loc[["0.png", "1.png", "inside/3.png"], "label"].tolist() == ["red", "blue", "blue"]
@@ -220,7 +222,9 @@ def test_a_clip_run_and_one_of_timm_stack(competition, configure, comp):
     assert oof_of("both").shape == (36, 3)
 
 
-def test_interpolation_is_exact_at_its_ends(competition, configure, comp):
+def test_interpolation_is_exact_at_its_ends_and_several_processes_do_the_same(
+    competition, configure, comp, monkeypatch
+):
     configure(train={"epochs": 2, "lr": 1e-3}, model={"backbone": "./new"}, interpolate={"alphas": [0, 1]})
     comp("split")
     comp("zeroshot")
@@ -232,6 +236,18 @@ def test_interpolation_is_exact_at_its_ends(competition, configure, comp):
     of = {name: json.loads(Path(f"runs/{name}/metrics.json").read_text()) for name in ("small-zeroshot", "small")}
     assert curve[0.0] == pytest.approx(of["small-zeroshot"]["scores"]["accuracy"]["oof"])
     assert curve[1.0] == pytest.approx(of["small"]["scores"]["accuracy"]["oof"])
+    started = []
+    monkeypatch.setattr(launch, "launch", lambda processes, arguments: started.append(arguments) or 0)
+    words = ["interpolate.alphas=[0,0.3]", "metric=macro_f1", "metrics=[]"]
+    assert comp("interpolate", "train.processes=2", *words)[0] == 0
+    [[command, *given]] = started
+    Path("runs/small-interpolated/of_the_starter").touch()
+    monkeypatch.setenv(launch.QUIET, "yes")
+    assert comp(command, *given, "train.processes=1")[0] == 0
+    metrics = json.loads(Path("runs/small-interpolated/metrics.json").read_text())
+    assert (metrics["metric"], list(dict(metrics["combines"]["curve"]))) == ("macro_f1", [0.0, 0.3])
+    assert list(metrics["scores"]) == ["macro_f1"]
+    assert Path("runs/small-interpolated/of_the_starter").is_file()
     status, _, err = comp("predict", "name=small-interpolated")
     assert "run the command that made it again" in err
 

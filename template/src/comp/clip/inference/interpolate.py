@@ -6,6 +6,7 @@ folds over time the folds before choose, and for the first of them the share is 
 unscored run, which have no score to go by.
 """
 
+import os
 import time
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from comp.clip.model.build import clip_classifier
 from comp.clip.schema import ClipConfig
 from comp.config.load import changed, members_of
-from comp.distributed.launch import Work, on_all_devices
+from comp.distributed.launch import QUIET, Work, on_all_devices
 from comp.errors import CompError
 from comp.files import write_json
 from comp.registry import greater_is_better, metrics_for
@@ -59,12 +60,16 @@ def interpolate(config: ClipConfig, arguments: list[str]) -> int:
     def work(competition: Competition, accelerator: Accelerator) -> None:
         _write(experiment, competition, tuned, run, accelerator)
 
+    def prepare() -> None:
+        if QUIET not in os.environ:  # else the starter has, and the others read what it wrote
+            run.start(experiment, fresh=True)
+
     return on_all_devices(
         experiment,
-        [arguments[0], str(tuned.config)],  # further processes need no member, and no name of a step's model
+        [arguments[0], str(run.config), f"name={config.name}"],  # all is settled there: overrides, and which member
         Work(
             open=lambda quiet: open_competition(experiment, quiet),
-            prepare=lambda: run.start(experiment, fresh=True),
+            prepare=prepare,
             do=work,
         ),
     )

@@ -10,7 +10,7 @@ from comp.runs.elsewhere import out_file, own_ids, run_with_models
 from comp.runs.rundir import RunDir
 from comp.tables import Targets
 from comp.vision.data.other_images import read_other_images
-from comp.vision.data.settle import as_trained
+from comp.vision.data.settle import as_trained, settled_resize
 from comp.vision.inference import predict_folder
 from comp.vision.inference.predict_folder import SUFFIXES, Models, models_of, predict_images
 from comp.vision.model import Classifier
@@ -42,7 +42,8 @@ def predict(
             raise CompError(f"model.backbone={config.model.backbone} is no CLIP model, so labels tell it nothing")
         print(f"note    there is no run {config.name}: {config.model.backbone} goes by the words alone")
         settings = config.model.model_copy(update={"names": names})
-        untrained = clip_classifier(settings, len(labels), True, None)
+        config = settled_resize(config.model_copy(update={"model": settings}))
+        untrained = clip_classifier(config.model, len(labels), True, None)
         found = read_other_images(Path(images), config.data)
         return predict_images(config, Models(targets, [untrained]), found, place, words)
     run, trained = run_with_models(config)

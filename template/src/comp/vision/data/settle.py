@@ -39,9 +39,14 @@ def settled(config: AnyConfig, tables: Tables | None = None, quiet: bool = True)
     if data.scale == "auto":
         paths = all_paths(read().train)
         config = config.model_copy(update={"data": settled_data(data, paths, quiet)})
-    if config.predict.resize == "pretrained":
-        config = config.model_copy(update={"model": _settled_model(config.model)})
-    return config
+    return settled_resize(config)
+
+
+def settled_resize(config: AnyConfig) -> AnyConfig:
+    """`config` with, for predict.resize=pretrained, how the weights want their images resized; no table is read."""
+    if config.predict.resize != "pretrained":
+        return config
+    return config.model_copy(update={"model": _settled_model(config.model)})
 
 
 def settled_data(data: Data, paths: Sequence[str], quiet: bool = True) -> Data:
