@@ -436,7 +436,8 @@ class Limits(Section):
 
 class Submit(Submission):
     values: Literal["auto", "labels", "probabilities"] = "auto"  # auto: as the sample submission shows
-    positive: str | None = None  # of two classes, the one that a single probability column is for; null: by its name
+    # Of two classes, or of no and yes, the one that a single probability column is for; null: by its name, else yes.
+    positive: str | None = None
     # From which probability on a label is given, or where an ordered grade begins. auto: fitted to the out-of-fold rows
     # where that helps those that it was not fitted to; one for all labels; each; none: 0.5, or the likeliest grade.
     thresholds: Literal["auto", "none", "one", "each"] | Share = "auto"

@@ -93,6 +93,14 @@ def test_a_column_that_names_no_class_is_scored_as_the_key_says(prepare, comp):
     assert "roc_auc 0.0000" in comp("score", "submit.positive=dog")[1]
 
 
+@pytest.mark.parametrize("solution", ["id,ill\n01,1\n02,0\n03,0\n", "id,prob_normal\n01,0\n02,1\n03,1\n"])
+def test_the_probability_of_no_is_scored_as_such(prepare, comp, solution):
+    prepare(BINARY, "id,prob_normal\n01,0.1\n02,0.8\n03,0.7\n", solution, metric="roc_auc")
+    out = comp("score", "submit.positive=0")[1]
+    assert "'prob_normal' is the probability of '0' (submit.positive)" in out
+    assert "roc_auc 1.0000" in out
+
+
 def test_numbers_of_another_spelling_are_the_same_labels(prepare):
     grades = Targets("multiclass", ("0.0", "1.0", "4.0"))
     config = prepare(grades, "id,grade\n01,0\n02,4\n", "id,grade\n01,0.0\n02,1\n", metric="quadratic_kappa")

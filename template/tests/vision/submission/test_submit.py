@@ -17,7 +17,8 @@ from comp.runs.predictions import test_table as table_of
 from comp.tables import Targets
 from comp.vision.data.labels import find_targets
 from comp.vision.metrics import score
-from comp.vision.submission.numbers import written
+from comp.vision.submission.form import Form
+from comp.vision.submission.numbers import read_again, written
 
 FULL = Path("/dev/full")  # every write to it finds no space left
 needs_full = pytest.mark.skipif(not FULL.is_char_device(), reason="needs /dev/full")
@@ -243,6 +244,40 @@ def test_a_binary_target_is_a_label_or_a_probability_as_the_sample_and_the_metri
 ):
     text = accepted(submitted(BINARY, f"id,ill\n01,{filler}\n02,{filler}\n", "submit.digits=1", *overrides))
     assert text == f"id,ill\n01,{values[0]}\n02,{values[1]}\n"
+
+
+@pytest.mark.parametrize(
+    ("positive", "no_and_yes", "first"),
+    [("0", ("0", "1"), "0.1"), ("0.0", ("0", "1"), "0.1"), ("no", ("no", "yes"), "0.1"), ("1", ("0", "1"), "0.9")],
+)
+def test_the_probability_of_no_is_written_where_the_key_asks_for_it(submitted, positive, no_and_yes, first):
+    targets = Targets("binary", ("ill",), no_and_yes=no_and_yes)
+    words = ["submit.digits=1", "metric=roc_auc", f"submit.positive={positive}"]
+    for sample in ("id,prob_normal\n01,0.5\n02,0.5\n", None):
+        assert f"\n01,{first}\n" in accepted(submitted(targets, sample, *words))
+    assert "submit.positive=maybe: there is no such class" in submitted(targets, None, "submit.positive=maybe")[2]
+
+
+def test_probabilities_of_no_are_read_again_as_those_of_yes():
+    form = Form(["prob_normal"], [0], "probabilities", [], "", of_no=True)
+    assert np.allclose(read_again(np.array([[0.93], [0.4]]), form, 1, BINARY), [[0.9], [0.4]])
+
+
+@pytest.mark.parametrize(
+    ("targets", "text"),
+    [
+        (Targets("binary", ("ill",), no_and_yes=("no", "yes")), "id,ill\n01,yes\n02,no\n"),
+        (MULTILABEL, "id,wet,red\n01,1,0\n02,0,1\n"),
+    ],
+)
+def test_without_a_sample_labels_are_written_where_the_key_asks_for_them(submitted, targets, text):
+    assert accepted(submitted(targets, None, "submit.values=labels", "metric=macro_f1", "metrics=[]")) == text
+
+
+def test_without_a_sample_probabilities_of_lists_are_written_where_the_key_asks_for_them(submitted):
+    targets = Targets("multilabel", ("wet", "red"), separator=" ")
+    assert accepted(submitted(targets, None, "submit.values=probabilities")).startswith("id,wet,red\n01,0.75,0.25\n")
+    assert accepted(submitted(targets, None)) == "id,label\n01,wet\n02,red\n"
 
 
 def test_a_metric_of_ones_own_may_ask_for_probabilities(submitted):

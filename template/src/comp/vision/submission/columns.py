@@ -5,6 +5,7 @@ import unicodedata
 
 from comp.errors import CompError, shown
 from comp.tables import Targets, number_of, spelled_as
+from comp.vision.data.labels import NO_AND_YES
 from comp.vision.quoted import quoted
 
 # Words around a class's name that say no more than that the column is about it.
@@ -13,7 +14,6 @@ AROUND |= {"score", "conf", "confidence", "likelihood", "class", "label", "targe
 NEGATIONS = {"no", "not", "non", "without"}
 WORD = re.compile(r"[^\W\d_]+|(?<![^\W_])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # isCat
-NO_AND_YES = (("0", "1"), ("-1", "1"), ("false", "true"), ("no", "yes"))
 
 
 def positive_class(column: str, targets: Targets, given: str | None) -> tuple[int, str]:
@@ -42,6 +42,20 @@ def positive_class(column: str, targets: Targets, given: str | None) -> tuple[in
         f"the sample submission has one column, {column!r}, for the classes {shown(classes)}, and its name does not "
         f"say whose probability it holds: add the line {lines[0]} or {lines[1]} under `submit:`"
     )
+
+
+def holds_no(targets: Targets, given: str | None) -> bool:
+    """Whether the probability column of a yes or no is for no, as `given` (submit.positive) says.
+
+    Raises:
+        CompError: it says neither.
+    """
+    if given is None or given in targets.classes:
+        return False
+    name = spelled_as(targets.no_and_yes)(given)
+    if name not in targets.no_and_yes:
+        raise CompError(f"submit.positive={given}: there is no such class, there are {shown(targets.no_and_yes)}")
+    return name == targets.no_and_yes[0]
 
 
 def columns_of(columns: list[str], targets: Targets) -> list[int]:

@@ -20,7 +20,7 @@ from comp.vision.data.several import check_several
 from comp.vision.kinds import refuse_settings
 from comp.vision.metrics import refuse_metrics
 from comp.vision.schema import ImageConfig
-from comp.vision.submission.columns import columns_of, positive_class
+from comp.vision.submission.columns import columns_of, holds_no, positive_class
 from comp.vision.submission.corrections import refuse_postprocess
 
 FILLERS = {"0", "1", "-1", "none", "null", "nan", "na", "tbd", "unknown", "label", "class", "?", "xxx"}
@@ -42,6 +42,7 @@ class Form:
     separator: str = " "  # of lists
     depth: int = 1  # how many classes a list of the likeliest has
     empty: bool = False  # of lists: a row may have none
+    of_no: bool = False  # the probability column of a yes or no is for no
 
     @property
     def is_choice(self) -> bool:
@@ -77,7 +78,7 @@ def form_of(sample: pd.DataFrame | None, targets: Targets, config: ImageConfig) 
         return Form(columns, [place], "probabilities", [], about)
     places = columns_of(columns, targets)
     bits = _bit_spelling(sample, targets) if values == "labels" else []
-    return Form(columns, places, values, bits, _about(columns, places, values, targets, bits))
+    return _of_columns(columns, places, values, bits, targets, config)
 
 
 def expected_form(config: ImageConfig, tables: Tables) -> str:
@@ -125,7 +126,7 @@ def _refuse_a_row_for_each_class(ids: pd.Series, predicted: set[str]) -> None:
 
 
 def _without_sample(targets: Targets, config: ImageConfig) -> Form:
-    if targets.separator:
+    if targets.separator and config.submit.values != "probabilities":
         about = f"lists of labels in 'label', separated by {SEPARATORS[targets.separator]}"
         return Form(["label"], [], "lists", list(targets.classes), about, targets.separator)
     if targets.kind == "multiclass" and config.submit.values != "probabilities":
@@ -134,8 +135,24 @@ def _without_sample(targets: Targets, config: ImageConfig) -> Form:
             return _top("label", list(targets.classes), " ", depth, config)
         return Form(["label"], [], "labels", list(targets.classes), "labels in 'label'")
     columns, places = list(targets.classes), list(range(len(targets.classes)))
-    values: Literal["numbers", "probabilities"] = "numbers" if targets.kind == "regression" else "probabilities"
-    return Form(columns, places, values, [], _about(columns, places, values, targets))
+    if targets.kind == "regression":
+        return Form(columns, places, "numbers", [], _about(columns, places, "numbers", targets))
+    if config.submit.values == "labels":
+        return _of_columns(columns, places, "labels", list(targets.no_and_yes), targets, config)
+    return _of_columns(columns, places, "probabilities", [], targets, config)
+
+
+def _of_columns(
+    columns: list[str],
+    places: list[int],
+    values: Literal["labels", "probabilities"],
+    bits: list[str],
+    targets: Targets,
+    config: ImageConfig,
+) -> Form:
+    """A column for each class or label; `bits` are no and yes as labels are written."""
+    of_no = targets.kind == "binary" and values == "probabilities" and holds_no(targets, config.submit.positive)
+    return Form(columns, places, values, bits, _about(columns, places, values, targets, bits, of_no), of_no=of_no)
 
 
 def _of_one_column(shows: pd.Series, targets: Targets, config: ImageConfig) -> Form:
@@ -224,11 +241,19 @@ def _shows_labels(values: pd.Series, targets: Targets) -> bool:
     return not strange or any(number_of(value) is None and value.lower() not in {"", *FILLERS} for value in strange)
 
 
-def _about(columns: list[str], places: list[int], values: str, targets: Targets, bits: Sequence[str] = ()) -> str:
+def _about(
+    columns: list[str],
+    places: list[int],
+    values: str,
+    targets: Targets,
+    bits: Sequence[str] = (),
+    of_no: bool = False,
+) -> str:
     """`probabilities: 'prob_cat' of 'cat', 'prob_dog' of 'dog' and 3 more`."""
     what = f"labels {bits[0]} and {bits[1]}" if bits else values
     if targets.kind == "binary":
-        holds = what if bits else f"the probability of {targets.classes[0]!r} = 1"
+        value = "0 (submit.positive)" if of_no else "1"
+        holds = what if bits else f"the probability of {targets.classes[0]!r} = {value}"
         return f"{columns[0]!r} is {holds}" + _other_values(values)
     pairs = [
         repr(column) if column == targets.classes[place] else f"{column!r} of {targets.classes[place]!r}"

@@ -46,10 +46,11 @@ def changed_scores(config: ImageConfig, form: Form) -> dict[str, tuple[float, fl
 
 def read_again(p: np.ndarray, form: Form, digits: int | None, targets: Targets) -> np.ndarray:
     """Probabilities (N, K) as a host knows them who reads the columns of the submission."""
-    columns = [np.array(written(p[:, place], digits), dtype=np.float64) for place in form.places]
+    told = 1 - p if form.of_no else p
+    columns = [np.array(written(told[:, place], digits), dtype=np.float64) for place in form.places]
     if targets.kind == "multiclass" and len(columns) == 1:
         columns = [1 - columns[0], columns[0]] if form.places[0] == 1 else [columns[0], 1 - columns[0]]
         return np.column_stack(columns)
     read = np.empty(p.shape)
     read[:, form.places] = np.column_stack(columns)
-    return read
+    return 1 - read if form.of_no else read

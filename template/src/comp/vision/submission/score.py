@@ -16,7 +16,7 @@ from comp.vision.data.sources import settled_root
 from comp.vision.metrics import score
 from comp.vision.metrics.of_lists import MAP, listed_places
 from comp.vision.schema import Data, ImageConfig
-from comp.vision.submission.columns import columns_of, positive_class
+from comp.vision.submission.columns import columns_of, holds_no, positive_class
 
 
 def score_submission(config: ImageConfig) -> dict[str, float]:
@@ -37,6 +37,11 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     known = _with_new(targets, config.submit.new, submission, solution)
     y = _truth(solution, submission, targets, known)
     p, has_probabilities, about = _predicted(submission, known, config.submit.positive)
+    column = submission.columns[1]
+    if targets.kind == "binary" and has_probabilities and holds_no(targets, config.submit.positive):
+        # A solution with that column says of it what the submission does.
+        p = p if column in solution else 1 - p
+        about = f"{column!r} is the probability of {targets.no_and_yes[0]!r} (submit.positive)"
     if about:
         print(f"score   {about}")
     scores = {}
@@ -122,19 +127,24 @@ def _predicted(submission: pd.DataFrame, targets: Targets, positive: str | None)
 def _listed(cells: pd.Series, targets: Targets) -> np.ndarray:
     """(N, K) of lists of labels, 1 for each label of a row."""
     spelled = spelled_as(targets.classes)
-    separator = next((each for each in SEPARATORS if cells.str.contains(each, regex=False).any()), " ")
-    lists = [{spelled(label) for label in labels_in(cell, separator)} for cell in cells]
+    separator = _separator(cells)
+    lists = [{spelled(label) for label in labels_in(cell, separator or " ")} for cell in cells]
     unknown = sorted(set().union(*lists) - set(targets.classes))
     if unknown:
         raise CompError(f"labels that no training row has: {shown(unknown)}")
     return np.array([[name in labels for name in targets.classes] for labels in lists], dtype=np.float64)
 
 
+def _separator(cells: pd.Series) -> str:
+    """What parts the labels of a list in any of `cells`; empty where nothing does."""
+    return next((each for each in SEPARATORS if cells.str.contains(each, regex=False).any()), "")
+
+
 def _ranked(cells: pd.Series, targets: Targets) -> np.ndarray | None:
     """(N, K) of lists of the likeliest classes: 1 / place of each that is listed, else 0; None of other columns."""
     spelled, known = spelled_as(targets.classes), set(targets.classes)
-    separator = next((each for each in SEPARATORS if cells.str.contains(each, regex=False).any()), None)
-    if separator is None or cells.map(spelled).isin(known).all():
+    separator = _separator(cells)
+    if not separator or cells.map(spelled).isin(known).all():
         return None
     ranked = np.zeros((len(cells), len(targets.classes)))
     for row, cell in enumerate(cells):

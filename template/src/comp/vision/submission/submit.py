@@ -75,6 +75,7 @@ def fill(
     if not form.places:
         return pd.DataFrame({**columns, form.columns[0]: in_one_column(p, decision, form, config.submit)})
     chosen = decision.labels(p)
+    p = 1 - p if form.of_no else p
     for column, place in zip(form.columns, form.places, strict=True):
         labels = form.values == "labels"
         columns[column] = bits[chosen[:, place]] if labels else written(p[:, place], config.submit.digits)
