@@ -1,6 +1,7 @@
 """Thresholds: fitted where they help, measured on rows that they were not fitted on."""
 
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ from vision.made_runs import make_run
 
 from comp.files import write_json
 from comp.folds import Split
+from comp.registry import register
 from comp.tables import Tables, Targets
 from comp.vision.folds.split import split
 from comp.vision.schema import ImageConfig, Submit
+from comp.vision.submission.counted import OF_LABELS, OF_ROWS, Whole, looks_at
 from comp.vision.submission.decisions import Decision, fitted
 
 LABELS = Targets("multilabel", ("wet", "red"))
@@ -84,6 +87,48 @@ def test_on_noise_what_is_told_is_chance():
         about = decided(GRADES, {"target": grade}, p, "quadratic_kappa").about
         told.append(float(about.split(" fitted")[0].split()[-1]))
     assert abs(np.mean(told)) < 3 * 0.033 / np.sqrt(6)  # 1 / sqrt(900) of one
+
+
+@pytest.mark.parametrize("metric", [*(each.__name__ for each in (*OF_LABELS, *OF_ROWS))])
+def test_what_is_counted_is_what_the_metric_says(metric):
+    """Whichever thresholds were taken before; of labels that no row has, too, and of rows that have none."""
+    rng, targets = np.random.default_rng(0), Targets("multilabel", tuple("abcd"))
+    y = (rng.random((60, 4)) < [0.1, 0.5, 0.0, 1.0]).astype(np.float32)
+    p = rng.random((60, 4)).round(2)  # with ties
+    whole = Whole(p, y, metric, targets, lambda thresholds, p: Decision(targets, thresholds).labels(p))
+    counted, values = looks_at(p, y, metric, targets, None), np.array([0.0, 0.25, 0.5, 0.95, 1.1])
+    np.testing.assert_allclose(counted.alike(values), whole.alike(values), rtol=1e-12)
+    thresholds = np.array([0.1, 0.5, 0.3, 0.9])
+    assert counted.begin(thresholds) == pytest.approx(whole.begin(thresholds), rel=1e-12)
+    for k in (0, 3, 0, 2, 1):
+        np.testing.assert_allclose(counted.changed(k, values), whole.changed(k, values), rtol=1e-12)
+        value = float(rng.random())
+        counted.take(k, value)
+        whole.take(k, value)
+
+
+def test_many_labels_are_fitted_in_time_and_told_or_left_out():
+    rng, targets = np.random.default_rng(0), Targets("multilabel", tuple(f"l{k}" for k in range(60)))
+    y = (rng.random((ROWS, 60)) < 0.1).astype(int)
+    p = np.clip(0.1 + 0.2 * y + rng.normal(0, 0.05, y.shape), 0, 0.49)
+    columns = {f"target_l{k}": y[:, k] for k in range(60)}
+    started = time.perf_counter()
+    assert decided(targets, columns, p, "macro_f1", "each").thresholds is not None
+    assert time.perf_counter() - started < 5
+
+
+def test_without_counts_many_labels_get_one_threshold_and_a_line(monkeypatch, capsys):
+    @register("metric", "own_accuracy")
+    def own_accuracy(y, p, targets):
+        return float(((p >= 0.5) == (y >= 0.5)).mean())
+
+    monkeypatch.setattr("comp.vision.submission.decisions.MOST", 10**5)
+    columns, p = timid()
+    assert len(set(decided(LABELS, columns, p, "own_accuracy").thresholds)) == 1
+    assert "one for each of 2 labels may take hours by own_accuracy" in capsys.readouterr().out
+    monkeypatch.setattr("comp.vision.submission.decisions.TRIED", 4)
+    assert len(set(decided(LABELS, columns, p, "own_accuracy", "each").thresholds)) == 2
+    assert "fitted to 900 rows by own_accuracy, which may take hours" in capsys.readouterr().out
 
 
 def test_where_one_half_is_best_nothing_is_changed():

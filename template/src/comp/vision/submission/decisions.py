@@ -21,11 +21,13 @@ from comp.vision.data.read import read_tables
 from comp.vision.ensemble.crossfit import Known, Predicted, cross_fitted, parts_of_folds
 from comp.vision.metrics import score
 from comp.vision.schema import ImageConfig
+from comp.vision.submission.counted import Looks, is_counted, looks_at
 from comp.vision.submission.form import Form
 
 PARTS = 5  # of a fold
 TRIED, ROUNDS = 40, 2  # values of a threshold in turn, and how often all thresholds are gone through
 PLAIN = 0.5
+MANY, MOST = 10**6, 2 * 10**10  # labels of all rows, and looks at one of them: a line tells; some minutes
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def fitted(config: ImageConfig, oof: pd.DataFrame, tables: Tables, split: Split)
         parts = parts_of_folds(tables.train, targets, split, PARTS, times=1)
     except CompError:  # a fold that is one group cannot be parted
         return Decision(targets, about="0.5, or the likeliest class: a fold is one group, so nothing else can be tried")
+    if targets.kind != "multiclass" and "each" in kinds and _takes_long(config, p, fits=PARTS * split.n + 1):
+        kinds = {name: fit for name, fit in kinds.items() if wanted != "auto" or name == "one"}
     known = Known(np.zeros((len(y), 0)), y, parts)
     predicted = Predicted(rows, split.fold[rows], p[:, None])
     plain = Decision(targets)
@@ -114,6 +118,21 @@ def fitted(config: ImageConfig, oof: pd.DataFrame, tables: Tables, split: Split)
     chosen = usual if found.thresholds is None else _shown(found.thresholds, targets)
     about = f"{config.metric} out of fold {before:.4f} with {usual}, {', '.join(told)} (cross-fitted): {chosen}"
     return Decision(targets, found.thresholds, about)
+
+
+def _takes_long(config: ImageConfig, p: np.ndarray, fits: int) -> bool:
+    """Whether a threshold for each of the labels `p` (N, K) would take too long under auto. Says so, or what begins."""
+    rows, labels = p.shape
+    long = not is_counted(config.metric) and p.size * fits * labels * TRIED * ROUNDS > MOST
+    if long and config.submit.thresholds == "auto":
+        print(
+            f"labels  one threshold for all: one for each of {labels} labels may take hours by {config.metric}, which "
+            "counts of labels do not tell (submit.thresholds=each fits them)"
+        )
+    elif long or p.size > MANY:
+        hours = ", which may take hours" * long
+        print(f"labels  thresholds of {labels} labels are fitted to {rows} rows by {config.metric}{hours}", flush=True)
+    return long
 
 
 def _usual(targets: Targets) -> str:
@@ -143,29 +162,32 @@ Fitted = Callable[[np.ndarray, np.ndarray, str, Targets], np.ndarray]
 
 def _fit_one(p: np.ndarray, y: np.ndarray, metric: str, targets: Targets) -> np.ndarray:
     """(K,) the same threshold for every label."""
+    return _best_alike(_looks_at(p, y, metric, targets), p)
+
+
+def _best_alike(looks: Looks, p: np.ndarray) -> np.ndarray:
     values = _candidates(p.ravel())
-    scores = [_score(np.full(p.shape[1], value), p, y, metric, targets) for value in values]
-    return np.full(p.shape[1], values[int(np.argmax(scores))])
+    return np.full(p.shape[1], values[int(np.argmax(looks.alike(values)))])
 
 
 def _fit_each(p: np.ndarray, y: np.ndarray, metric: str, targets: Targets) -> np.ndarray:
     """(K,) a threshold for each label, from the best one for all; or the borders (K − 1,) of grades, which rise."""
     graded = targets.kind == "multiclass"
     places = targets.positions if graded else None
+    looks = _looks_at(p, y, metric, targets)
     if places is None:
-        thresholds, values = _fit_one(p, y, metric, targets), p
+        thresholds, values = _best_alike(looks, p), p
     else:
         thresholds, values = (places[1:] + places[:-1]) / 2, np.repeat((p @ places)[:, None], len(places) - 1, axis=1)
-    best = _score(thresholds, p, y, metric, targets)
+    best, candidates = looks.begin(thresholds), [_candidates(column) for column in values.T]
     for _ in range(ROUNDS):
-        for k in range(len(thresholds)):
-            for value in _candidates(values[:, k]):
-                tried = thresholds.copy()
-                tried[k] = value
-                if graded and (np.diff(tried) < 0).any():
-                    continue
-                if (result := _score(tried, p, y, metric, targets)) > best:
-                    best, thresholds = result, tried
+        for k, tried in enumerate(candidates):
+            borders = np.concatenate([[-np.inf], thresholds, [np.inf]])
+            allowed = tried[(tried >= borders[k]) & (tried <= borders[k + 2])] if graded else tried
+            scores = looks.changed(k, allowed)
+            if (result := scores.max(initial=-np.inf)) > best:
+                best, thresholds[k] = float(result), allowed[int(scores.argmax())]
+                looks.take(k, thresholds[k])
     return thresholds
 
 
@@ -175,9 +197,8 @@ def _candidates(values: np.ndarray) -> np.ndarray:
     return np.unique(np.append((quantiles[1:] + quantiles[:-1]) / 2, PLAIN))
 
 
-def _score(thresholds: np.ndarray, p: np.ndarray, y: np.ndarray, metric: str, targets: Targets) -> float:
-    value = score(metric, y, Decision(targets, thresholds).labels(p), targets)
-    return -np.inf if np.isnan(value) else value if greater_is_better(metric) else -value
+def _looks_at(p: np.ndarray, y: np.ndarray, metric: str, targets: Targets) -> Looks:
+    return looks_at(p, y, metric, targets, lambda thresholds, p: Decision(targets, thresholds).labels(p))
 
 
 def _better(value: float, best: float, metric: str) -> bool:
