@@ -11,7 +11,7 @@ from comp.errors import CompError, shown
 from comp.registry import greater_is_better, names
 from comp.runs.leaderboard import PATH, note_public, read_leaderboard
 from comp.runs.page import Page, Plot, Section, Table, Text
-from comp.runs.page.figures import drawn
+from comp.runs.page.figures import drawn, plain
 from comp.runs.paired import Difference, MeasuresOf
 from comp.runs.rundir import RUNS
 from comp.runs.standing import Entry, Standing, number, standings
@@ -188,6 +188,7 @@ def _plot(standing: Standing, told: str) -> Plot:
     figure, [[axes]] = drawn(5.6, 4.2)
     for entry in _scored_twice(standing):
         axes.plot(entry.cv, entry.public, "o", color="#3a7ca5", fillstyle="none" if entry.flags else "full")
-        axes.annotate(entry.name, (entry.cv, entry.public), xytext=(5, 4), textcoords="offset points", fontsize=8)
+        place = (entry.cv, entry.public)
+        axes.annotate(plain(entry.name), place, xytext=(5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel=f"{standing.metric}, out of fold", ylabel="public score")
     return Plot("CV and public score", figure, told)

@@ -96,7 +96,7 @@ def test_the_grid_shows_the_pictures_and_frames_the_right_one():
     files = [Path(f"{color}.png") for color in ("red", "green", "blue")]
     for file in files:
         Image.new("RGB", (20, 18), file.stem).save(file)
-    captions, found = ["a red thing", "a blue thing $\\frac{", "grün"], np.array([[0, 1], [1, 0], [2, 0]])
+    captions, found = ["a red thing", "a blue thing $\\frac{ or $ 5", "grün"], np.array([[0, 1], [1, 0], [2, 0]])
     draw_neighbors(captions, found, np.array([0, 2, 1]), [*files, Path("gone.png")], Path("grid.png"))
     with Image.open("grid.png") as image:
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
@@ -108,5 +108,5 @@ def test_the_grid_shows_the_pictures_and_frames_the_right_one():
 
 
 def test_a_missing_picture_is_shown_by_its_name():
-    draw_neighbors(["a"], np.array([[1]]), np.array([0]), [Path("no.png"), Path("nor.png")], Path("grid.png"))
+    draw_neighbors(["a"], np.array([[1]]), np.array([0]), [Path("no.png"), Path("$\\frac{$.png")], Path("grid.png"))
     assert Path("grid.png").stat().st_size > 1000

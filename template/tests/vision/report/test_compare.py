@@ -1,6 +1,7 @@
 """comp compare out of fold: any runs of the same folds, of every kind of target."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from vision.made_runs import make_run
 
 from comp.folds import load_split
-from comp.runs.page import Table
+from comp.runs.page import Plot, Table
+from comp.runs.page.figures import svg
+from comp.runs.side_by_side import Pair, open_all, runs_named
 from comp.vision.data.read import read_tables
 from comp.vision.folds.split import split
 from comp.vision.report.compare import details
@@ -68,7 +71,6 @@ def test_twins_are_noise_and_a_better_run_is_real(three, comp):
 
 def test_the_rows_that_only_one_has_right_are_named(three):
     from comp.folds import units_of
-    from comp.runs.side_by_side import Pair, open_all, runs_named
 
     one, other = open_all(runs_named(["base", "better"]))
     sections = details(Pair(one, other, units_of(one.config, one.folds, one.oof["id"])))
@@ -106,6 +108,19 @@ def test_an_unscored_run_is_not_compared(three, comp):
     run = RunDir.of_name("twin")
     write_json(run.metrics, {**run.read_metrics(), "unscored": "it saw all"})
     assert "base and twin cannot be compared out of fold: unscored" in comp("compare", "base", "twin")[2]
+
+
+def test_names_with_dollar_signs_are_no_formulas(three):
+    names = {"red": r"$\frac{$", "green": "$a$", "blue": "blue"}
+    columns = {f"p_{name}": f"p_{called}" for name, called in names.items()}
+    sides = []
+    for side in open_all(runs_named(["base", "better"])):
+        oof = side.oof.assign(target=side.oof["target"].map(names)).rename(columns=columns)
+        targets = replace(side.targets, classes=tuple(names[name] for name in side.targets.classes))
+        sides.append(replace(side, oof=oof, targets=targets))
+    [section] = details(Pair(*sides, np.arange(300)))
+    [plot] = [block for block in section.blocks if isinstance(block, Plot)]
+    assert "$a$" in svg(plot.figure)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "regression"])

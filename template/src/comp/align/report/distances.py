@@ -113,7 +113,7 @@ def draw_neighbors(
     figure = Figure(figsize=(1.5 * columns, 1.75 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for cells, caption, own, images in zip(grid, captions, image_of, found, strict=True):
-        cells[0].set_title(f"{caption[:60]}", fontsize=7, loc="left")
+        cells[0].set_title(caption[:60], fontsize=7, loc="left", parse_math=False)
         for cell, image in zip(cells, [own, *images], strict=True):
             _show(cell, Path(pictures[image]))
             cell.spines[:].set_visible(bool(image == own) and cell is not cells[0])
@@ -129,7 +129,8 @@ def _show(cell: Axes, file: Path) -> None:
             image.thumbnail((256, 256))
             cell.imshow(np.asarray(image.convert("RGBA")))
     except NO_PICTURE:
-        cell.text(0.5, 0.5, file.name, ha="center", va="center", fontsize=6, wrap=True, transform=cell.transAxes)
+        text = cell.text(0.5, 0.5, file.name, ha="center", va="center", fontsize=6, wrap=True, transform=cell.transAxes)
+        text.set_parse_math(False)
 
 
 def _distances(one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

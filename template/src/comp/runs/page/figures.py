@@ -42,6 +42,11 @@ def drawn(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 
+def plain(text: str) -> str:
+    """A user's text for a figure, where dollar signs would begin a formula."""
+    return text.replace("$", r"\$")
+
+
 def svg(figure: Figure) -> str:
     """The figure as an `<svg>` element without colors of its own for text and axes; points may be rasterized in it."""
     file = io.StringIO()

@@ -7,7 +7,7 @@ import pandas as pd
 
 from comp.errors import shown
 from comp.runs.page import Plot, Section, Table
-from comp.runs.page.figures import drawn
+from comp.runs.page.figures import drawn, plain
 from comp.runs.page.findings import Part
 from comp.vision.check.features import Feature, columns
 from comp.vision.check.images import with_share
@@ -61,7 +61,7 @@ def _numbers(seen: Seen, y: np.ndarray) -> Part:
     figure, axes = drawn(min(9, 3 * len(shown_names) + 1), 2.6, columns=len(shown_names))
     for place, name, values in zip(axes[0], shown_names, y.T, strict=False):
         place.hist(values, bins=40)
-        place.set(xlabel=name, ylabel="rows")
+        place.set(xlabel=plain(name), ylabel="rows")
     part.section.blocks = [Plot("", figure), table]
     first = table.rows[0]
     part.lines = [f"numbers {len(names)} a row; {first[0]!r} from {first[1]} to {first[5]}, mean {first[6]}"]
@@ -75,7 +75,7 @@ def _bars(names: list[str], counts: np.ndarray) -> Plot:
     figure, [[axes]] = drawn(7, 0.9 + 0.22 * len(names))
     places = np.arange(len(names))[::-1]
     axes.barh(places, counts)
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, [plain(name) for name in names])
     axes.set(xlabel="training rows")
     return Plot("", figure)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from comp.runs.page import Card, Gallery, Plot, Section, Table
-from comp.runs.page.figures import drawn
+from comp.runs.page.figures import drawn, plain
 from comp.runs.page.findings import Part
 from comp.runs.separation import Fit, Measured, auc, out_of_part, parts_of
 from comp.vision.check.alone import predicted
@@ -150,7 +150,7 @@ def _plots(seen: Seen, alone: list[tuple[str, Feature, Measured]]) -> list[Plot]
         edges = np.histogram_bin_edges(known, 40)
         for which, values in (("train", feature.values[: seen.n]), ("test", feature.values[seen.n :])):
             place.hist(values[~np.isnan(values)], bins=edges, density=True, histtype="step", label=which)
-        place.set(xlabel=feature.name, yticks=[])
+        place.set(xlabel=plain(feature.name), yticks=[])
     axes[0][0].legend()
     return [Plot("The strongest of them", figure)]
 

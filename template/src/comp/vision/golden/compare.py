@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from comp.runs.bootstrap import interval_of_drawn
 from comp.runs.page import Plot, Section, Table, saved
-from comp.runs.page.figures import drawn
+from comp.runs.page.figures import drawn, plain
 from comp.runs.paired import value_of
 from comp.runs.rundir import RUNS, RunDir
 from comp.vision.data.read import read_tables
@@ -131,6 +131,7 @@ def _matrix(axes: Axes, title: str, values: np.ndarray, classes: list[str], diff
         text = f"{100 * value:+.0f}" if difference else f"{100 * value:.0f}"
         color = "white" if abs(value) > 0.6 * most else "#333"
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
-    axes.set_xticks(range(len(classes)), classes, rotation=90)
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set(title=f"{title}, % of the true class", xlabel="predicted", ylabel="true")
+    labels = [plain(name) for name in classes]
+    axes.set_xticks(range(len(classes)), labels, rotation=90)
+    axes.set_yticks(range(len(classes)), labels)
+    axes.set(title=f"{plain(title)}, % of the true class", xlabel="predicted", ylabel="true")

@@ -11,10 +11,10 @@ from comp.runs.paired import drawn as drawn_scores
 from comp.runs.side_by_side import Pair, moved_most, open_all, out_of_fold, right_only, runs_named, write_page
 from comp.vision.data.golden import golden_path
 from comp.vision.golden.compare import golden_side_by_side
-from comp.vision.metrics.of_classes import all_right_of_rows, right_of_rows, truth_and_choice
+from comp.vision.metrics.of_classes import all_right_of_rows, right_of_rows
 from comp.vision.metrics.sums import mean, measures_of
-
-MOST_CLASSES = 30  # a confusion matrix of more cannot be read
+from comp.vision.report.confusion import MOST_CLASSES, labels_of
+from comp.vision.report.rows import Choices
 
 
 def compare(words: list[str]) -> None:
@@ -92,17 +92,14 @@ def _classes(pair: Pair, y: np.ndarray, p: np.ndarray, q: np.ndarray) -> Table:
 def _moved(pair: Pair, y: np.ndarray, p: np.ndarray, q: np.ndarray) -> Figure:
     """How many rows more, or less, stand in each cell of the confusion matrix."""
     targets, n = pair.first.targets, y.shape[1]
-    counts = []
-    for each in (p, q):
-        [(truth, choice)] = truth_and_choice(y, each, targets)
-        counts.append(np.bincount(n * truth + choice, minlength=n * n).reshape(n, n))
-    apart = counts[1] - counts[0]
+    first, other = (Choices(targets.classes, y.argmax(axis=1), each.argmax(axis=1), each) for each in (p, q))
+    apart = other.counts - first.counts
     side, most = max(4.0, 0.42 * n + 1.8), max(1, int(np.abs(apart).max()))
     figure, [[axes]] = drawn(side, side)
     axes.imshow(apart, cmap="RdBu", vmin=-2 * most, vmax=2 * most, alpha=0.6)
     for row, column in zip(*np.nonzero(apart), strict=True):
         axes.text(column, row, f"{apart[row, column]:+d}", ha="center", va="center", color=INK, fontsize=8)
-    axes.set_xticks(range(n), targets.classes, rotation=90)
-    axes.set_yticks(range(n), targets.classes)
+    axes.set_xticks(range(n), labels_of(targets.classes), rotation=90)
+    axes.set_yticks(range(n), labels_of(targets.classes))
     axes.set(xlabel="predicted", ylabel="true")
     return figure

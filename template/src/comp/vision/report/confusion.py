@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from comp.runs.page import Table
-from comp.runs.page.figures import INK, SHARES, drawn
+from comp.runs.page.figures import INK, SHARES, drawn, plain
 from comp.vision.report.rows import Choices
 
 MOST_CLASSES = 30  # a confusion matrix of more cannot be read
@@ -56,5 +56,5 @@ def most(counts: np.ndarray, many: int) -> list[tuple[int, int]]:
 
 
 def labels_of(names: tuple[str, ...]) -> list[str]:
-    """Names as plain text for a figure, where a dollar sign would begin a formula."""
-    return [(name if len(name) <= 24 else f"{name[:23]}…").replace("$", r"\$") for name in names]
+    """Names as text for a figure."""
+    return [plain(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
