@@ -226,6 +226,19 @@ def test_a_blend_is_the_mean_direction_of_its_members(trained, comp):
     assert comp("submit", "name=both")[0] == comp("report", "name=both")[0] == 0
 
 
+def test_a_run_of_another_folder_joins_a_blend_under_that_name_and_no_trained_run_gives_way(trained, comp):
+    trained("one")
+    Path("mate").mkdir()
+    shutil.copytree("runs/one", "mate/one")
+    assert comp("blend", "name=both", "blend.members=[runs/one,mate/one]")[0] == 0
+    combines = json.loads(Path("runs/both/metrics.json").read_text(encoding="utf-8"))["combines"]
+    assert combines["members"] == ["one", "mate/one"]
+    assert "'one' appear twice" in comp("blend", "name=both", "blend.members=[one,runs/one]")[2]
+    for path in Path("runs/one").glob("fold*/best.safetensors"):
+        path.unlink()  # as they are left out of a copy
+    assert "runs/one is a trained run" in comp("blend", "name=one", "blend.members=[both]")[2]
+
+
 def test_a_baseline_joins_a_blend_fitted_to_each_folds_own_captions(trained, comp):
     run = trained("one")
     status, out, _ = comp("blend", "name=both", "blend.members=[one]", "blend.baselines={ridge-centered: 0.5}")
@@ -293,6 +306,14 @@ def test_a_submission_holds_the_vectors_in_the_samples_order_with_so_many_digits
         fields = list(csv.reader(file))[1]
     assert len(fields) == 2
     assert all(len(str(number).partition(".")[2]) <= digits for number in json.loads(fields[1]))
+
+
+def test_a_field_may_be_as_long_as_a_c_long_of_windows_says(repo, monkeypatch):
+    limits: list[int] = []
+    monkeypatch.setattr(csv, "field_size_limit", limits.append)
+    Path("said.csv").write_text('id,embedding\na,"[1, 2]"\n', encoding="utf-8")
+    assert len(list(vectors_of(Path("said.csv")))) == 2
+    assert set(limits) == {2**31 - 1}
 
 
 @pytest.mark.parametrize("form", ["list", "columns"])

@@ -222,7 +222,19 @@ def _ones(rows: np.ndarray, path: Path) -> np.ndarray:
 
 
 def bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: bool, notes: list[str]) -> set[int]:
-    """The rows that are no direction: NaN, infinite, or all zero. They are refused, or told where `drop` allows it."""
+    """The rows that are no direction. They are refused, or told where `drop` allows it."""
+    bad, lines = no_directions(array, ids)
+    if lines and not drop:
+        raise CompError(
+            f"{path}: of the rows of {name}, {'; '.join(lines)}. Fix them, or set data.on_bad_row=drop (training "
+            "captions are left out, test captions get the mean image)"
+        )
+    notes += [f"warning: {path}: {name}: {line}: dropped" for line in lines]
+    return bad
+
+
+def no_directions(array: np.ndarray, ids: np.ndarray) -> tuple[set[int], list[str]]:
+    """The rows that are NaN, infinite, or all zero, and a line for each of these faults."""
     found: dict[str, list[int]] = {"not finite": [], "all zero": []}
     for start in range(0, len(array), ROWS):
         rows = np.asarray(array[start : start + ROWS])
@@ -230,13 +242,7 @@ def bad_rows(array: np.ndarray, path: Path, name: str, ids: np.ndarray, drop: bo
         found["not finite"] += (start + np.flatnonzero(~finite)).tolist()
         found["all zero"] += (start + np.flatnonzero(finite & ~rows.any(axis=1))).tolist()
     lines = [f"{len(rows)} are {what} (ids {shown(ids[rows])})" for what, rows in found.items() if rows]
-    if lines and not drop:
-        raise CompError(
-            f"{path}: of the rows of {name}, {'; '.join(lines)}. Fix them, or set data.on_bad_row=drop (training "
-            "captions are left out, test captions get the mean image)"
-        )
-    notes += [f"warning: {path}: {name}: {line}: dropped" for line in lines]
-    return {row for rows in found.values() for row in rows}
+    return {row for rows in found.values() for row in rows}, lines
 
 
 def _groups(

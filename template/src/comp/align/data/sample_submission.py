@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from comp.align.data.places import files_root
-from comp.config.common import Files
+from comp.config.common import LARGEST, Files
 from comp.errors import CompError, one_line, plural, shown
 
 
@@ -85,7 +84,7 @@ def _vector(name: str, fields: list[str], path: Path) -> np.ndarray:
 
 def _rows(path: Path, skip: int = 0) -> Iterator[tuple[str, list[str]]]:
     """First field and the others of each line of a CSV."""
-    csv.field_size_limit(sys.maxsize)  # a vector is one field
+    csv.field_size_limit(LARGEST)  # a vector is one field
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for number, row in enumerate(csv.reader(file)):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from comp.align.data.npz import Archive
-from comp.align.data.pairs import EMBEDDING, bad_rows, embeddings, ids_of
+from comp.align.data.pairs import EMBEDDING, embeddings, ids_of, no_directions
 from comp.align.schema import AlignConfig
 from comp.align.submission.submit import ROWS, header_of, write_rows
 from comp.align.training.predict_again import model_of_fold, predict_again
@@ -56,14 +56,13 @@ def predict(config: AlignConfig, arguments: list[str], captions: str | None = No
 
 def _read(path: Path, config: AlignConfig) -> tuple[pd.DataFrame, np.ndarray]:
     """The captions of an npz that is made as test.npz is: a table of their ids, and their embeddings (T, D_text)."""
-    archive, told = Archive(path), list[str]()
+    archive = Archive(path)
     texts = embeddings(archive, NAME)
     ids = ids_of(archive, len(texts))
-    bad = bad_rows(texts, path, NAME, ids, True, told)
+    bad, lines = no_directions(texts, ids)
     if bad and config.data.on_bad_row == "error":
-        raise CompError(
-            f"{told[0].removeprefix('warning: ').removesuffix(': dropped')}: data.on_bad_row=drop omits them"
-        )
+        raise CompError(f"{path}: {NAME}: {'; '.join(lines)}: data.on_bad_row=drop omits them")
+    told = [f"warning: {path}: {NAME}: {line}: dropped" for line in lines]
     print("\n".join([f"test    {len(texts)} captions in {path}", *told]))
     good = np.setdiff1d(np.arange(len(texts)), list(bad))
     if not len(good):
