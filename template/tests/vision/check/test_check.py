@@ -234,9 +234,13 @@ def test_no_page_of_before_is_left_where_the_tables_cannot_be_read(sound, repo, 
     assert not (repo / "data" / "check.html").exists()
 
 
+NO_FORMULA = r"$\frac{$"  # a name that is none of matplotlib's
 KINDS = {
     "binary": ({"label": np.arange(TRAIN) % 2}, {}),
-    "multilabel": ({"label": [["rust scab", "rust", "scab", "mold rust", "mold"][k % 5] for k in range(TRAIN)]}, {}),
+    "multilabel": (
+        {"label": [["rust scab", "rust", "scab", f"{NO_FORMULA} rust", NO_FORMULA][k % 5] for k in range(TRAIN)]},
+        {},
+    ),
     "regression": ({"label": np.random.default_rng(1).normal(size=TRAIN).round(4)}, {"metric": "rmse", "metrics": []}),
     "ordinal": (
         {"label": [["No", "Mild", "Severe"][k % 3] for k in range(TRAIN)]},
@@ -248,8 +252,8 @@ KINDS = {
         },
     ),
     "two numbers": (
-        {"x": np.random.default_rng(1).normal(size=TRAIN), "y": np.random.default_rng(2).normal(size=TRAIN)},
-        {"data": {"target": ["x", "y"]}, "metric": "rmse", "metrics": []},
+        {NO_FORMULA: np.random.default_rng(1).normal(size=TRAIN), "y": np.random.default_rng(2).normal(size=TRAIN)},
+        {"data": {"target": [NO_FORMULA, "y"]}, "metric": "rmse", "metrics": []},
     ),
 }
 
