@@ -13,9 +13,10 @@ from comp.errors import CompError, shown
 from comp.files import write_json
 from comp.files.lock import locked
 from comp.folds import Split, load_split
-from comp.registry import greater_is_better, metrics_for
+from comp.registry import metrics_for
 from comp.runs.flags import Flags, flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, write_predictions
+from comp.runs.rank import rank
 from comp.runs.rundir import RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.read import read_tables
@@ -198,7 +199,7 @@ def _print_table(config: ImageConfig, given: Input, output: Output, targets: Tar
         return [score(config.metric, y[rows], p[rows], targets) for rows in (np.ones(len(p), dtype=bool), *folds)]
 
     lines = [(name, scored(oof.p[:, place])) for place, name in enumerate(given.members.names)]
-    lines.sort(key=lambda line: line[1][0], reverse=greater_is_better(config.metric))
+    lines.sort(key=lambda line: rank(config.metric, line[1][0]))
     lines.append((config.name, scored(output.oof)))
     width = max(len(name) for name, _ in lines)
     print(f"        {'':{width}}  {config.metric}, folds")

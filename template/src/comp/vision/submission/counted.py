@@ -23,7 +23,7 @@ class Whole:
     def __init__(self, p: np.ndarray, y: np.ndarray, metric: str, targets: Targets, labels: Labels) -> None:
         self._p, self._y, self._metric, self._targets, self._labels = p, y, metric, targets, labels
         self._sign = 1 if greater_is_better(metric) else -1
-        self._thresholds = np.zeros(0)
+        self._thresholds: np.ndarray = np.zeros(0)
 
     def alike(self, values: np.ndarray) -> np.ndarray:
         """(V,) of all thresholds being one of `values` (V,)."""
@@ -57,7 +57,8 @@ class ByLabel:
         true = np.take_along_axis(y, order, axis=0)[::-1] >= 0.5
         np.cumsum(true, axis=0, dtype=np.int32, out=self._true_among[1:])
         self._counting, self._n = counting, len(p)
-        self._right = self._given = np.zeros(0)
+        self._right: np.ndarray = np.zeros(0)
+        self._given: np.ndarray = np.zeros(0)
 
     def alike(self, values: np.ndarray) -> np.ndarray:
         right, given = zip(*(self._counts(k, values) for k in range(self._sorted.shape[1])), strict=True)
@@ -90,7 +91,9 @@ class ByRow:
     def __init__(self, p: np.ndarray, y: np.ndarray, counting: Counting) -> None:
         self._p, self._true, self._counting = p, y >= 0.5, counting
         self._all_true = self._true.sum(axis=1)
-        self._thresholds = self._right = self._given = np.zeros(0)
+        self._thresholds: np.ndarray = np.zeros(0)
+        self._right: np.ndarray = np.zeros(0)
+        self._given: np.ndarray = np.zeros(0)
 
     def alike(self, values: np.ndarray) -> np.ndarray:
         return np.array([self.begin(np.full(self._p.shape[1], value)) for value in values])

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from comp.runs.page import saved
+from comp.runs.page.figures import plain
 from comp.vision.augment import fitted
 from comp.vision.data.competition import Competition
 from comp.vision.pixels import Pixels, Streamed
@@ -31,7 +32,8 @@ def draw_sheet(table: pd.DataFrame, pixels: Pixels | Streamed, competition: Comp
         axes.axis("off")
     place = dict(zip(competition.tables.train["id"], range(len(competition.y)), strict=True))
     for line, (title, rows) in zip(grid, lines, strict=False):
-        line[0].annotate(f"{title} ({len(rows)})", (0, 1.3), xycoords="axes fraction", fontsize=9, fontweight="bold")
+        title = plain(f"{title} ({len(rows)})")
+        line[0].annotate(title, (0, 1.3), xycoords="axes fraction", fontsize=9, fontweight="bold")
         for axes, (number, row) in zip(line, _some(rows).iterrows(), strict=False):
             parents = [place[each] for each in (row["parent"], *row["alike"]) if each in place]
             parent = competition.train_pixels[parents[0]] if parents else None
@@ -51,7 +53,7 @@ def _draw(axes: Axes, image: np.ndarray, parent: np.ndarray | None, caption: str
         picture[-side - 2 :, -side - 2 :] = 255
         picture[-side:, -side:] = fitted(parent, side, "crop")
     axes.imshow(picture)
-    axes.set_title(caption, fontsize=6, pad=2)
+    axes.set_title(plain(caption), fontsize=6, pad=2)
 
 
 def _caption(row: pd.Series) -> str:
