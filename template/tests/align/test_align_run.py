@@ -234,6 +234,7 @@ def test_a_run_of_another_folder_joins_a_blend_under_that_name_and_no_trained_ru
     combines = json.loads(Path("runs/both/metrics.json").read_text(encoding="utf-8"))["combines"]
     assert combines["members"] == ["one", "mate/one"]
     assert "'one' appear twice" in comp("blend", "name=both", "blend.members=[one,runs/one]")[2]
+    assert "'mate/one', 'mate/one/' appear twice" in comp("blend", "name=both", "blend.members=[mate/one,mate/one/]")[2]
     for path in Path("runs/one").glob("fold*/best.safetensors"):
         path.unlink()  # as they are left out of a copy
     assert "runs/one is a trained run" in comp("blend", "name=one", "blend.members=[both]")[2]

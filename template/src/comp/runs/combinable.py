@@ -67,6 +67,14 @@ def member_name(given: str) -> str:
     return path.name if path.parent.resolve() == RUNS.resolve() else given
 
 
+def refuse_twice(given: Sequence[str]) -> None:
+    """Raises: CompError: two of `members` are one run, however they spell it."""
+    places = [run_of_member(each).path.resolve() for each in given]
+    twice = sorted({member_name(each) for each, place in zip(given, places, strict=True) if places.count(place) > 1})
+    if twice:
+        raise CompError(f"members: {shown(twice)} appear twice")
+
+
 def member_of_run(name: str, tables: Tables, split: Split) -> Member:
     """The run that `members` call so."""
     run = run_of_member(name)

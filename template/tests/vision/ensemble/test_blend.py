@@ -203,6 +203,7 @@ def test_a_run_of_another_folder_is_called_by_that_and_keeps_its_flags(runs, com
     assert metrics["combines"]["members"] == ["good", "mate/good"]
     assert metrics["unscored"] == "a member is unscored: it saw too much"
     assert "'good' appear twice" in comp("blend", "blend.members=[good,runs/good]")[2]
+    assert "'./mate/good', 'mate/good' appear twice" in comp("blend", "blend.members=[mate/good,./mate/good]")[2]
     place = str(Path("mate/good").absolute())
     assert comp("blend", f"blend.members=[poor,{place}]")[0] == 0
     made, gone = chain("both")

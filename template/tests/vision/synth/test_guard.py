@@ -1,5 +1,6 @@
 """comp synth guard: what passes, what each gate shuts out, and that nothing golden is behind what learns."""
 
+import os
 import re
 from pathlib import Path
 
@@ -216,6 +217,9 @@ def test_verdicts_are_kept_until_something_behind_them_changes(competition, conf
     assert "synthetic.csv exists and fits: kept" in comp("synth", "guard")[1]
     assert "wrote   runs/small-synth/synthetic.csv" in comp("synth", "guard", "synth.structure={}")[1]
     assert synthetic_path(config).read_bytes() != before
+    assert "kept" in comp("synth", "guard", "synth.structure={}", "synth.train.epochs=9")[1]
+    os.utime(next(Path("data/test").iterdir()), (0, 0))  # a generated image may look like what is there now
+    assert "kept" not in comp("synth", "guard", "synth.structure={}")[1]
     assert "kept" not in comp("synth", "guard", "--force")[1]
     (family / "g000.png").write_bytes(b"no picture")
     assert "1 left out: it cannot be read" in comp("synth", "guard")[1]

@@ -9,10 +9,18 @@ from comp.align.ranking.retrieval import finite, unit
 from comp.align.schema import AlignConfig
 from comp.align.training.train import collect
 from comp.config.load import members_of
-from comp.errors import CompError, shown
+from comp.errors import CompError
 from comp.files import write_json
 from comp.files.lock import locked
-from comp.runs.combinable import Member, check_ids, last_trained, member_name, member_of_run, runs_of_these_folds
+from comp.runs.combinable import (
+    Member,
+    check_ids,
+    last_trained,
+    member_name,
+    member_of_run,
+    refuse_twice,
+    runs_of_these_folds,
+)
 from comp.runs.flags import flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
@@ -30,10 +38,10 @@ def blend(config: AlignConfig) -> None:
     competition = open_competition(config)
     pairs, split = competition.pairs, competition.split
     given = config.blend.members or [member.name for member in members_of(config)] or runs_of_these_folds(config, split)
+    if not given:
+        raise CompError(f"no run in {RUNS} has these folds")
+    refuse_twice(given)
     names = [member_name(each) for each in given]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or twice:
-        raise CompError(f"members: {shown(twice)} appear twice" if twice else f"no run in {RUNS} has these folds")
     members = [member_of_run(each, pairs.tables, split) for each in given]
     baselines = {name: weight for name, weight in sorted(config.blend.baselines.items()) if weight}
     print(f"blend   the mean direction of {', '.join([*names, *baselines])}")

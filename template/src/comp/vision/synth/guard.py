@@ -10,7 +10,7 @@ from comp.files.lock import locked
 from comp.tables import Targets
 from comp.vision.data.combined import synth_folder
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.data.paths import refuse_several
+from comp.vision.data.paths import all_paths, refuse_several
 from comp.vision.data.sealed import read_sealed, write_sealed
 from comp.vision.kinds import refuse_kind
 from comp.vision.pixels import Decoding, Pixels, Streamed, open_pixels
@@ -97,20 +97,21 @@ def verdicts(config: ImageConfig, competition: Competition) -> pd.DataFrame:
 
 def _made_of(config: ImageConfig, competition: Competition, table: pd.DataFrame) -> str:
     """Names all that verdicts on the generated images `table` depend on."""
-    settings = settings_of(config).model_dump(mode="json", exclude={"amount"})  # for comp synth combine
+    settings = settings_of(config).model_dump(mode="json", exclude={"amount", "train"})  # those come after
     declared = table[["label", "parent"]].to_numpy().tolist()
     return digest([settings, states(table["path"].tolist()), declared, _behind(config, competition)])
 
 
 def _behind(config: ImageConfig, competition: Competition) -> list[object]:
-    """What they depend on besides the images: folds, golden set, the models that judge."""
+    """What they depend on besides the images: folds, golden set, test images, the models that judge."""
     tables, judge = competition.tables, settings_of(config).classifier
     golden = tables.golden.digest if tables.golden else None
     weights = []
     if judge is not None:
         run = judge_of(config, judge)
         weights = states([str(run.fold(k) / "best.safetensors") for k in run.done_folds()])
-    return [competition.split.digest, golden, config.folds.near_duplicates, str(config.folds.use), weights]
+    test = states(all_paths(tables.test))
+    return [competition.split.digest, golden, test, config.folds.near_duplicates, str(config.folds.use), weights]
 
 
 def _pixels(config: ImageConfig, paths: list[str]) -> Pixels | Streamed:
