@@ -116,9 +116,10 @@ def test_other_tables_of_samples_are_no_sample_submission(files, name):
     assert name in told(read(train="samples.csv"), "sample")
 
 
-def test_a_training_table_of_samples_is_no_sample_submission(files):
+@pytest.mark.parametrize("name", ["samples.csv", "./samples.csv", "{data}/samples.csv"])
+def test_a_training_table_of_samples_is_no_sample_submission(repo, files, name):
     files(PLAIN | {"samples.csv": TRAIN})
-    tables = read(train="samples.csv")
+    tables = read(train=name.format(data=repo / "data"))
     assert tables.sample is None
     assert list(tables.train["target"]) == ["cat", "dog", "cat"]
 

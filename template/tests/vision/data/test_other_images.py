@@ -37,6 +37,21 @@ def test_data_one_folder_deeper_is_followed(deeper, settings):
     assert list(read_other_images(deeper / "test", data).table["id"]) == ["8", "9"]  # as it spells them
 
 
+def test_the_sample_submission_itself_may_be_the_table(deeper):
+    images = read_other_images(deeper / "sample_submission.csv", Data())
+    assert (list(images.table["id"]), images.id_column) == (["8", "9"], "key")
+    named = (deeper / "sample_submission.csv").rename(deeper / "samples.csv")
+    assert read_other_images(named, Data(sample_submission="samples.csv")).id_column == "key"
+
+
+def test_a_table_beside_the_data_is_read_as_one_of_data_root(deeper):
+    table = deeper.parent / "lists" / "full.csv"
+    table.parent.mkdir()
+    table.write_text("key,image\n8,comp/test/8.png\n9,comp/test/9.png\n")
+    images = read_other_images(table, Data())
+    assert [Path(path).as_posix() for path in images.table["path"]] == [f"data/comp/test/{n}.png" for n in (8, 9)]
+
+
 def test_a_table_of_samples_is_not_the_sample_submission(deeper):
     samples = (deeper / "new").rename(deeper.parents[1] / "new") / "samples.csv"
     images = read_other_images(samples, Data())

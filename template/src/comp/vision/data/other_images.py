@@ -11,7 +11,7 @@ from comp.tables import refuse_duplicates
 from comp.vision.data.find_images import image_files
 from comp.vision.data.metadata import IMAGE_FACTS
 from comp.vision.data.read import find_test_images
-from comp.vision.data.sample_submission import read_sample, sample_file
+from comp.vision.data.sample_submission import is_called_otherwise, read_sample, sample_file
 from comp.vision.data.sources import settled_root, test_source
 from comp.vision.data.spelling import is_image
 from comp.vision.data.table_of_images import TableOfImages
@@ -39,13 +39,14 @@ def read_other_images(source: Path, data: Data, own_ids: Sequence[str] = ()) -> 
     Raises:
         CompError: there is no such folder or table, it has no images, or an id appears twice.
     """
+    configured = Path(data.root)
     data = settled_root(data)[0] if data.reader == "auto" else data
     if source.is_dir():
         return _of_folder(source, own_ids or _asked_for(source, data))
     if not source.is_file():
         raise CompError(f"{source} is not there: --images names a folder of images, or a table of them (CSV, parquet)")
     sample = _sample(data, source)
-    data = data.model_copy(update={"root": str(_root_of(source, data))})
+    data = data.model_copy(update={"root": str(_root_of(source, Path(data.root), configured))})
     read = TableOfImages.read(data, source, data.path if data.test_path == "auto" else data.test_path)
     id_column, how = find_test_images(data, read, sample)
     refuse_duplicates(read.table["id"], str(source))
@@ -91,13 +92,17 @@ def _asked_for(folder: Path, data: Data) -> list[str]:
 
 
 def _sample(data: Data, source: Path) -> pd.DataFrame | None:
-    """The sample submission where it is at hand, and is not `source`; it shows what the competition calls its ids."""
+    """The sample submission where it is at hand; it shows what the competition calls its ids.
+
+    `source` may be it; one that is merely called a table of samples is none.
+    """
     path = sample_file(data)
-    there = path is not None and path.is_file() and path.resolve() != source.resolve()
-    return read_sample(data)[0] if there else None
+    if path is None or not path.is_file():
+        return None
+    unsure = data.sample_submission == "auto" and is_called_otherwise(path)
+    return None if unsure and path.resolve() == source.resolve() else read_sample(data)[0]
 
 
-def _root_of(source: Path, data: Data) -> Path:
-    """What paths in a table are relative to: data.root where the table lies in it, else the table's own folder."""
-    root = Path(data.root)
-    return root if source.resolve().is_relative_to(root.resolve()) else source.parent
+def _root_of(source: Path, *roots: Path) -> Path:
+    """What paths in a table are relative to: the first of `roots` that it lies in, else its own folder."""
+    return next((root for root in roots if source.resolve().is_relative_to(root.resolve())), source.parent)

@@ -17,12 +17,12 @@ def sample_file(data: Data) -> Path | None:
     root = Path((settled_root(data)[0] if data.reader == "auto" else data).root)
     if data.sample_submission != "auto":
         return root / data.sample_submission
-    others = {root / str(data.train), root / str(data.test)}
+    others = {(root / str(name)).resolve() for name in (data.train, data.test)}
     here = [path for path in tables_in(root) if "sample" in path.name.lower()] if root.is_dir() else []
-    return min((path for path in here if path not in others), key=_is_called_otherwise, default=None)
+    return min((path for path in here if path.resolve() not in others), key=is_called_otherwise, default=None)
 
 
-def _is_called_otherwise(path: Path) -> bool:
+def is_called_otherwise(path: Path) -> bool:
     """Than a sample submission in any spelling: samples of another kind come after it."""
     return "samplesubmission" not in re.sub("[^a-z]", "", path.name.lower())
 
