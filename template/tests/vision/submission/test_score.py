@@ -1,5 +1,7 @@
 """`comp score`: a submission against the truth, whichever way the two are written."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,6 +101,26 @@ def test_the_probability_of_no_is_scored_as_such(prepare, comp, solution):
     out = comp("score", "submit.positive=0")[1]
     assert "'prob_normal' is the probability of '0' (submit.positive)" in out
     assert "roc_auc 1.0000" in out
+
+
+@pytest.mark.parametrize(
+    ("column", "solution"),
+    [
+        ("ill", "id,ill\n01,yes\n02,no\n03,no\n"),
+        ("ill", "id,ill\n01,1\n02,0\n03,0\n"),
+        ("y", "id,y\n01,T\n02,F\n03,F\n"),
+    ],
+)
+def test_a_solution_of_the_label_itself_is_no_probability_of_no(prepare, column, solution):
+    config = prepare(BINARY, f"id,{column}\n01,0.1\n02,0.8\n03,0.7\n", solution, submit={"positive": "0"})
+    assert score_submission(config) == {"accuracy": 1.0}
+
+
+def test_probabilities_of_labels_are_scored_against_lists(prepare):
+    targets = replace(MULTILABEL, separator=" ")
+    submission = "id,wet,red\n01,0.9,0.1\n02,0.9,0.2\n03,0.1,0.2\n"
+    config = prepare(targets, submission, "id,label\n01,wet\n02,red wet\n03,\n", metric="subset_accuracy")
+    assert score_submission(config) == {"subset_accuracy": pytest.approx(2 / 3)}
 
 
 def test_numbers_of_another_spelling_are_the_same_labels(prepare):

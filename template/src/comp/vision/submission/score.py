@@ -39,8 +39,7 @@ def score_submission(config: ImageConfig) -> dict[str, float]:
     p, has_probabilities, about = _predicted(submission, known, config.submit.positive)
     column = submission.columns[1]
     if targets.kind == "binary" and has_probabilities and holds_no(targets, config.submit.positive):
-        # A solution with that column says of it what the submission does.
-        p = p if column in solution else 1 - p
+        p = p if _is_of_no(column, solution, targets) else 1 - p
         about = f"{column!r} is the probability of {targets.no_and_yes[0]!r} (submit.positive)"
     if about:
         print(f"score   {about}")
@@ -101,7 +100,16 @@ def _truth(solution: pd.DataFrame, submission: pd.DataFrame, targets: Targets, k
     column = asked[0] if asked[0] in solution else solution.columns[0]
     if targets.kind == "multiclass":
         return known.encode(pd.DataFrame({"target": solution[column].to_numpy()}))
+    if targets.separator:
+        return _listed(solution[column], targets)
     return _numbers(solution, [column], targets, "solution")
+
+
+def _is_of_no(column: str, solution: pd.DataFrame, targets: Targets) -> bool:
+    """Whether the solution says of `column` what a submission for no does: in numbers, and not as the label itself."""
+    if column not in solution or column == targets.classes[0]:
+        return False
+    return bool(pd.to_numeric(solution[column], errors="coerce").notna().all())
 
 
 def _predicted(submission: pd.DataFrame, targets: Targets, positive: str | None) -> tuple[np.ndarray, bool, str]:
