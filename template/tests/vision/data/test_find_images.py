@@ -197,6 +197,44 @@ def test_folders_may_be_links_and_none_is_read_twice(data, tmp_path):
     assert find(root, ["a/1.png", "b/2.png"])[0] == ["train/a/1.png", "train/b/2.png"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize(
+    ("files", "links", "found"),
+    [
+        (
+            ["images/a/1.png", "images/b/1.png"],
+            {"train": "images/a", "test": "images/b"},
+            ["test/1.png", "train/1.png"],
+        ),
+        (
+            ["images/1.png", "images/test/1.png"],
+            {"train": "images", "test": "images/test"},
+            ["test/1.png", "train/1.png"],
+        ),
+        (["all/1.png"], {"train": "all", "test": "all"}, ["all/1.png"]),
+        (["1.png", "test/1.png"], {"images": "."}, ["1.png", "test/1.png"]),
+    ],
+)
+def test_links_within_make_the_usual_layout(data, files, links, found):
+    root = data(*files)
+    for name, place in links.items():
+        (root / name).symlink_to(root / place)
+    assert image_files(root) == found
+    for split in {"train", "test"} & {name.partition("/")[0] for name in found}:
+        assert find(root, ["1"], "image", split)[0] == [f"{split}/1.png"]
+        assert find(root, ["1.png"], split=split)[0] == [f"{split}/1.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("folder", ["images", "train", "photos"])
+def test_a_path_through_a_link_is_taken_as_it_stands(data, folder):
+    root = data("images/1.png", "images/2.png", "other/1.png", "other/2.png")
+    for name in ("train", "photos"):
+        (root / name).symlink_to(root / "images")
+    names = [f"{folder}/1.png", f"{folder}/2.png"]
+    assert find(root, names) == (names, "{image}")
+
+
 def test_where_nothing_is_found_the_error_shows_the_value_and_the_nearest_file(data):
     message = refusal(data(*FILES), ["train/one/11.png", "train/one/12.png"], "image")
     assert "looked for 'train/one/11.png' of 'image'; the nearest file is 'train/a/1.png'" in message

@@ -12,7 +12,8 @@ from comp.errors import CompError, one_line, shortened, shown
 from comp.files import is_file
 from comp.files.archives import not_unpacked
 from comp.vision.data.guess import best_guess, by_folder, refuse_rivals
-from comp.vision.data.spelling import SUFFIXES, Place, Spellings, is_image, suffix_of
+from comp.vision.data.sources import TEST_FOLDERS, TRAIN_FOLDERS
+from comp.vision.data.spelling import SUFFIXES, Place, Spellings, cleaned, is_image, suffix_of
 from comp.vision.data.whereabouts import files_anywhere, find_place, nearest
 
 OF_TABLES = "pixels-"  # folders in the cache, with images that are a table's (comp.vision.data.pixel_table)
@@ -38,8 +39,12 @@ def image_files(folder: Path) -> list[str]:
 
 
 def _walked(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """As `os.walk`; then into the folders that are links, none of which is another that was seen."""
-    starts, seen = [folder], set[str]()
+    """As `os.walk`; then into the folders that are links, none of which is another that was seen.
+
+    Links to folders within that make the usual layout come first, the innermost before what holds it.
+    """
+    starts = sorted([folder, *_usual_links(folder)], key=lambda path: -len(os.path.realpath(path)))
+    seen = set[str]()
     for start in starts:
         for place, folders, files in os.walk(start):
             if (real := os.path.realpath(place)) in seen:
@@ -48,6 +53,15 @@ def _walked(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             seen.add(real)
             yield place, folders, files
             starts += [path for name in folders if (path := Path(place, name)).is_symlink()]
+
+
+def _usual_links(folder: Path) -> list[Path]:
+    """Links that are called as training or test images usually are; a folder that is both goes by its own name."""
+    train, test = (
+        {os.path.realpath(link): link for name in reversed(names) if (link := folder / name).is_symlink()}
+        for names in (TRAIN_FOLDERS, TEST_FOLDERS)
+    )
+    return [(train | test)[place] for place in train.keys() ^ test.keys()]
 
 
 def _is_shown(name: str) -> bool:
@@ -95,6 +109,11 @@ def _below(root: Path, texts: pd.Series) -> tuple[pd.Series, pd.Series]:
     return pd.Series([str(path) for path in paths], index=texts.index, dtype=object), missing
 
 
+def _stands(values: pd.Series, root: Path) -> bool:
+    """Whether they are plain paths of files below `root`: by way of a link, `image_files` has them by another path."""
+    return bool(values.eq(values.map(cleaned)).all()) and not _below(root, values)[1].any()
+
+
 def _nearest(text: str, files: list[str]) -> str:
     near = nearest(text, files)
     return f"; the nearest file is {near!r}" if near else ""
@@ -134,6 +153,9 @@ def _by_guess(table: pd.DataFrame, root: Path, split: str, columns: list[str]) -
     probe = _probe(table)
     guess, hits = best_guess(probe, files, split, columns)
     if hits < len(probe):
+        for column in columns:
+            if _stands(probe[column], root):
+                return table[column], "{" + column + "}"
         place, column, n_placed = _best_place(table, probe, files, split, columns, hits)
         if n_placed < len(probe):
             named = _anywhere(table, files, split, columns, sure=max(hits, n_placed) >= BELIEVED * len(probe))
