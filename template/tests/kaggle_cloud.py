@@ -155,7 +155,9 @@ class CloudCalls:
         )
 
     def ListKernels(self, state: Any, body: dict[str, Any]) -> None:
-        self._json({"kernels": []})
+        refs = list(dict.fromkeys(each.asked["slug"] for each in state.cloud.sessions))
+        start = body["pageSize"] * (body["page"] - 1)
+        self._json({"kernels": [{"ref": ref} for ref in refs[start : start + body["pageSize"]]]})
 
     def GetKernelSessionStatus(self, state: Any, body: dict[str, Any]) -> None:
         session = self._session(state, body)

@@ -12,7 +12,7 @@ from processes import Comp
 from support import KILL, SOURCE
 
 from comp.errors import CompError
-from comp.files.lock import HELD, locked
+from comp.files.lock import HELD, in_turn, locked
 from comp.runs.leaderboard import note_in_leaderboard, read_leaderboard
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs the locks of Unix")
@@ -113,6 +113,17 @@ def test_of_two_runs_that_end_together_each_has_its_line(repo):
         other.stdout.readline()
         note_in_leaderboard({"name": "second", "metric": "accuracy", "cv": "0.6"})
     assert {line["name"] for line in read_leaderboard()} == {"first", "second"}
+
+
+def test_who_waits_for_long_is_told_so_and_who_does_not_wait_is_not(repo, capsys):
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with in_turn(Path("runs"), told="waits"):
+        assert capsys.readouterr().out == ""
+    with subprocess.Popen([sys.executable, "-c", NOTE], env=environment, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with in_turn(Path("runs"), told="waits"):
+            assert capsys.readouterr().out == "waits\n"
+            assert Path("runs/leaderboard.csv").exists()
 
 
 def test_training_afresh_keeps_the_lock_and_nothing_else(repo, small, comp):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kaggle_server import KEY, SIGNED, USER, Server, State
 
-from comp.kaggle import client
+from comp.kaggle import client, publish
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,7 @@ def state(
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_CONFIG_DIR", "XDG_CONFIG_HOME", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(client, "PAUSES", (0.0,))
+    monkeypatch.setattr(publish, "LOOK_AGAIN", 0.0)
     server.state = State()
     return server.state
 

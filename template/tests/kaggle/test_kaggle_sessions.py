@@ -6,13 +6,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from kaggle_cloud import Cloud
+from kaggle_cloud import Cloud, Session
 from kaggle_server import SLUG, USER
 from support import configure
 
 from comp.errors import CompError
 from comp.files import write_text
-from comp.kaggle import client
+from comp.kaggle import client, publish
 from comp.kaggle.client import Refused
 from comp.kaggle.publish import Notebook, is_gone
 from comp.kaggle.training import fetch, sessions
@@ -113,6 +113,33 @@ def test_what_was_deleted_on_kaggle_counts_as_failed_and_what_is_refused_otherwi
     with pytest.raises(CompError, match="is not on Kaggle any more: comp kaggle train pushes it again"):
         room.kaggle_train(named("first"), [], follow=True)
     assert (read_pushed("first").state, read_pushed("first").goes_on) == ("failed", 0)
+
+
+def test_a_look_that_is_refused_for_a_moment_does_not_end_a_session(uploads, state, tmp_path):
+    pushed = push("first")
+    state.cloud = Cloud(tmp_path, tmp_path, sessions=[Session(tmp_path, {"slug": pushed.kernel})])
+    state.faults["GetKernelSessionStatus"] = [403, 403]
+    with pytest.raises(Refused, match=rf"{pushed.notebook} just now; the same command follows it again"):
+        room.kaggle_train(named("first"), [], follow=True)
+    assert read_pushed("first") == pushed
+    assert state.asked[-1][0] == "ListKernels"
+
+
+@pytest.mark.parametrize(
+    ("refs", "gone"),
+    [([["a"], ["b"], []], True), ([["a"], ["b"], ["own"]], False), ([["a"], ["a"]] + [["a"]] * 100, False)],
+)
+def test_a_notebook_is_gone_where_no_page_of_the_users_has_it(refs, gone, monkeypatch):
+    def ask(_, *words):
+        if "status" in words:
+            raise Refused("denied")
+        found = refs[int(words[words.index("--page") + 1]) - 1]
+        return json.dumps([{"ref": f"{USER}/{each}"} for each in found]) if found else "Not found"
+
+    monkeypatch.setattr(publish, "ask", ask)
+    monkeypatch.setattr(publish, "LISTED", 1)
+    monkeypatch.setattr(publish, "LOOK_AGAIN", 0.0)
+    assert is_gone(Notebook(f"{USER}/own", 1), USER) == gone
 
 
 def test_an_expired_login_and_another_user_do_not_make_a_notebook_gone(state, tmp_path, monkeypatch):

@@ -62,11 +62,17 @@ def holder(folder: Path) -> str:
 
 
 @contextmanager
-def in_turn(folder: Path) -> Iterator[None]:
-    """Within the block, this process alone reads and writes what all runs share in `folder`; others wait a moment."""
+def in_turn(folder: Path, told: str = "") -> Iterator[None]:
+    """Within the block, this process alone reads and writes what all runs share in `folder`; others wait a moment.
+
+    `told`: printed where that may take longer, before it waits.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a", encoding="utf-8") as file:
-        _lock(file, wait=True)
+        if not _lock(file):
+            if told:
+                print(told, flush=True)
+            _lock(file, wait=True)
         yield
 
 

@@ -26,6 +26,8 @@ STATES: dict[str, State] = {
 LOOKS, LOOK_EVERY = 120, 5.0  # at a dataset that Kaggle unpacks, and seconds between them
 USED_UP = re.compile(r"quota|session count", re.IGNORECASE)  # of GPUs
 MOST_FILES = 200  # in one answer about a notebook's output
+LISTED, MOST_PAGES = 100, 50  # notebooks on a page of the user's, and pages that are looked through
+LOOK_AGAIN = 10.0  # seconds after a notebook seemed gone
 
 
 class OutputNotAdded(CompError):
@@ -148,19 +150,35 @@ def is_at_work(ref: str) -> bool:
 
 
 def is_gone(notebook: Notebook, owner: str) -> bool:
-    """Whether `owner`, who is logged in, has the notebook no more.
+    """Whether `owner`, who is logged in, has the notebook no more: refused and not listed, at two looks.
+
+    Right after it was pushed, one is refused for a second.
 
     Raises:
         CompError: the login has expired, which Kaggle says in the same words of a notebook.
     """
-    if not notebook.ref.startswith(f"{owner}/"):
+    if not notebook.ref.startswith(f"{owner}/") or not _seems_gone(notebook):
         return False
+    time.sleep(LOOK_AGAIN)
+    return _seems_gone(notebook)
+
+
+def _seems_gone(notebook: Notebook) -> bool:
     try:
         state_of(notebook)
     except Refused:
-        ask("", "kernels", "list", "--mine", "--page-size", "1")
-        return True
+        return not _is_listed(notebook.ref)
     return False
+
+
+def _is_listed(ref: str) -> bool:
+    """Whether it is among the user's notebooks; beyond the pages that are looked through, it may be."""
+    words = ["--mine", "--sort-by", "dateRun", "--page-size", str(LISTED), "--format", "json"]
+    for page in range(1, MOST_PAGES + 1):
+        refs = re.findall(r'"ref": "([^"]+)"', ask("", "kernels", "list", *words, "--page", str(page)))
+        if ref in refs or len(refs) < LISTED:
+            return ref in refs
+    return True
 
 
 def fetch_output(notebook: Notebook, folder: Path, pattern: str, watch: Callable[[], None] = lambda: None) -> Path:

@@ -13,7 +13,7 @@ from comp.config import Experiment
 from comp.errors import CompError
 from comp.files import write_json, write_text
 from comp.files.lock import in_turn
-from comp.kaggle.client import Offline, Unavailable, competition
+from comp.kaggle.client import Offline, Refused, Unavailable, competition
 from comp.kaggle.metadata import KERNEL, Machine, Sources, dataset_metadata, kernel_metadata, slug_of, title_of
 from comp.kaggle.publish import (
     Notebook,
@@ -37,6 +37,7 @@ CODE_FILE = "train.ipynb"
 FIRST_LOOK, LAST_LOOK = 10.0, 60.0  # seconds between two looks at a session, which grow
 TOLD_EVERY = 600.0  # seconds
 MOST_SILENCES = 20  # looks in a row that Kaggle does not answer
+UPLOADING = "kaggle  another experiment is uploaded and pushed just now: this one waits for it"
 RESERVE_S = 1200  # of a session after `kaggle.train.hours`, for saving
 LOG_LINES = 15  # of a notebook that failed
 
@@ -71,7 +72,7 @@ def push(job: Job, before: Pushed | None, replaces: bool) -> Pushed:
     plan = Plan(
         name, competition(job.config), job.command, job.dataset, job.packed.whole, settings.hours, session, after
     )
-    with in_turn(FOLDER):  # so that no other experiment's code takes the place of this one's in between
+    with in_turn(FOLDER, told=UPLOADING):  # so that no other experiment's code takes the place of this one's in between
         _upload(job)
         notebook = _start_after(job, plan, before)
     internet = "with the internet" if settings.internet else "without the internet"
@@ -171,6 +172,10 @@ def _ended(pushed: Pushed) -> tuple[State, str]:
             if silences >= MOST_SILENCES:
                 raise CompError(f"{error} ({pushed.notebook} goes on, and the same command follows it)") from None
             state, why = "running", ""
+        except Refused as error:  # right after a push too
+            raise Refused(
+                error.sentence, f"Kaggle does not show {pushed.notebook} just now; the same command follows it again"
+            ) from None
         if state not in {"waiting", "running"}:
             return state, why
         if state != last or time.monotonic() - told > TOLD_EVERY:
