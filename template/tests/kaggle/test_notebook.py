@@ -62,13 +62,34 @@ def test_what_is_missing_or_there_twice_is_named():
     [("", []), ("[project.optional-dependencies]\nmine = ['json>=1', 'not-there.yet>=2']\n", ["not-there.yet>=2"])],
 )
 def test_a_training_gets_what_is_missing_of_its_own_packages_too(extra, installed):
-    Path("pyproject.toml").write_text(f"[project]\ndependencies = ['sys']\n{extra}", encoding="utf-8")
+    assert packages(extra) == installed
+
+
+def test_packages_of_ones_own_that_cannot_be_installed_do_not_end_the_session(output):
+    own = "[project.optional-dependencies]\nmine = ['not-there', 'nor-there']\n"
+    assert packages(own, status=1) == ["not-there", "nor-there"]
+    assert output().endswith("not installed: not-there\nnot installed: nor-there\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        packages("", needed="not-there", status=1)
+
+
+def packages(extra, needed="sys", status=0):
+    """Those that the cell installs, where pip ends with this status."""
+    Path("pyproject.toml").write_text(f"[project]\ndependencies = ['{needed}']\n{extra}", encoding="utf-8")
     calls = []
+
+    def run(words, check):
+        calls.append(words)
+        done = subprocess.CompletedProcess(words, status)
+        if check:
+            done.check_returncode()
+        return done
+
     imports = "\n".join(line for line in PREPARE.splitlines() if line.startswith(("import ", "from ")))
     names = {"HERE": Path()}
     exec(imports, names)
-    exec(PACKAGES, names | {"subprocess": SimpleNamespace(run=lambda words, check: calls.append(words))})
-    assert [word for words in calls for word in words[words.index("--no-deps") + 1 :]] == installed
+    exec(PACKAGES, names | {"subprocess": SimpleNamespace(run=run)})
+    return [word for words in calls for word in words[words.index("--no-deps") + 1 :]]
 
 
 def test_a_notebook_is_the_same_each_time_and_holds_no_output():

@@ -65,18 +65,28 @@ if data is None:
 print("code", CODE, "data", data)
 """
 PACKAGES = """
-# What the code needs and Kaggle's image lacks. Nothing that is there is changed.
+# What the code needs and Kaggle's image lacks. Nothing that is there is changed. Packages of your own (mine) may be for
+# something else than training: what cannot be installed of them is told, and ends nothing.
 MODULES = {"iterative-stratification": "iterstrat", "opencv-python-headless": "cv2", "pillow": "PIL", "pyyaml": "yaml",
            "scikit-learn": "sklearn"}
-needed = []
+project = {"dependencies": []}
 if (HERE / "pyproject.toml").is_file():
     project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = project["dependencies"] + project.get("optional-dependencies", {}).get("mine", [])
-names = {each: re.match(r"[\\w-]+", each)[0] for each in needed}
-missing = [each for each, name in names.items() if find_spec(MODULES.get(name, name.replace("-", "_"))) is None]
-print("missing here:", *(missing or ["nothing"]))
-if missing:
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *missing], check=True)
+
+
+def missing(needed):
+    names = {each: re.match(r"[\\w-]+", each)[0] for each in needed}
+    return [each for each, name in names.items() if find_spec(MODULES.get(name, name.replace("-", "_"))) is None]
+
+
+INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+needed, mine = missing(project["dependencies"]), missing(project.get("optional-dependencies", {}).get("mine", []))
+print("missing here:", *(needed + mine or ["nothing"]))
+if needed:
+    subprocess.run([*INSTALL, *needed], check=True)
+for each in mine:
+    if subprocess.run([*INSTALL, each], check=False).returncode:
+        print("not installed:", each)
 """
 CARRY = """
 # Where an earlier session stopped: its output is one of the inputs.
