@@ -1,13 +1,16 @@
 """`comp board --fetch`, with Kaggle's own client: the leaderboard has the public scores of what was sent."""
 
+import pandas as pd
 import pytest
 from kaggle_server import SLUG
 
 from comp.cli import main
-from comp.files import write_json, write_text
+from comp.files import write_json
 from comp.kaggle.sent import Sent, note_sent, now, read_sent
 from comp.runs.leaderboard import read_leaderboard, write_leaderboard
+from comp.runs.predictions import write_predictions
 from comp.runs.rundir import RunDir
+from comp.tables import Targets
 
 
 @pytest.fixture
@@ -27,6 +30,11 @@ def sent(state):
 
 def leaderboard(**cv):
     write_leaderboard([{"name": name, "metric": "accuracy", "cv": score, "public": ""} for name, score in cv.items()])
+
+
+def predict(run, *values):
+    table = pd.DataFrame({"id": [str(row) for row in range(len(values))], "p_yes": values})
+    write_predictions(RunDir.of_name(run).test, table, Targets("binary", ("yes",)), "0" * 16)
 
 
 def public():
@@ -76,12 +84,23 @@ def test_what_was_sent_before_the_run_was_trained_again_is_not_its_score(sent, o
 def test_what_an_ensemble_of_others_got_is_not_its_score(sent):
     leaderboard(a="0.9", b="0.8")
     for run in ("a", "b"):
-        write_text(RunDir.of_name(run).test, "of the first members")
+        predict(run, 0.2, 0.6, 0.9)
         write_json(RunDir.of_name(run).fold(0) / "metrics.json", {"rows": 1, "seconds": 1.0, "trained": "2000-01-01"})
         sent(run, score="0.5")
-    write_text(RunDir.of_name("a").test, "of other members, which are as old")
+    predict("a", 0.3, 0.5, 0.9)  # of other members, which are as old
     assert main(["board", "--fetch"]) == 0
     assert public() == {"a": "", "b": "0.5"}
+
+
+def test_a_run_that_predicts_again_what_it_did_has_the_score_of_that(sent, output):
+    leaderboard(a="0.9")
+    for values, score in (((0.2, 0.6, 0.9), "0.5"), ((0.3, 0.5, 0.9), "0.6")):
+        predict("a", *values)
+        sent("a", score=score)
+    predict("a", 0.2, 0.6, 0.9)
+    assert main(["board", "--fetch"]) == 0
+    assert public() == {"a": "0.5"}
+    assert "public  a 0.5 (submission 40)\n" in output()
 
 
 def test_a_run_that_is_gone_and_a_score_noted_by_hand_do_no_harm(sent, output):

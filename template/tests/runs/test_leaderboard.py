@@ -5,6 +5,7 @@ import subprocess
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from comp.files import write_json
@@ -12,7 +13,7 @@ from comp.registry import greater_is_better, names
 from comp.runs import predictions
 from comp.runs.board import board as show
 from comp.runs.history import parent_of, stamp
-from comp.runs.leaderboard import read_leaderboard, write_leaderboard
+from comp.runs.leaderboard import note_in_leaderboard, read_leaderboard, write_leaderboard
 from comp.runs.paired import Sums
 from comp.runs.predictions import oof_table, write_predictions
 from comp.runs.results import Scoring, join_folds
@@ -125,6 +126,35 @@ def test_a_run_that_predicts_something_else_has_not_the_public_score_of_the_one_
     table.drop(columns=[] if noted else ["predictions"]).to_csv("runs/leaderboard.csv", index=False)
     make(config, 0.2, seed=1, trained=first if noted else now())  # as the same members do with other weights
     assert (lines()["a"]["public"], lines()["a"]["note"]) == ("", "x")
+
+
+@pytest.mark.parametrize(("change", "kept"), [(0.0, True), (1e-4, True), (0.02, False)])
+def test_a_public_score_stays_with_predictions_that_differ_by_noise_alone(change, kept, small):
+    run, random = RunDir.of_name("a"), np.random.default_rng(0)
+    p = random.random((N, 1))
+    write_predictions(run.test, predictions.test_table(TRAIN, p, TARGETS), TARGETS, "0" * 16)
+    line = {"name": "a", "metric": small.configure().metric, "cv": "0.9", "public": ""}
+    write_leaderboard([{**line, "public": "0.71", "predictions": run.predicts()}])
+    p += change * random.normal(size=p.shape)
+    write_predictions(run.test, predictions.test_table(TRAIN, p, TARGETS), TARGETS, "0" * 16)
+    table = pq.read_table(run.test)  # by another pandas
+    named = table.schema.metadata[b"pandas"].replace(pd.__version__.encode(), b"9.9.9")
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"pandas": named}), run.test)
+    note_in_leaderboard({**line, "predictions": run.predicts()})
+    assert lines()["a"]["public"] == ("0.71" if kept else "")
+
+
+def test_predictions_that_are_noted_otherwise_or_not_readable_tell_nothing(small):
+    run = RunDir.of_name("a")
+    assert not run.has_changed("0.100 0.200 0.300", "")
+    values = np.random.default_rng(0).normal(size=(9, 4))
+    vectors = Targets("embedding", ())
+    write_predictions(run.test, predictions.test_table(TRAIN[:9], values, vectors), vectors, "0" * 16)
+    assert not run.has_changed(run.predicts(), "")
+    assert not run.has_changed("0123456789abcdef", "")
+    assert run.has_changed("9.000 9.000 9.000", "")
+    run.test.write_bytes(b"?")
+    assert not run.has_changed("9.000 9.000 9.000", "")
 
 
 def test_an_older_file_is_read_and_keeps_its_columns(small, capsys):

@@ -33,7 +33,7 @@ class Sent:
     status: str = PENDING  # or complete, error
     public: str = ""  # scores as Kaggle spells them; empty: not told
     private: str = ""
-    predictions: str = ""  # a digest of what its run predicted then; empty: an older version has sent it
+    predictions: str = ""  # a fingerprint of what its run predicted then; empty: an older version has sent it
 
 
 def now() -> str:

@@ -11,9 +11,10 @@ from typing_extensions import TypedDict
 
 from comp.config import Experiment, load_config, to_yaml
 from comp.errors import CompError, first_line, shown
-from comp.files import file_digest, write_json, write_text
+from comp.files import write_json, write_text
 from comp.files.lock import LOCK
 from comp.readback import read_json, read_text, reading
+from comp.runs.fingerprint import differ, fingerprint_of
 from comp.runs.machine import machine
 from comp.updating.origin import Origin
 
@@ -170,16 +171,15 @@ class RunDir:
         return self.read_fold_metrics(*numbers).get("trained", "") if self.is_done(*numbers) else ""
 
     def predicts(self) -> str:
-        """A digest of what it says of the test rows; "" where it has not said anything."""
-        return file_digest(self.test) if self.test.is_file() else ""
+        """A fingerprint of what it says of the test rows; "" where it has not said anything."""
+        return fingerprint_of(self.test)
 
     def has_changed(self, predicted: str, since: str) -> bool:
-        """Whether it predicts something else than at the time `since`, of which `predicted` is the digest.
+        """Whether it was trained since that time, or predicts something else than what has the fingerprint `predicted`.
 
-        Where none was noted, or nothing is predicted now, the time of its training tells.
+        Where none was noted, or nothing is predicted now, the time alone tells.
         """
-        now = self.predicts()
-        return predicted != now if predicted and now else "" < since < self.trained_at()[: len(since)]
+        return "" < since < self.trained_at()[: len(since)] or differ(predicted, self.predicts())
 
     def diverged(self) -> bool:
         """Whether one of its trainings ended as its loss became NaN: a status of other processes does not tell why."""
