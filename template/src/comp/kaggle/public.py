@@ -18,15 +18,19 @@ def board(show: Callable[..., None], words: Sequence[str], fetch: bool = False, 
 
 
 def _note(every: Sequence[Sent]) -> None:
-    """Puts the score of each run's last scored submission into its line; tells what has none, and why."""
+    """Puts each run's last score of what it predicts now into its line; tells what has none, and why."""
     if not every:
         print("public  nothing was sent from here yet: comp submit --send -m MESSAGE")
     last = {each.run: each for each in every if each.public}
-    older = {name for name, each in last.items() if is_of_before(each)}
-    known = note_public({name: each.public for name, each in last.items() if name not in older})
+    own: dict[str, Sent] = {}  # of what a run predicts now
+    for each in reversed(every):
+        if each.public and each.run not in own and not is_of_before(each):
+            own[each.run] = each
+    last |= own
+    known = note_public({name: each.public for name, each in own.items()})
     for name, each in last.items():
         gone = "" if name in known else ", of a run that the leaderboard does not have"
-        why_not = ", not noted: the run predicts something else since" if name in older else gone
+        why_not = ", not noted: the run predicts something else since" if name not in own else gone
         print(f"public  {name} {each.public} (submission {each.ref}{why_not})")
     for each in every:
         if not each.public:
