@@ -13,6 +13,8 @@ from comp.errors import CompError
         ("augment: {hflip: 1.5}", "exp.yaml: augment.hflip: "),
         ("data: {background: [0, 0]}", "exp.yaml: data.background: "),
         ("predict: {views: [transpose]}", "exp.yaml: predict.views: 'transpose' is not a view: identity, "),
+        ("pretrain: {data: {train: images}}", "exp.yaml: pretrain.data needs root: the folder of those images"),
+        ("synth: {data: {}}", "exp.yaml: synth.data needs root: the folder of those images"),
         ("data: {image_size: 64}", "did you mean 'model.image_size'?"),
     ],
 )

@@ -264,15 +264,26 @@ class Predict(Section):
     resize: Literal["squash", "crop", "pretrained"] = "squash"
 
 
+def _refuse_without_root(section: str, data: dict[str, Any]) -> None:
+    """Raises: ValueError: the competition's own folder would be read."""
+    if "root" not in data:
+        raise ValueError(f"{section}.data needs root: the folder of those images")
+
+
 class Pretrain(Section):
     """Training on another data set first; every fold starts from its weights."""
 
-    # As data: above, for the other set; it needs no test. What it does not name is as in a new configuration, but for
-    # background, fill_nan, frame and cache, which are the competition's.
+    # As data: above, for the other set, with its root; it needs no test. What it does not name is as in a new
+    # configuration, but for background, fill_nan, frame and cache, which are the competition's.
     data: dict[str, Any]
     map: dict[str, str | None] = {}  # its labels → classes of this competition; null, or not named here: left out
     train: dict[str, Any] = {}  # as train: above, where it differs
     augment: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _has_a_root(self) -> "Pretrain":
+        _refuse_without_root("pretrain", self.data)
+        return self
 
 
 class Structure(Section):
@@ -328,6 +339,11 @@ class Synth(Section):
     classifier: Confidence | None = Confidence()
     amount: Literal["balance", "all"] = "balance"  # balance: no more of a class than it lacks of the largest one
     train: dict[str, Any] = {}  # as train: above, where it differs
+
+    @model_validator(mode="after")
+    def _has_a_root(self) -> "Synth":
+        _refuse_without_root("synth", self.data)
+        return self
 
 
 class Synthetic(Section):

@@ -213,6 +213,11 @@ def test_without_generated_images_a_run_goes_on_to_the_submission_with_one_look_
     assert not (Path("runs") / "small-augmented").exists()
 
 
+def test_a_fault_of_their_table_names_the_key_that_is_set(competition, family, configure, comp):
+    configure(synth={"data": {"root": "made", "train": "made.csv", "target": "kind"}})
+    assert comp("synth", "plan")[2].startswith("error: synth.data.target=kind: no such column")
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_the_guard_says_where_generated_images_are_looked_for(competition, configure, comp, there):
     configure(synth={"data": {"root": "made"}})

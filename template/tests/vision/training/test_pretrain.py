@@ -17,7 +17,7 @@ from vision.small import picture
 from comp.errors import CompError
 from comp.registry import register
 from comp.runs.rundir import RunDir
-from comp.vision.data.other_set import with_other_set
+from comp.vision.data.other_set import as_written, with_other_set
 from comp.vision.schema import Data, Model
 from comp.vision.training.pretrain import parted
 
@@ -155,7 +155,8 @@ def test_what_is_frozen_is_not_for_the_pretraining(frozen, other, configure, com
     [
         ({"map": {"rouge": "crimson"}}, "pretrain.map names unknown classes: 'crimson'"),
         ({"map": {"violet": "red"}}, "pretrain.map names labels that the other data set does not have: 'violet'"),
-        ({"data": {"root": "nowhere"}}, "data.root=nowhere is not a folder"),
+        ({"data": {"root": "nowhere"}}, "error: pretrain.data.root=nowhere is not a folder"),
+        ({"data": {"root": "other", "train": "labels.csv"}}, "error: pretrain.data.train=labels.csv: "),
         ({"train": {"epoch": 3}}, "unknown key 'train.epoch'"),
     ],
 )
@@ -166,6 +167,26 @@ def test_what_is_wrong_with_it_is_one_line(settings, message, other, configure, 
     assert status == 1
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_two_images_of_yes_and_no_are_too_few(competition, configure, comp):
+    table = pd.read_csv("data/train.csv", dtype=str)
+    table.assign(label=(table["label"] == "red").astype(int)).to_csv("data/train.csv", index=False)
+    (competition / "sample_submission.csv").unlink()
+    for label in "01":
+        (competition.parent / "other/images" / label).mkdir(parents=True)
+        picture("red", seed=9000 + int(label)).save(competition.parent / "other/images" / label / "0.png")
+    configure(pretrain=pretraining(map={}))
+    comp("split")
+    status, _, err = comp("pretrain")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "pretrain: only 2 rows of other are left" in err
+
+
+def test_keys_of_the_other_set_are_told_as_they_are_written():
+    stays = "a/data.path b/data.csv data.id.csv pretrain.data.id data/x"
+    told = as_written("synth", f"set data.id, data.test_path or 'data.path=\"x\"'; {stays}")
+    assert told == f"set synth.data.id, synth.data.test_path or 'synth.data.path=\"x\"'; {stays}"
 
 
 def test_without_settings_it_says_which(competition, configure, comp):

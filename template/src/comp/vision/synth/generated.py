@@ -7,7 +7,7 @@ import pandas as pd
 
 from comp.errors import CompError, shown
 from comp.tables import Tables, Targets
-from comp.vision.data.other_set import with_other_set
+from comp.vision.data.other_set import as_written, reading_other_set, with_other_set
 from comp.vision.data.own_columns import own_column, users_names
 from comp.vision.data.read import read_all, read_labels
 from comp.vision.data.settle import settled_data
@@ -28,7 +28,17 @@ def with_their_data(config: ImageConfig, paths: list[str] | None = None) -> Imag
     """`config` whose `data` are the generated images; with `paths`, how they become pixels is settled."""
     settings_of(config)
     other = with_other_set(config, "synth")
-    return other if paths is None else other.model_copy(update={"data": settled_data(other.data, paths)})
+    if paths is None:
+        return other
+    with reading_other_set("synth"):
+        return other.model_copy(update={"data": settled_data(other.data, paths)})
+
+
+def read_their_labels(config: ImageConfig) -> tuple[pd.DataFrame, list[str]]:
+    """The table of the generated images as it is, and what to tell of it; see `read_labels`."""
+    with reading_other_set("synth"):
+        table, notes = read_labels(with_their_data(config).data)
+    return table, [as_written("synth", note) for note in notes]
 
 
 def no_images(config: ImageConfig) -> str:
@@ -52,7 +62,7 @@ def read_generated(config: ImageConfig, tables: Tables) -> tuple[pd.DataFrame, l
     if missing := no_images(config):
         raise CompError(f"{missing}: put them there, or name their folder: synth.data.root=…")
     other = with_their_data(config)
-    table, notes = read_labels(other.data)
+    table, notes = read_their_labels(config)
     everything = read_all(config.data)
     table["target"] = on_classes(table["label"], settings.map, tables.targets)
     parent = parents_of(table, settings.parent, everything.train)

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from comp.tables import Targets
-from comp.vision.data.read import read_labels, read_tables
+from comp.vision.data.read import read_tables
 from comp.vision.kinds import refuse_kind
 from comp.vision.schema import ImageConfig
-from comp.vision.synth.generated import no_images, on_classes, with_their_data
+from comp.vision.synth.generated import no_images, on_classes, read_their_labels
 from comp.vision.synth.judge import names_of
 
 
@@ -23,7 +23,7 @@ def plan(config: ImageConfig) -> None:
     real = counted(labels_of(tables.train, tables.targets), tables.targets)
     there = real * 0
     if config.synth is not None and not no_images(config):
-        generated, _ = read_labels(with_their_data(config).data)
+        generated, _ = read_their_labels(config)
         there = counted(on_classes(generated["label"], config.synth.map, tables.targets), tables.targets)
     lacks = lacking(real)
     width = max(map(len, [*real.index, "class"]))

@@ -22,7 +22,7 @@ from comp.runs.members import for_each_member
 from comp.runs.rundir import DIVERGED, RunDir
 from comp.tables import Tables, Targets
 from comp.vision.data.competition import Competition, open_competition
-from comp.vision.data.other_set import with_other_set
+from comp.vision.data.other_set import as_written, reading_other_set, with_other_set
 from comp.vision.data.paths import id_and_images
 from comp.vision.data.read import read_training_table
 from comp.vision.data.samples import Samples
@@ -96,15 +96,17 @@ def _other_rows(other: ImageConfig, own: Data, competition: Competition, quiet: 
     `own`: the competition's data. Each set of images has a scale of its own.
     """
     targets = competition.tables.targets
-    table, found, notes = read_training_table(other.data)
+    with reading_other_set("pretrain"):
+        table, found, notes = read_training_table(other.data)
+        data = settled_data(other.data, table["path"].tolist(), quiet)
     refuse_kind("comp pretrain", targets)
     refuse_kind("comp pretrain", found)
-    other = other.model_copy(update={"data": settled_data(other.data, table["path"].tolist(), quiet)})
+    other = other.model_copy(update={"data": data})
     table = _mapped(table, other.pretrain.map if other.pretrain else {}, targets)
     n, folder = len(table), Path(str(other.data.work)) / "cache"
     table = _without_known_images(table, other, own, competition, folder)
     if not quiet:
-        print("\n".join(notes))
+        print(as_written("pretrain", "\n".join(notes)))
         known = n - len(table)
         print(f"pretrain  {len(table)} rows with classes of this competition; {known} left out: it has the same images")
     paths = table["path"].tolist()
@@ -112,12 +114,11 @@ def _other_rows(other: ImageConfig, own: Data, competition: Competition, quiet: 
         paths, folder, Decoding.of(other), other.data.cache, f"pretrain-{digest([other.data.root])}", quiet
     )
     if pixels.bad and not quiet:
-        print(
-            f"warning: {len(pixels.bad)} of them are unreadable and left out, such as {next(iter(pixels.bad.values()))}"
-        )
+        why = as_written("pretrain", next(iter(pixels.bad.values())))
+        print(f"warning: {len(pixels.bad)} of them are unreadable and left out, such as {why}")
     readable = np.array([row for row in range(len(table)) if row not in pixels.bad])
     labels = table["target"].to_numpy()[readable]
-    if len(readable) < 2 * len(targets.classes):
+    if len(readable) < 2 * max(2, len(targets.classes)):  # yes or no is one class
         raise CompError(f"pretrain: only {len(readable)} rows of {other.data.root} are left: look at pretrain.map")
     train_rows, valid_rows = parted(readable, labels, other.seed)
     y = targets.encode(table)

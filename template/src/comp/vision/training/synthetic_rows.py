@@ -9,6 +9,7 @@ from comp.errors import CompError
 from comp.files import digest
 from comp.vision.data.combined import generated_rows, joins
 from comp.vision.data.competition import Competition
+from comp.vision.data.other_set import as_written
 from comp.vision.data.samples import Samples
 from comp.vision.folds.fold import Fold
 from comp.vision.pixels import Decoding, joined, open_pixels
@@ -38,7 +39,8 @@ def with_synthetic(fold: Fold, config: ImageConfig, competition: Competition) ->
         quiet=True,
     )
     if pixels.bad:
-        raise CompError(f"{path}: generated images cannot be read any more: {next(iter(pixels.bad.values()))}")
+        why = as_written("synth", next(iter(pixels.bad.values())))
+        raise CompError(f"{path}: generated images cannot be read any more: {why}")
     target = rows["target"].astype(float) if tables.targets.kind == "binary" else rows["target"]
     y = tables.targets.encode(rows.assign(target=target))
     own = np.flatnonzero(joins(rows["folds"], fold.left_out))
