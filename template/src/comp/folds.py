@@ -301,13 +301,14 @@ def _by_labels(tables: Tables) -> str:
     return "multilabel" if tables.targets.kind == "multilabel" else "stratified"
 
 
-def _n_folds(folds: Folding, kind: str) -> int:
+def n_folds(folds: Folding, kind: str) -> int:
+    """How many there are."""
     return 1 if kind == "holdout" else folds.n
 
 
 def _settings(folds: Folding, kind: str) -> dict[str, str]:
     """What the folds depend on besides the rows, as the file's first line has it."""
-    settings = {"n": str(_n_folds(folds, kind)), "kind": kind}
+    settings = {"n": str(n_folds(folds, kind)), "kind": kind}
     if kind == "holdout":
         settings["holdout"] = str(folds.holdout)
     settings["seed"] = str(folds.seed)
@@ -338,7 +339,7 @@ def planned_split(config: Experiment, tables: Tables, group: np.ndarray) -> Spli
     if len(set(group)) < len(group):
         kind = WITH_GROUPS.get(kind, kind)
     fold = assign_folds(tables.train.assign(group=group), tables.targets, folds, kind)
-    result = Split(fold, group, _n_folds(folds, kind), kind, _hash(tables, fold))
+    result = Split(fold, group, n_folds(folds, kind), kind, _hash(tables, fold))
     _refuse_parted_groups(result)
     return result
 

@@ -238,24 +238,29 @@ class RunDir:
     def refuse_another(self, config: Experiment, settled: bool = True) -> None:
         """Looks whether the folder holds what was trained with `config`, or nothing.
 
-        `settled`: it says what files decide; else what it leaves open is not compared.
-
         Raises:
             CompError: with another one; the differences are named.
         """
+        if what := self.differences(config, settled):
+            raise CompError(
+                f"{self.path} was trained with another configuration ({what}): "
+                "give this one another name (name=…), or run comp train --fresh to train it again"
+            )
+
+    def differences(self, config: Experiment, settled: bool = True) -> str:
+        """What was another setting, of those that matter, when the folder's models were trained; "" if nothing was.
+
+        `settled`: `config` says what files decide; else what it leaves open is not compared.
+        """
         if not (self.config.is_file() and self.started):  # nothing was trained with it
-            return
+            return ""
         # Read by today's schema: what a newer template added has its default there, which keeps the old behavior.
         before = flat(yaml.safe_load(to_yaml(self.trained_config())))
         now = flat(yaml.safe_load(to_yaml(config)))
         changed = [key for key in sorted(before.keys() | now.keys()) if _matters(key, before, now)]
         changed = [key for key in changed if settled or now.get(key) not in ("auto", None, {})]
-        if changed:
-            what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
-            raise CompError(
-                f"{self.path} was trained with another configuration ({what}{' …' if len(changed) > 4 else ''}): "
-                "give this one another name (name=…), or run comp train --fresh to train it again"
-            )
+        what = "; ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:4])
+        return f"{what} …" if len(changed) > 4 else what
 
     def bind_to_folds(self, digest: str) -> None:
         """Remembers the hash of the folds that the run is trained with.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from comp.config import load_config
 from comp.errors import CompError
 from comp.runs.flags import flags_of_training
 from comp.runs.rundir import RunDir
+from comp.vision.data.settle import settled
 from comp.vision.schema import Between, ImageConfig, Tune
 from comp.vision.training.train import train
 from comp.vision.tuning import tune as tuning
@@ -135,6 +137,7 @@ def test_a_trial_whose_loss_is_no_number_is_told_and_left_out(competition, confi
     first = RunDir.of_name("small-tune-01")
     assert first.diverged()
     assert not first.started  # a smaller rate may have the same name
+    shutil.rmtree("runs/small-tune-02")  # which has another optimizer
     assert comp("tune", "train.optimizer=none")[0] == 1  # it failed for another reason
     assert not first.diverged()
 
@@ -195,10 +198,42 @@ def test_of_earlier_trials_those_go_on_that_have_chosen_or_are_still_wanted(conf
         run = RunDir.of_name(f"small-tune-{name}")
         run.start(trial_config(config, config.tune, run.path.name, {"train.lr": lr}, 2))
         if finished:
-            run.metrics.write_text("{}")
+            finish(run)
     begun = {name: values["train.lr"] for name, values in _begun(config, config.tune).items()}
     assert begun == {"small-tune-1": 0.5, "small-tune-10": 1e-3}
     assert _free_names(config, 2) == ["small-tune-01", "small-tune-03"]
+    for folds in ([0, 1], "all"):  # which no trial is trained on that is not wanted any more
+        further = config.tune.model_copy(update={"folds": folds})
+        assert list(_begun(config, further)) == ["small-tune-10"]
+    finish(RunDir.of_name("small-tune-1"), 1)
+    assert all(len(_begun(config, config.tune.model_copy(update={"folds": each}))) == 2 for each in ([1], "all"))
+
+
+def finish(run: RunDir, fold: int = 0) -> None:
+    for path in (run.metrics, run.fold(fold) / "metrics.json"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"train.weight_decay": [0.0, 0.1]},
+        {"train.lr": [1e-3, 1e-2], "model.args.drop_rate": [0.1]},
+        {"train.lr": [1e-3, 1e-2], "augment.rand_augment.ops": [2]},
+    ],
+)
+def test_trials_of_other_keys_are_no_trials_of_this_tuning(keys, competition, configure, comp):
+    """Killed, there is no table that would say which keys they were."""
+    config, run = configure(tune={"keys": {"train.lr": [1e-3, 1e-2]}}), RunDir.of_name("small-tune-01")
+    run.start(settled(trial_config(config, config.tune, run.path.name, {"train.lr": 1e-3}, 2)))
+    finish(run)
+    configure(tune={"keys": keys})
+    status, _, err = comp("tune")
+    assert (status, err.count("\n")) == (1, 1)
+    said = err.replace("\\", "/")
+    assert said.startswith("error: runs/small-tune-01 was made by other keys than tune.keys has, or of another")
+    assert said.endswith("give this tuning another name (name=…), or remove runs/small-tune-*\n")
 
 
 def test_values_that_a_configuration_holds_otherwise_are_known_again():

@@ -1,7 +1,8 @@
 """`comp tune`: trains the experiment with other values of a few keys, and says what the best of them is worth.
 
 Each trial is a run of its own, `<name>-tune-01` and so on, trained as any other: interrupted, the same command goes on,
-and after a change of `tune:` it adds what is missing to the trials that there are.
+and with other values or folds in `tune:` it adds what is missing to the trials that there are; other keys need another
+name.
 All of them are flagged, since the best of them is chosen by the rows that it is scored on.
 """
 
@@ -15,8 +16,9 @@ import pandas as pd
 import yaml
 
 from comp.config.yaml12 import Dumper
-from comp.errors import CompError
+from comp.errors import CompError, first_line
 from comp.files import write_text
+from comp.folds import n_folds
 from comp.registry import greater_is_better
 from comp.runs.predictions import read_oof
 from comp.runs.rank import rank
@@ -58,6 +60,8 @@ def tune(config: ImageConfig, arguments: list[str]) -> int:
     settings = as_held(config, settings)
     begun, greater = _begun(config, settings), greater_is_better(config.metric)
     names = [*begun, *_free_names(config, count_left(settings, [*begun.values()]))]
+    for name, values in begun.items():
+        _refuse_other_keys(config, settings, name, values)
     done: list[tuple[ImageConfig, Trial]] = []
     for number, name in enumerate(names, start=1):
         values = begun.get(name) or values_of(settings, [trial for _, trial in done], config.seed, greater)
@@ -80,16 +84,35 @@ def trial_config(config: ImageConfig, settings: Tune, name: str, values: Values,
 def _begun(config: ImageConfig, settings: Tune) -> dict[str, Values]:
     """By name, the values of trials that were begun: what would be asked for now may be others.
 
-    Those that are finished have chosen too, whatever `tune:` says today; else they go on only if it still wants them.
+    Those that `tune:` does not want any more have chosen too, where they have all folds that choose today; else they
+    are left as they are.
     """
     found = {}
+    every = range(n_folds(config.folds, config.folds.kind))
+    choosing = set(every if settings.folds == "all" else settings.folds)
     for name in _names_there(config):
         run = RunDir.of_name(name)
         before = run.trained_config()
         values = {key: value_at(before, key) for key in settings.keys}
-        if run.metrics.is_file() or is_inside(settings, values):
+        if is_inside(settings, values) or (run.metrics.is_file() and choosing <= set(run.done_folds())):
             found[name] = values
     return found
+
+
+def _refuse_other_keys(config: ImageConfig, settings: Tune, name: str, values: Values) -> None:
+    """Raises: CompError: the trial was not made of this experiment by values of these keys."""
+    run = RunDir.of_name(name)
+    try:
+        trial = trial_config(config, settings, name, values, 1)
+    except CompError as error:  # of a key that it does not have
+        what = first_line(error)
+    else:
+        what = run.differences(settled(trial))
+    if what:
+        raise CompError(
+            f"{run.path} was made by other keys than tune.keys has, or of another configuration ({what}): "
+            f"give this tuning another name (name=…), or remove {RUNS / config.name}-tune-*"
+        )
 
 
 def _names_there(config: ImageConfig) -> list[str]:
