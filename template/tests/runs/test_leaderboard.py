@@ -128,10 +128,11 @@ def test_a_run_that_predicts_something_else_has_not_the_public_score_of_the_one_
     assert (lines()["a"]["public"], lines()["a"]["note"]) == ("", "x")
 
 
+@pytest.mark.parametrize("mean", [0.5, 2000])
 @pytest.mark.parametrize(("change", "kept"), [(0.0, True), (1e-4, True), (0.02, False)])
-def test_a_public_score_stays_with_predictions_that_differ_by_noise_alone(change, kept, small):
+def test_a_public_score_stays_with_predictions_that_differ_by_noise_alone(change, kept, mean, small):
     run, random = RunDir.of_name("a"), np.random.default_rng(0)
-    p = random.random((N, 1))
+    p = mean - 0.5 + random.random((N, 1))
     write_predictions(run.test, predictions.test_table(TRAIN, p, TARGETS), TARGETS, "0" * 16)
     line = {"name": "a", "metric": small.configure().metric, "cv": "0.9", "public": ""}
     write_leaderboard([{**line, "public": "0.71", "predictions": run.predicts()}])
