@@ -19,7 +19,7 @@ CONFIG = {
     "synth": {
         "data": {"root": "faces/synthetic", "train": "synthetic.csv"},
         "map": {"angry": "anger", "happiness": "happy", "surprised": "surprise"},
-        "structure": {"low": 0.58},
+        "structure": {"low": 0.55},
         "meaning": None,
         "classifier": None,
     },
