@@ -67,12 +67,18 @@ def member_name(given: str) -> str:
     return path.name if path.parent.resolve() == RUNS.resolve() else given
 
 
-def refuse_twice(given: Sequence[str]) -> None:
-    """Raises: CompError: two of `members` are one run, however they spell it."""
+def member_names(given: Sequence[str]) -> list[str]:
+    """What the runs are called that `members` call so, see `member_name`.
+
+    Raises:
+        CompError: two of them are one run, however it is spelled.
+    """
+    names = [member_name(each) for each in given]
     places = [run_of_member(each).path.resolve() for each in given]
-    twice = sorted({member_name(each) for each, place in zip(given, places, strict=True) if places.count(place) > 1})
+    twice = sorted({name for name, place in zip(names, places, strict=True) if places.count(place) > 1})
     if twice:
         raise CompError(f"members: {shown(twice)} appear twice")
+    return names
 
 
 def member_of_run(name: str, tables: Tables, split: Split) -> Member:

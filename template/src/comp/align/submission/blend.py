@@ -12,15 +12,7 @@ from comp.config.load import members_of
 from comp.errors import CompError
 from comp.files import write_json
 from comp.files.lock import locked
-from comp.runs.combinable import (
-    Member,
-    check_ids,
-    last_trained,
-    member_name,
-    member_of_run,
-    refuse_twice,
-    runs_of_these_folds,
-)
+from comp.runs.combinable import Member, check_ids, last_trained, member_names, member_of_run, runs_of_these_folds
 from comp.runs.flags import flags_of_members, flags_of_metrics
 from comp.runs.predictions import oof_table, test_table, values_of, write_predictions
 from comp.runs.rundir import RUNS, RunDir
@@ -40,8 +32,7 @@ def blend(config: AlignConfig) -> None:
     given = config.blend.members or [member.name for member in members_of(config)] or runs_of_these_folds(config, split)
     if not given:
         raise CompError(f"no run in {RUNS} has these folds")
-    refuse_twice(given)
-    names = [member_name(each) for each in given]
+    names = member_names(given)
     members = [member_of_run(each, pairs.tables, split) for each in given]
     baselines = {name: weight for name, weight in sorted(config.blend.baselines.items()) if weight}
     print(f"blend   the mean direction of {', '.join([*names, *baselines])}")

@@ -12,15 +12,7 @@ from comp.config.load import members_of
 from comp.errors import CompError, shown
 from comp.folds import Split
 from comp.readback import reading
-from comp.runs.combinable import (
-    Member,
-    check_ids,
-    last_trained,
-    member_name,
-    member_of_run,
-    refuse_twice,
-    runs_of_these_folds,
-)
+from comp.runs.combinable import Member, check_ids, last_trained, member_names, member_of_run, runs_of_these_folds
 from comp.runs.flags import flags_of_metrics
 from comp.runs.rundir import RUNS
 from comp.tables import GOLDEN, Tables, Targets, read_csv
@@ -56,8 +48,9 @@ def open_members(
     """
     if not wanted:
         wanted = [member.name for member in members_of(config)] or runs_of_these_folds(config, split, bool(fitted))  # type: ignore[assignment]
-    refuse_twice([member for member in wanted if isinstance(member, str)])
-    names = [member_name(member) if isinstance(member, str) else member.name for member in wanted]
+    runs = [member for member in wanted if isinstance(member, str)]
+    called = dict(zip(runs, member_names(runs), strict=True))
+    names = [called[member] if isinstance(member, str) else member.name for member in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not wanted or twice:
         none = f"no run in {RUNS} has these folds" + " and a score: blend.kind=mean takes unscored ones" * bool(fitted)
